@@ -1,0 +1,2 @@
+//! lvs-health
+#![warn(missing_docs)]

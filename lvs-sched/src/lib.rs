@@ -1,0 +1,2 @@
+//! lvs-sched
+#![warn(missing_docs)]

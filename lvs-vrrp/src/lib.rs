@@ -1,0 +1,2 @@
+//! lvs-vrrp
+#![warn(missing_docs)]
