@@ -2,6 +2,9 @@
 #![deny(unsafe_code)]
 #![warn(missing_docs)]
 
+pub mod checksum;
 pub mod frame;
 pub mod io;
+pub mod parse;
 pub mod route;
+pub mod wire;
