@@ -1,1 +1,37 @@
-//! Test kit.
+//! Kit of the end-to-end tests: a virtual LAN in network namespaces, and real programs on it.
+//!
+//! A test builds a [`Lan`] from a [`Plan`], starts servers on it ([`Lan::web`], [`Lan::echo`]), puts
+//! [`Lvsd`] on the director with [`Rules`], and then asks as a client would. Everything is undone when
+//! its guard is dropped, also after a panic, and each test has namespaces of its own, so that tests may
+//! run side by side.
+//!
+//! The tests need root and the tools that `scripts/test` installs. Without them they fail and say what
+//! is missing; none is ever skipped.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`command`] | running programs to their end |
+//! | [`process`] | programs that run beside the test |
+//! | [`node`] | one host: a network namespace |
+//! | [`lan`] | hosts, switches and addresses |
+//! | [`rules`] | rule files for lvsd |
+//! | [`daemon`] | lvsd itself |
+//! | [`traffic`] | web and echo servers, and their clients |
+//! | [`capture`] | what was seen on the wire |
+
+pub mod capture;
+pub mod command;
+pub mod daemon;
+pub mod lan;
+pub mod node;
+pub mod process;
+pub mod rules;
+pub mod traffic;
+
+pub use capture::Capture;
+pub use daemon::Lvsd;
+pub use lan::{Family, Lan, Plan};
+pub use node::Node;
+pub use process::Process;
+pub use rules::{Method, Rules};
+pub use traffic::{UdpAsk, spread};

@@ -1,0 +1,156 @@
+//! lvsd on the director.
+
+use std::fs;
+use std::process::{ExitStatus, Output};
+use std::time::Duration;
+
+use crate::command::{eventually, lvsd};
+use crate::lan::Lan;
+use crate::process::{PATIENCE, Process};
+
+/// How lvsd shall be started.
+#[derive(Debug)]
+pub struct Start<'a> {
+    lan: &'a Lan,
+    rules: String,
+    workers: Option<usize>,
+    without: Vec<&'static str>,
+}
+
+impl<'a> Start<'a> {
+    /// With this number of workers.
+    #[must_use]
+    pub fn workers(self, workers: usize) -> Self {
+        Self {
+            workers: Some(workers),
+            ..self
+        }
+    }
+
+    /// Without these capabilities, named as `setpriv` does: "net_raw", "bpf" …
+    #[must_use]
+    pub fn without(self, capabilities: &[&'static str]) -> Self {
+        Self {
+            without: capabilities.to_vec(),
+            ..self
+        }
+    }
+
+    fn argv(&self) -> Vec<String> {
+        let file = self.lan.director.file("rules");
+        fs::write(&file, &self.rules).expect("the rule file can be written");
+        let mut argv = Vec::new();
+        if !self.without.is_empty() {
+            let minus: Vec<_> = self.without.iter().map(|c| format!("-{c}")).collect();
+            argv.push("setpriv".to_owned());
+            argv.push(format!("--bounding-set={}", minus.join(",")));
+        }
+        argv.extend([lvsd(), "run".to_owned(), "--rules".to_owned()]);
+        argv.push(file.to_str().expect("a path in UTF-8").to_owned());
+        if let Some(workers) = self.workers {
+            argv.extend(["--workers".to_owned(), workers.to_string()]);
+        }
+        argv
+    }
+
+    /// Starts it and waits until it forwards.
+    ///
+    /// # Panics
+    /// If it does not.
+    pub fn start(&self) -> Lvsd {
+        let argv = self.argv();
+        let argv: Vec<_> = argv.iter().map(String::as_str).collect();
+        let mut process = self.lan.director.start("lvsd", &argv);
+        process.await_saying("ready");
+        Lvsd(process)
+    }
+
+    /// Runs it to its end, for starts that must be refused.
+    pub fn refused(&self) -> Output {
+        let argv = self.argv();
+        let argv: Vec<_> = ["timeout", "10"]
+            .into_iter()
+            .chain(argv.iter().map(String::as_str))
+            .collect();
+        self.lan.director.output(&argv)
+    }
+}
+
+/// A running lvsd. Dropping it kills it.
+#[derive(Debug)]
+pub struct Lvsd(Process);
+
+impl Lvsd {
+    /// Starts it with these rules and waits until it forwards.
+    ///
+    /// # Panics
+    /// If it does not.
+    pub fn start(lan: &Lan, rules: impl ToString) -> Self {
+        Self::with(lan, rules).start()
+    }
+
+    /// Prepares a start that needs more than rules.
+    pub fn with(lan: &Lan, rules: impl ToString) -> Start<'_> {
+        Start {
+            lan,
+            rules: rules.to_string(),
+            workers: None,
+            without: Vec::new(),
+        }
+    }
+
+    /// All it has said so far.
+    pub fn said(&self) -> String {
+        self.0.said()
+    }
+
+    /// Asks for a summary (SIGUSR1) and returns it once it mentions `needle`.
+    ///
+    /// # Panics
+    /// If it does not.
+    pub fn summary(&mut self, needle: &str) -> String {
+        let before = self.0.said().len();
+        self.0.signal("USR1");
+        let came = eventually(PATIENCE, || self.0.said()[before..].contains(needle));
+        // The rest of what was begun.
+        std::thread::sleep(Duration::from_millis(200));
+        let said = self.0.said()[before..].to_owned();
+        assert!(came, "no {needle:?} in the summary: {said}");
+        said
+    }
+
+    /// Stops it by a signal; returns its exit status and what it said after the signal.
+    ///
+    /// # Panics
+    /// If it goes on.
+    pub fn stop(mut self, signal: &str) -> (ExitStatus, String) {
+        let before = self.0.said().len();
+        self.0.signal(signal);
+        let status = self.0.await_end();
+        let said = self.0.said()[before..].to_owned();
+        (status, said)
+    }
+
+    /// Ends it by SIGKILL.
+    pub fn kill(mut self) {
+        self.0.kill();
+    }
+
+    /// Time its threads have spent on a processor.
+    ///
+    /// # Panics
+    /// If it is no longer there.
+    pub fn cpu_time(&self) -> Duration {
+        let tasks = format!("/proc/{}/task", self.0.pid());
+        let nanos = fs::read_dir(tasks)
+            .expect("lvsd runs")
+            .filter_map(Result::ok)
+            .map(|task| {
+                let stat = fs::read_to_string(task.path().join("schedstat")).unwrap_or_default();
+                let first = stat.split(' ').next().and_then(|n| n.parse::<u64>().ok());
+                first.unwrap_or_default()
+            })
+            .sum();
+        Duration::from_nanos(nanos)
+    }
+}

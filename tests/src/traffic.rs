@@ -1,0 +1,270 @@
+//! Web and echo servers on the real servers, and clients for them.
+//!
+//! Every server answers with its own name, so that a test sees who served whom.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::net::IpAddr;
+use std::path::Path;
+use std::process::Output;
+
+use crate::command::{peer, run, text};
+use crate::lan::Lan;
+use crate::node::Node;
+use crate::process::Process;
+
+impl Lan {
+    /// nginx on every real server, at ports 80 and 8080.
+    pub fn web(&self) -> Vec<Process> {
+        self.servers.iter().map(|s| s.web(&[80, 8080])).collect()
+    }
+
+    /// A UDP echo on every real server, at these ports.
+    pub fn echo(&self, ports: &[u16]) -> Vec<Process> {
+        let each = |s: &Node| ports.iter().map(|p| s.echo(*p)).collect::<Vec<_>>();
+        self.servers.iter().flat_map(each).collect()
+    }
+
+    /// What real servers of tunnels do: unwrap. In user space, since not every kernel has ipip.
+    pub fn decap(&self) -> Vec<Process> {
+        self.servers.iter().map(Node::decap).collect()
+    }
+}
+
+impl Node {
+    /// nginx at `ports`, on every address of this host.
+    ///
+    /// - `GET /` answers with the host's name, one line;
+    /// - `GET /who` with the client's address as the server sees it, and the server's own;
+    /// - `PUT /files/NAME` stores a file and `GET` returns it; see [`Self::stored`].
+    pub fn web(&self, ports: &[u16]) -> Process {
+        let root = self.file("www");
+        for dir in ["files", "tmp"] {
+            fs::create_dir_all(root.join(dir)).expect("the temporary folder can be written to");
+        }
+        let (root, name) = (root.display(), self.title());
+        let listen: String = ports
+            .iter()
+            .map(|p| format!("listen {p} backlog=4096; listen [::]:{p} backlog=4096; "))
+            .collect();
+        let temp: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+            .iter()
+            .map(|kind| format!("{kind}_temp_path {root}/tmp/{kind}; "))
+            .collect();
+        let conf = format!(
+            "daemon off; master_process off; pid {root}/pid; error_log stderr;\n\
+             events {{ worker_connections 4096; }}\n\
+             http {{ access_log off; client_max_body_size 0; {temp}\n\
+             server {{ {listen}\n\
+             location = / {{ return 200 \"{name}\\n\"; }}\n\
+             location = /who {{ return 200 \"$remote_addr $server_addr\\n\"; }}\n\
+             location /files/ {{ root {root}; dav_methods PUT; }}\n\
+             }} }}\n"
+        );
+        let file = self.file("nginx.conf");
+        fs::write(&file, conf).expect("the temporary folder can be written to");
+        let file = file.to_str().expect("a path in UTF-8");
+        let mut nginx = self.start("nginx", &["nginx", "-e", "stderr", "-c", file]);
+        nginx.await_ready(|| ports.iter().all(|p| self.listens("tcp", *p)));
+        nginx
+    }
+
+    /// The path of a file that [`Self::web`] has been sent, or shall hand out.
+    pub fn stored(&self, name: &str) -> std::path::PathBuf {
+        self.file("www").join("files").join(name)
+    }
+
+    /// A UDP echo on every address of this host: answers each datagram with this host's name, a line end, and the datagram.
+    pub fn echo(&self, port: u16) -> Process {
+        let (peer, port, ips) = (peer(), port.to_string(), self.addresses());
+        let fixed = [&peer, "udp-echo", &port, self.title()];
+        let argv: Vec<_> = fixed
+            .into_iter()
+            .chain(ips.iter().map(String::as_str))
+            .collect();
+        let mut echo = self.start("udp-echo", &argv);
+        echo.await_saying("ready");
+        echo
+    }
+
+    /// Unwraps IPIP addressed to this host.
+    pub fn decap(&self) -> Process {
+        let mut decap = self.start("decap", &[&peer(), "decap"]);
+        decap.await_saying("ready");
+        decap
+    }
+
+    /// `iperf3 -s`.
+    pub fn iperf3_server(&self) -> Process {
+        let mut server = self.start("iperf3", &["iperf3", "-s", "--forceflush"]);
+        server.await_saying("Server listening");
+        server
+    }
+
+    /// One iperf3 run against `ip`; returns megabits a second as the receiver counted them.
+    ///
+    /// # Panics
+    /// If it fails.
+    pub fn iperf3(&self, ip: IpAddr, options: &[&str]) -> f64 {
+        let ip = ip.to_string();
+        let fixed = ["iperf3", "-c", &ip, "-f", "m", "--connect-timeout", "5000"];
+        let out = self.run(
+            &["timeout", "60"]
+                .iter()
+                .chain(&fixed)
+                .chain(options)
+                .copied()
+                .collect::<Vec<_>>(),
+        );
+        out.lines()
+            .filter(|line| line.contains("receiver"))
+            .filter_map(|line| {
+                line.split("Mbits/sec")
+                    .next()?
+                    .split_whitespace()
+                    .last()?
+                    .parse()
+                    .ok()
+            })
+            .next_back()
+            .unwrap_or_else(|| panic!("no receiver's figure in: {out}"))
+    }
+
+    /// Whether something listens at a port here.
+    fn listens(&self, protocol: &str, port: u16) -> bool {
+        let (option, filter) = (format!("--{protocol}"), format!("sport = {port}"));
+        let shown = self.run(&["ss", "-Hln", &option, &filter]);
+        !shown.trim().is_empty()
+    }
+
+    /// Runs curl, whatever comes of it.
+    pub fn curl(&self, options: &[&str]) -> Output {
+        let fixed = [
+            "curl",
+            "-sS",
+            "-g",
+            "--max-time",
+            "60",
+            "--connect-timeout",
+            "5",
+        ];
+        self.output(&[fixed.as_slice(), options].concat())
+    }
+
+    /// Fetches `url` over `count` connections, one after the other; returns the lines served.
+    ///
+    /// # Panics
+    /// If one fails.
+    pub fn fetch(&self, url: &str, count: usize) -> Vec<String> {
+        let options = ["-H", "Connection: close", "--fail"];
+        let urls = vec![url; count];
+        let out = self.curl(&[options.as_slice(), &urls].concat());
+        assert!(
+            out.status.success(),
+            "{count} times {url}: {} after {} answers",
+            text(&out.stderr).trim(),
+            text(&out.stdout).lines().count()
+        );
+        text(&out.stdout).lines().map(str::to_owned).collect()
+    }
+}
+
+/// The URL of `path` at `ip` (and another port than 80, if given as `:PORT/…`).
+pub fn url(ip: IpAddr, path: &str) -> String {
+    match ip {
+        IpAddr::V4(ip) => format!("http://{ip}{path}"),
+        IpAddr::V6(ip) => format!("http://[{ip}]{path}"),
+    }
+}
+
+/// How often each answer came.
+pub fn spread<T: AsRef<str>>(answers: &[T]) -> BTreeMap<&str, usize> {
+    let mut counts = BTreeMap::new();
+    for answer in answers {
+        *counts.entry(answer.as_ref()).or_default() += 1;
+    }
+    counts
+}
+
+/// The SHA-256 of a file.
+///
+/// # Panics
+/// If it cannot be read.
+pub fn sha256(file: &Path) -> String {
+    let shown = run(&["sha256sum", file.to_str().expect("a path in UTF-8")]);
+    shown.split(' ').next().unwrap_or_default().to_owned()
+}
+
+/// Writes `megabytes` of noise to `file`.
+///
+/// # Panics
+/// If it cannot be written.
+pub fn noise(file: &Path, megabytes: usize) {
+    let of = format!("of={}", file.display());
+    let count = format!("count={megabytes}");
+    run(&["dd", "if=/dev/urandom", &of, "bs=1M", &count, "status=none"]);
+}
+
+/// Questions to a UDP echo.
+#[derive(Clone, Debug)]
+pub struct UdpAsk(Vec<String>);
+
+impl UdpAsk {
+    /// One datagram of 64 bytes from one socket to `ip`:`port`.
+    pub fn new(ip: IpAddr, port: u16) -> Self {
+        Self(vec![
+            peer(),
+            "udp-ask".to_owned(),
+            ip.to_string(),
+            port.to_string(),
+        ])
+    }
+
+    fn with(mut self, key: &str, value: usize) -> Self {
+        self.0.push(format!("{key}={value}"));
+        self
+    }
+
+    /// From this many sockets, one after the other.
+    #[must_use]
+    pub fn flows(self, flows: usize) -> Self {
+        self.with("flows", flows)
+    }
+
+    /// This many datagrams from each socket, each answered before the next.
+    #[must_use]
+    pub fn rounds(self, rounds: usize) -> Self {
+        self.with("rounds", rounds)
+    }
+
+    /// Datagrams of this many bytes of payload.
+    #[must_use]
+    pub fn size(self, size: usize) -> Self {
+        self.with("size", size)
+    }
+
+    /// Not to be fragmented.
+    #[must_use]
+    pub fn dont_fragment(self) -> Self {
+        self.with("df", 1)
+    }
+
+    /// To be fragmented by the network where it is too big (IPv4: without DF).
+    #[must_use]
+    pub fn may_be_fragmented(self) -> Self {
+        self.with("df", 0)
+    }
+
+    /// With this TTL or hop limit.
+    #[must_use]
+    pub fn ttl(self, ttl: usize) -> Self {
+        self.with("ttl", ttl)
+    }
+
+    /// Asks from `node`. One answer for each datagram: the name of the server whose echo came back
+    /// whole, or `lost`, `damaged`, or an error by its name, such as `ECONNREFUSED`.
+    pub fn from(&self, node: &Node) -> Vec<String> {
+        let argv: Vec<_> = self.0.iter().map(String::as_str).collect();
+        node.run(&argv).lines().map(str::to_owned).collect()
+    }
+}
