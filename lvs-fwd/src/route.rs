@@ -175,6 +175,20 @@ impl Topology {
         }
     }
 
+    /// The interface and the address on its link that lead to `dst`, resolved or not: what the kernel
+    /// should keep an Ethernet address for. `None` where [`Self::resolve`] says local or no route.
+    pub fn next_hop(&self, dst: Ip) -> Option<(u32, Ip)> {
+        match self.resolve(dst) {
+            Resolution::Unresolved { ifindex, next_hop } => Some((ifindex, next_hop)),
+            Resolution::Ready(_) => {
+                let way = self.tables(dst.family()).routes.get(bits(dst))?;
+                let out = self.outgoing(way)?;
+                Some((out.ifindex, way.gateway.unwrap_or(dst)))
+            }
+            Resolution::Local | Resolution::NoRoute => None,
+        }
+    }
+
     /// Whether the host holds `ip`, on whatever interface, port or not.
     #[inline]
     pub fn is_local(&self, ip: Ip) -> bool {

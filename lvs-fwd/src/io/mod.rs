@@ -1,5 +1,8 @@
 //! Ports: where frames come from and go to.
 
+#[cfg(feature = "netlink")]
+pub mod netlink;
+
 use std::io;
 
 use crate::frame::{Burst, Packet, PortId};
