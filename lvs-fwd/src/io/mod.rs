@@ -1,5 +1,9 @@
 //! Ports: where frames come from and go to.
 
+pub mod bpf;
+pub mod nft;
+pub mod packet;
+
 #[cfg(feature = "netlink")]
 pub mod netlink;
 

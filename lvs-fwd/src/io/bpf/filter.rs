@@ -1,0 +1,83 @@
+//! The socket filter: spares us the copies of packets we have nothing to do with.
+//!
+//! It accepts ARP requests and replies, neighbour solicitations, ICMP errors, and TCP and UDP to an
+//! address with a virtual service, to a local address of FullNAT, or from a real server behind NAT. The
+//! decision is by address, not by port, so that it needs two look-ups at most and lets fragments through; it
+//! accepts whatever the [guard](super::guard) drops.
+
+use super::BpfError;
+use super::asm::{Asm, If, Reg::*, Size};
+use super::guard::if_port_outside;
+use super::roles::{LOCAL, OWN, REPLY, VIRTUAL};
+use super::walk::{self, Ask};
+
+/// Results of a socket filter: how many bytes of the packet are wanted.
+pub const ACCEPT: i32 = -1;
+/// See [`ACCEPT`].
+pub const REJECT: i32 = 0;
+
+const NEIGHBOUR_SOLICITATION: i32 = 135;
+
+/// The program. `map` is the descriptor of the map of roles; `ip_at` is where the IP header begins: 14 on
+/// a packet socket, 0 in [`Program::test_run`](super::Program::test_run).
+pub fn code(map: i32, ip_at: i32) -> Result<Vec<u64>, BpfError> {
+    let mut asm = Asm::new();
+    let a = &mut asm;
+    let (accept, reject) = (a.label(), a.label());
+    let (v6, icmp, icmpv6, transport) = (a.label(), a.label(), a.label(), a.label());
+
+    a.set(R6, R1);
+    walk::if_vlan(a, reject);
+    a.set(R7, ip_at);
+    a.load(Size::W, R1, R6, walk::SKB_PROTOCOL);
+    a.jump_if(R1, If::Equal, walk::ETH_ARP, accept);
+    a.jump_if(R1, If::Equal, walk::ETH_IPV6, v6);
+    a.jump_if(R1, If::NotEqual, walk::ETH_IPV4, reject);
+    walk::ipv4(a, reject);
+    a.jump_if(R8, If::Equal, walk::ICMP, icmp);
+    a.jump(transport);
+    a.place(icmp);
+    walk::if_not_for_host(a, reject);
+    walk::if_no_icmp_error(a, reject);
+    a.jump(accept);
+
+    a.place(v6);
+    walk::ipv6(a, reject);
+    a.jump_if(R8, If::Equal, walk::ICMPV6, icmpv6);
+    a.jump(transport);
+    a.place(icmpv6);
+    walk::icmp_type(a, reject);
+    a.jump_if(R1, If::Equal, NEIGHBOUR_SOLICITATION, accept);
+    a.jump_if(R1, If::Greater, 127, reject);
+    walk::if_not_for_host(a, reject);
+    a.jump(accept);
+
+    a.place(transport);
+    walk::if_not_balanced(a, reject);
+    walk::if_not_for_host(a, reject);
+    let (not_local, foreign) = (a.label(), a.label());
+    let with_ports = a.label();
+    a.store(Size::W, R10, walk::SPORT, 0);
+    a.jump_if(R9, If::AnyBit, walk::OFFSET, with_ports);
+    walk::load_bytes(a, walk::SPORT, 4, reject);
+    a.place(with_ports);
+    walk::look_up(a, map, walk::DST, Ask::Address, foreign);
+    a.jump_if(R1, If::AnyBit, VIRTUAL, accept);
+    let whole = a.label();
+    a.jump_if(R9, If::Equal, 0, whole);
+    a.jump_if(R1, If::AnyBit, LOCAL, accept);
+    a.place(whole);
+    if_port_outside(a, walk::DPORT, not_local);
+    a.jump_if(R1, If::AnyBit, LOCAL, accept);
+    a.place(not_local);
+    a.jump_if(R1, If::AnyBit, OWN, reject);
+    a.place(foreign);
+    walk::look_up(a, map, walk::SRC, Ask::Address, reject);
+    a.jump_if(R1, If::AnyBit, REPLY, accept);
+
+    a.place(reject);
+    a.exit_with(REJECT);
+    a.place(accept);
+    a.exit_with(ACCEPT);
+    Ok(asm.finish()?)
+}
