@@ -77,14 +77,15 @@ pub enum Payload {
 }
 
 impl Capture {
-    /// Records what passes `dev` of `node` and matches `filter` (pcap syntax), in both directions.
+    /// Records what `dev` of `node` sends or is sent (not what a switch floods), if it matches `filter` (pcap
+    /// syntax).
     ///
     /// # Panics
     /// If tcpdump cannot.
     pub fn start(node: &Node, dev: &str, filter: &str) -> Self {
         let file = node.file(&format!("{dev}.pcap"));
         let path = file.to_str().expect("a path in UTF-8");
-        let options = "-n -U --immediate-mode -B 32768 -s 2048 -Z root -i";
+        let options = "-n -p -U --immediate-mode -B 32768 -s 2048 -Z root -i";
         let argv: Vec<_> = ["tcpdump"]
             .into_iter()
             .chain(options.split(' '))

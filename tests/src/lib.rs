@@ -35,3 +35,22 @@ pub use node::Node;
 pub use process::Process;
 pub use rules::{Method, Rules};
 pub use traffic::{UdpAsk, spread};
+
+/// Makes of `fn story(Method, Family)` eight tests, one for each method and IP version.
+#[macro_export]
+macro_rules! for_each_method {
+    ($($story:ident)+) => {$(
+        mod $story {
+            use $crate::{Family, Method};
+            $crate::for_each_method!(@ $story
+                nat_ipv4 Nat V4, nat_ipv6 Nat V6, dr_ipv4 Dr V4, dr_ipv6 Dr V6,
+                tun_ipv4 Tun V4, tun_ipv6 Tun V6, fullnat_ipv4 FullNat V4, fullnat_ipv6 FullNat V6);
+        }
+    )+};
+    (@ $story:ident $($name:ident $method:ident $family:ident),+) => {$(
+        #[test]
+        fn $name() {
+            super::$story(Method::$method, Family::$family);
+        }
+    )+};
+}

@@ -12,8 +12,20 @@ use crate::command::{peer, run, text};
 use crate::lan::Lan;
 use crate::node::Node;
 use crate::process::Process;
+use crate::rules::Method;
 
 impl Lan {
+    /// All that real servers of `method` run: nginx, UDP echo at port 7000, and for tunnels what
+    /// unwraps.
+    pub fn backends(&self, method: Method) -> Vec<Process> {
+        let mut running = self.web();
+        running.extend(self.echo(&[7000]));
+        if method == Method::Tun {
+            running.extend(self.decap());
+        }
+        running
+    }
+
     /// nginx on every real server, at ports 80 and 8080.
     pub fn web(&self) -> Vec<Process> {
         self.servers.iter().map(|s| s.web(&[80, 8080])).collect()

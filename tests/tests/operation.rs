@@ -1,0 +1,194 @@
+//! lvsd as a program: idle, asked, stopped, fed with rubbish, short of privileges.
+
+use std::thread;
+use std::time::Duration;
+
+use etherparse::PacketBuilder;
+use tests::command::{peer, text};
+use tests::traffic::url;
+use tests::{Family, Lan, Lvsd, Method, Plan, Rules, UdpAsk};
+
+fn nat() -> Lan {
+    Plan::of(Method::Nat, 2).build()
+}
+
+fn nat_rules(lan: &Lan) -> Rules {
+    Rules::of(lan, Method::Nat, Family::V4)
+}
+
+#[test]
+fn idle_it_uses_no_processor() {
+    const WATCHED: Duration = Duration::from_secs(10);
+    for workers in [1, 2] {
+        let lan = nat();
+        let _servers = lan.backends(Method::Nat);
+        let lvsd = Lvsd::with(&lan, nat_rules(&lan)).workers(workers).start();
+        lan.client.fetch(&url(Family::V4.vip(), "/"), 10);
+        thread::sleep(Duration::from_secs(3));
+        let before = lvsd.cpu_time();
+        thread::sleep(WATCHED);
+        let used = lvsd.cpu_time() - before;
+        assert!(
+            used < WATCHED / 1000,
+            "{workers} workers: {used:?} in {WATCHED:?}"
+        );
+    }
+}
+
+#[test]
+fn asked_it_sums_up() {
+    let lan = nat();
+    let _servers = lan.backends(Method::Nat);
+    let mut lvsd = Lvsd::start(&lan, nat_rules(&lan));
+    lan.client.fetch(&url(Family::V4.vip(), "/"), 23);
+    let summary = lvsd.summary("10.9.0.100:7000");
+    for known in ["10.9.0.100:80", "10.10.0.11:80", "10.10.0.12:80", "23"] {
+        assert!(summary.contains(known), "no {known} in: {summary}");
+    }
+    assert_eq!(lan.client.fetch(&url(Family::V4.vip(), "/"), 2).len(), 2);
+}
+
+fn stops_by(signal: &str) {
+    let lan = nat();
+    let _servers = lan.backends(Method::Nat);
+    let lvsd = Lvsd::start(&lan, nat_rules(&lan));
+    lan.client.fetch(&url(Family::V4.vip(), "/"), 3);
+    let (status, said) = lvsd.stop(signal);
+    assert_eq!(status.code(), Some(0), "{said}");
+    assert!(said.contains("10.9.0.100:80"), "no summary: {said}");
+}
+
+#[test]
+fn sigterm_stops_it_with_a_summary() {
+    stops_by("TERM");
+}
+
+#[test]
+fn sigint_stops_it_with_a_summary() {
+    stops_by("INT");
+}
+
+/// Ethernet, from the client to the director, of this type, with this payload; all in hexadecimal.
+fn frame(lan: &Lan, kind: &str, payload: &str) -> String {
+    let mac = |mac: String| mac.replace(':', "");
+    let (to, from) = (mac(lan.director.mac("eth0")), mac(lan.client.mac("eth0")));
+    format!("{to}{from}{kind}{payload}\n")
+}
+
+/// A SYN from the client to port 80 of the VIP, but for what `spoil` does to its 20 + 20 bytes.
+fn syn(lan: &Lan, spoil: impl Fn(&mut Vec<u8>)) -> String {
+    let mut bytes = Vec::new();
+    PacketBuilder::ipv4([10, 9, 0, 2], [10, 9, 0, 100], 64)
+        .tcp(40_000, 80, 1, 65_535)
+        .syn()
+        .write(&mut bytes, &[])
+        .expect("a vector takes everything");
+    spoil(&mut bytes);
+    let hex: String = bytes.iter().map(|b| format!("{b:02x}")).collect();
+    frame(lan, "0800", &hex)
+}
+
+#[test]
+fn rubbish_is_counted_and_survived() {
+    let lan = nat();
+    let _servers = lan.backends(Method::Nat);
+    let mut lvsd = Lvsd::start(&lan, nat_rules(&lan));
+    let frames = [
+        syn(&lan, |f| f.truncate(12)),
+        syn(&lan, |f| f.truncate(24)),
+        syn(&lan, |f| f[0] = 0x65),   // version 6 in an IPv4 frame
+        syn(&lan, |f| f[0] = 0x41),   // header of 4 bytes
+        syn(&lan, |f| f[2] = 0xff),   // longer than it is
+        syn(&lan, |f| f[10] ^= 0xff), // header checksum
+        syn(&lan, |f| f[32] = 0x10),  // TCP header of 4 bytes
+        syn(&lan, |f| f[12..16].copy_from_slice(&[127, 0, 0, 1])), // martian
+        frame(&lan, "86dd", "60"),
+        frame(&lan, "86dd", &"ff".repeat(60)),
+        frame(&lan, "0806", "0001"),
+        frame(&lan, "ffff", &"00".repeat(1400)),
+    ];
+    lan.client
+        .run_with(&[&peer(), "send-raw", "eth0"], &frames.concat());
+    let summary = lvsd.summary("10.9.0.100:80").to_lowercase();
+    for reason in [
+        "truncated",
+        "version",
+        "header length",
+        "bad length",
+        "checksum",
+    ] {
+        assert!(summary.contains(reason), "no {reason} in: {summary}");
+    }
+    assert_eq!(lan.client.fetch(&url(Family::V4.vip(), "/"), 10).len(), 10);
+}
+
+#[test]
+fn without_raw_sockets_it_says_so() {
+    let lan = nat();
+    let out = Lvsd::with(&lan, nat_rules(&lan))
+        .without(&["net_raw"])
+        .refused();
+    let said = text(&out.stderr);
+    assert!(!out.status.success(), "{said}");
+    assert!(said.contains("CAP_NET_RAW"), "{said}");
+}
+
+#[test]
+fn without_network_administration_it_says_so() {
+    let lan = nat();
+    let out = Lvsd::with(&lan, nat_rules(&lan))
+        .without(&["net_admin"])
+        .refused();
+    let said = text(&out.stderr);
+    assert!(!out.status.success(), "{said}");
+    assert!(said.contains("CAP_NET_ADMIN"), "{said}");
+}
+
+/// The guard falls back, and says to what; everything else works.
+#[test]
+fn without_bpf_it_falls_back() {
+    for method in Method::ALL {
+        let lan = Plan::of(method, 2).build();
+        let _servers = lan.backends(method);
+        for family in Family::BOTH {
+            let rules = Rules::of(&lan, method, family);
+            let lvsd = Lvsd::with(&lan, rules)
+                .without(&["bpf", "sys_admin"])
+                .start();
+            assert!(lvsd.said().contains("CAP_BPF"), "{}", lvsd.said());
+            assert_eq!(lan.client.fetch(&url(family.vip(), "/"), 10).len(), 10);
+            let served = UdpAsk::new(family.vip(), 7000).flows(10).from(&lan.client);
+            assert!(!served.contains(&"lost".to_owned()), "{served:?}");
+        }
+    }
+}
+
+/// Services of both families, both protocols and all methods of a network side by side.
+#[test]
+fn many_services_side_by_side() {
+    let lan = Plan::two_arms(3).build();
+    let _servers = lan.backends(Method::Nat);
+    let mut rules = Rules::new();
+    for family in Family::BOTH {
+        let servers = lan.server_addresses(family);
+        rules = rules
+            .tcp(family.vip(), 80)
+            .servers(&servers, 80, Method::Nat)
+            .tcp(family.vip(), 8080)
+            .servers(&servers, 8080, Method::FullNat)
+            .udp(family.vip(), 7000)
+            .servers(&servers, 7000, Method::Nat)
+            .udp(family.vip(), 7001)
+            .servers(&servers, 7000, Method::FullNat);
+    }
+    let _lvsd = Lvsd::start(&lan, rules);
+    for family in Family::BOTH {
+        for port in [":80/", ":8080/"] {
+            assert_eq!(lan.client.fetch(&url(family.vip(), port), 9).len(), 9);
+        }
+        for port in [7000, 7001] {
+            let served = UdpAsk::new(family.vip(), port).flows(9).from(&lan.client);
+            assert_eq!(tests::spread(&served).len(), 3, "{served:?}");
+        }
+    }
+}

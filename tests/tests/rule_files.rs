@@ -1,0 +1,139 @@
+//! Rule files: as many servers as there are, and a broken one is refused whole, with the place and the
+//! reason.
+
+use tests::command::text;
+use tests::traffic::url;
+use tests::{Family, Lvsd, Method, Plan, Rules, spread};
+
+/// 200 connections over `servers` addresses on (at most) three hosts: each the same number.
+fn connections_over(servers: usize) {
+    const CONNECTIONS: usize = 200;
+    for family in Family::BOTH {
+        let lan = Plan::two_arms(servers.min(3)).aliases(servers).build();
+        let _web = lan.web();
+        let addresses: Vec<_> = (0..servers).map(|i| lan.alias(family, i)).collect();
+        let rules = Rules::new()
+            .tcp(family.vip(), 80)
+            .servers(&addresses, 80, Method::Nat);
+        let _lvsd = Lvsd::start(&lan, rules);
+        let served = lan.client.fetch(&url(family.vip(), "/who"), CONNECTIONS);
+        let counts = spread(&served);
+        let (few, many) = (CONNECTIONS / servers, CONNECTIONS.div_ceil(servers));
+        assert_eq!(counts.len(), servers);
+        assert!(
+            counts.values().all(|n| (few..=many).contains(n)),
+            "{counts:?}"
+        );
+    }
+}
+
+#[test]
+fn one_server() {
+    connections_over(1);
+}
+
+#[test]
+fn three_servers() {
+    connections_over(3);
+}
+
+#[test]
+fn a_hundred_servers() {
+    connections_over(100);
+}
+
+/// Starts lvsd with `rules`: it must exit with 2 and name the place and something of the reason.
+#[track_caller]
+fn assert_refused(rules: &str, place: &str, reason: &str) {
+    let lan = Plan::two_arms(0).build();
+    let out = Lvsd::with(&lan, rules).refused();
+    let said = text(&out.stderr);
+    assert_eq!(out.status.code(), Some(2), "{rules:?}: {said}");
+    let place = format!("{}:{place}", lan.director.file("rules").display());
+    assert!(said.contains(&place), "{rules:?}: no {place} in: {said}");
+    assert!(said.contains(reason), "{rules:?}: no {reason:?} in: {said}");
+    assert!(!said.contains("panicked"), "{said}");
+}
+
+#[test]
+fn an_unknown_option_is_refused() {
+    assert_refused("-A -t 10.9.0.100:80 -s rr\n-X\n", "2:1", "-X");
+}
+
+#[test]
+fn a_broken_address_is_refused() {
+    assert_refused("-A -t 10.9.0.300:80 -s rr\n", "1:7", "10.9.0.300");
+}
+
+#[test]
+fn a_broken_port_is_refused() {
+    assert_refused("-A -t 10.9.0.100:99999 -s rr\n", "1:7", "99999");
+}
+
+#[test]
+fn an_unknown_scheduler_is_refused() {
+    assert_refused(
+        "# ours\n-A -t 10.9.0.100:80 -s fastest\n",
+        "2:27",
+        "fastest",
+    );
+}
+
+#[test]
+fn a_server_without_its_service_is_refused() {
+    let rules = "-a -t 10.9.0.100:80 -r 10.10.0.11:80 -m -w 1\n";
+    assert_refused(rules, "1:", "10.9.0.100:80");
+}
+
+#[test]
+fn a_service_given_twice_is_refused() {
+    let rules = "-A -t 10.9.0.100:80 -s rr\n-A -t 10.9.0.100:80 -s wlc\n";
+    assert_refused(rules, "2:", "10.9.0.100:80");
+}
+
+#[test]
+fn a_server_given_twice_is_refused() {
+    let rules = "-A -t 10.9.0.100:80 -s rr\n\
+                 -a -t 10.9.0.100:80 -r 10.10.0.11:80 -m -w 1\n\
+                 -a -t 10.9.0.100:80 -r 10.10.0.11:80 -m -w 2\n";
+    assert_refused(rules, "3:", "10.10.0.11:80");
+}
+
+#[test]
+fn fullnat_without_local_addresses_is_refused() {
+    let rules = "-A -t 10.9.0.100:80 -s rr\n\
+                 -a -t 10.9.0.100:80 -r 10.10.0.11:80 --fullnat -w 1\n";
+    assert_refused(rules, "2:", "--local-address");
+}
+
+#[test]
+fn nat_across_families_is_refused() {
+    let rules = "-A -t 10.9.0.100:80 -s rr\n\
+                 -a -t 10.9.0.100:80 -r [fd00:10::11]:80 -m -w 1\n";
+    assert_refused(rules, "2:", "fd00:10::11");
+}
+
+#[test]
+fn a_missing_value_is_refused() {
+    assert_refused("-A -t 10.9.0.100:80 -s\n", "1:", "-s");
+}
+
+#[test]
+fn what_cannot_be_done_yet_is_refused() {
+    assert_refused("-A -f 1 -s rr\n", "1:4", "-f");
+    assert_refused("-A -t 10.9.0.100:80 -s rr -p 300\n", "1:27", "-p");
+}
+
+#[test]
+fn bytes_that_are_no_text_are_refused() {
+    assert_refused("-A -t \u{1}\u{7f} -s rr\n", "1:7", "");
+}
+
+#[test]
+fn a_missing_file_is_refused() {
+    let lan = Plan::two_arms(0).build();
+    let argv = [&tests::command::lvsd(), "run", "--rules", "/nowhere/rules"];
+    let out = lan.director.output(&argv);
+    assert_eq!(out.status.code(), Some(2));
+    assert!(text(&out.stderr).contains("/nowhere/rules"), "{out:?}");
+}
