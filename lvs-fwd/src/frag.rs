@@ -124,9 +124,14 @@ impl FragMemory {
 
 #[cfg(test)]
 mod tests {
+    use std::ops::Range;
+
     use proptest::prelude::*;
 
     use super::*;
+    use crate::frame::Offload;
+    use crate::parse::{Fragment, Parsed, parse};
+    use crate::wire::samples::{self, BOTH, OWN};
 
     fn key(id: u32) -> FragmentKey {
         FragmentKey {
@@ -216,5 +221,47 @@ mod tests {
             memory.remember(key(id), (1, 2), Time::default());
         }
         assert_eq!((memory.known.capacity(), memory.known.len()), (room, 64));
+    }
+
+    #[test]
+    fn later_fragments_follow_their_first() {
+        for family in BOTH {
+            let udp = &samples::udp(family, &[7; 24])[samples::l4(family)..];
+            let packet = |id, range: Range<usize>| {
+                let piece = Fragment {
+                    id,
+                    offset: range.start as u16,
+                    more: range.end < udp.len(),
+                };
+                let frame = samples::fragment(family, Protocol::UDP, piece, &udp[range]);
+                match parse(&frame, Offload::default(), OWN) {
+                    Ok(Parsed::Ip(p)) => p,
+                    other => panic!("{other:?}"),
+                }
+            };
+            let mut memory = FragMemory::new(4, [3; 4]);
+            let now = Time::from_secs(1);
+            let mut later = packet(9, 16..32);
+            let before = later;
+            assert!(
+                !memory.follow(&mut later, now),
+                "its first is not known yet"
+            );
+            assert_eq!(later, before);
+            let mut first = packet(9, 0..16);
+            assert!(memory.follow(&mut first, now));
+            assert!(memory.follow(&mut later, now));
+            assert_eq!(later.segment.src, first.segment.src);
+            assert_eq!(later.segment.dst, first.segment.dst);
+            assert!(
+                !memory.follow(&mut packet(10, 16..32), now),
+                "of another packet"
+            );
+            assert!(!memory.follow(&mut packet(9, 16..32), now + LIFE));
+
+            let mut whole = packet(9, 0..32);
+            whole.fragment = None;
+            assert!(memory.follow(&mut whole, now));
+        }
     }
 }

@@ -420,3 +420,8 @@ fn quote(family: Family, bytes: &[u8], at: usize) -> Result<Option<Quote>, DropR
         },
     }))
 }
+
+#[cfg(test)]
+mod proptests;
+#[cfg(test)]
+mod tests;

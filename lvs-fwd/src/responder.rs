@@ -185,3 +185,274 @@ fn icmpv6_checksum(src: Ip, dst: Ip, message: &[u8]) -> u16 {
     sum.add_bytes(message);
     sum.finish()
 }
+
+#[cfg(test)]
+mod tests {
+    use lvs_core::Family;
+
+    use super::*;
+    use crate::wire::samples::{OWN, PEER, checksums_ok, frame, unhex, vip};
+
+    fn ours(ip: Ip) -> bool {
+        ip == vip(Family::V4) || ip == vip(Family::V6)
+    }
+
+    fn request() -> arp::Repr {
+        arp::Repr {
+            operation: arp::REQUEST,
+            sender_mac: PEER,
+            sender_ip: [192, 0, 2, 10],
+            target_mac: Mac::default(),
+            target_ip: [198, 51, 100, 1],
+        }
+    }
+
+    fn arp_answer(request: &arp::Repr) -> Option<Vec<u8>> {
+        let mut bytes = arp_frame(PEER, request).to_vec();
+        bytes[..6].copy_from_slice(&Mac::BROADCAST.0);
+        bytes.resize(60, 0);
+        let mut f = frame(&bytes);
+        let port = f.port;
+        if answer_arp(&mut f, OWN, ours) {
+            assert_eq!(f.port, port);
+            Some(f.bytes().to_vec())
+        } else {
+            assert_eq!(f.bytes(), bytes, "left alone");
+            None
+        }
+    }
+
+    #[test]
+    fn an_arp_request_is_answered_byte_for_byte() {
+        let want = unhex(
+            "020000000002 020000000001 0806  0001 0800 06 04 0002
+             020000000001 c6336401  020000000002 c000020a",
+        );
+        assert_eq!(arp_answer(&request()), Some(want));
+    }
+
+    #[test]
+    fn a_probe_is_answered() {
+        let probe = arp::Repr {
+            sender_ip: [0; 4],
+            ..request()
+        };
+        let answer = arp_answer(&probe).unwrap();
+        let reply = arp::Repr::parse(&answer[14..]).unwrap();
+        assert_eq!(reply.sender_ip, [198, 51, 100, 1]);
+        assert_eq!((reply.target_ip, reply.target_mac), ([0; 4], PEER));
+    }
+
+    #[test]
+    fn other_arp_is_left_alone() {
+        let vip = [198, 51, 100, 1];
+        let group = Mac([1, 0, 0, 0, 0, 1]);
+        for (what, r) in [
+            (
+                "for another",
+                arp::Repr {
+                    target_ip: [198, 51, 100, 2],
+                    ..request()
+                },
+            ),
+            (
+                "a reply",
+                arp::Repr {
+                    operation: arp::REPLY,
+                    ..request()
+                },
+            ),
+            (
+                "another's announcement of ours",
+                arp::Repr {
+                    sender_ip: vip,
+                    ..request()
+                },
+            ),
+            (
+                "sender MAC a group",
+                arp::Repr {
+                    sender_mac: group,
+                    ..request()
+                },
+            ),
+            (
+                "sender MAC zero",
+                arp::Repr {
+                    sender_mac: Mac::default(),
+                    ..request()
+                },
+            ),
+            (
+                "sender multicast",
+                arp::Repr {
+                    sender_ip: [224, 0, 0, 1],
+                    ..request()
+                },
+            ),
+            (
+                "sender loopback",
+                arp::Repr {
+                    sender_ip: [127, 0, 0, 1],
+                    ..request()
+                },
+            ),
+            (
+                "sender in 0/8",
+                arp::Repr {
+                    sender_ip: [0, 0, 0, 1],
+                    ..request()
+                },
+            ),
+        ] {
+            assert_eq!(arp_answer(&r), None, "{what}");
+        }
+        let mut short = frame(&arp_frame(OWN, &request())[..41]);
+        assert!(!answer_arp(&mut short, OWN, ours));
+    }
+
+    #[test]
+    fn announcements_byte_for_byte() {
+        let arp = unhex(
+            "ffffffffffff 020000000001 0806  0001 0800 06 04 0001
+             020000000001 c6336401  000000000000 c6336401",
+        );
+        assert_eq!(gratuitous_arp(OWN, [198, 51, 100, 1]).to_vec(), arp);
+        let na = unhex(
+            "333300000001 020000000001 86dd  60000000 0020 3a ff
+             20010db8000100000000000000000001 ff020000000000000000000000000001
+             88 00 f928 20000000 20010db8000100000000000000000001 02 01 020000000001",
+        );
+        let sent = unsolicited_na(OWN, *vip(Family::V6).bytes());
+        assert_eq!(sent.to_vec(), na);
+        assert!(checksums_ok(&sent));
+    }
+
+    #[test]
+    fn solicitations_go_to_the_last_three_bytes() {
+        let ip: Ip = "2001:db8::12:3456:789a".parse().unwrap();
+        assert_eq!(
+            solicited_node_mac(*ip.bytes()),
+            Mac([0x33, 0x33, 0xff, 0x56, 0x78, 0x9a])
+        );
+    }
+
+    /// From 2001:db8::10 for 2001:db8:1::1, with the source link-layer address.
+    fn solicitation() -> Vec<u8> {
+        unhex(
+            "3333ff000001 020000000002 86dd  60000000 0020 3a ff
+             20010db8000000000000000000000010 ff0200000000000000000001ff000001
+             87 00 1c18 00000000 20010db8000100000000000000000001 01 01 020000000002",
+        )
+    }
+
+    /// The same from nobody: duplicate address detection.
+    fn dad() -> Vec<u8> {
+        unhex(
+            "3333ff000001 020000000002 86dd  60000000 0018 3a ff
+             00000000000000000000000000000000 ff0200000000000000000001ff000001
+             87 00 4cec 00000000 20010db8000100000000000000000001",
+        )
+    }
+
+    fn ndp_answer(bytes: &[u8]) -> Option<Vec<u8>> {
+        let mut f = frame(bytes);
+        if answer_ndp(&mut f, OWN, ours) {
+            assert!(checksums_ok(f.bytes()));
+            Some(f.bytes().to_vec())
+        } else {
+            assert_eq!(f.bytes(), bytes, "left alone");
+            None
+        }
+    }
+
+    /// Makes the ICMPv6 checksum right again.
+    fn fix(frame: &mut [u8]) {
+        let ip = |at: usize| Ip::v6(frame[at..at + 16].try_into().unwrap());
+        let (src, dst) = (ip(22), ip(38));
+        frame[56..58].fill(0);
+        let checksum = icmpv6_checksum(src, dst, &frame[54..]);
+        frame[56..58].copy_from_slice(&checksum.to_be_bytes());
+    }
+
+    #[test]
+    fn a_solicitation_is_answered_byte_for_byte() {
+        let want = unhex(
+            "020000000002 020000000001 86dd  60000000 0020 3a ff
+             20010db8000100000000000000000001 20010db8000000000000000000000010
+             88 00 8a63 60000000 20010db8000100000000000000000001 02 01 020000000001",
+        );
+        assert_eq!(ndp_answer(&solicitation()), Some(want.clone()));
+
+        let mut unicast = solicitation();
+        unicast[..6].copy_from_slice(&OWN.0);
+        unicast[38..54].copy_from_slice(vip(Family::V6).bytes());
+        unicast.truncate(78);
+        unicast[19] = 24;
+        fix(&mut unicast);
+        assert_eq!(
+            ndp_answer(&unicast),
+            Some(want),
+            "to our address, without the option"
+        );
+    }
+
+    #[test]
+    fn duplicate_address_detection_is_answered_to_all_nodes() {
+        let want = unsolicited_na(OWN, *vip(Family::V6).bytes());
+        assert_eq!(ndp_answer(&dad()), Some(want.to_vec()));
+    }
+
+    #[test]
+    fn a_partial_checksum_is_not_judged() {
+        let mut bytes = solicitation();
+        bytes[56] ^= 1;
+        let mut f = frame(&bytes);
+        f.offload.flags = Offload::NEEDS_CSUM;
+        assert!(answer_ndp(&mut f, OWN, ours));
+        assert_eq!(f.offload, Offload::default());
+    }
+
+    #[test]
+    fn invalid_solicitations_are_left_alone() {
+        let group = *Ip::v6(ndp::ALL_NODES).bytes();
+        type Change<'a> = &'a dyn Fn(&mut Vec<u8>);
+        let broken: [(&str, Change<'_>); 15] = [
+            ("hop limit", &|f| f[21] = 254),
+            ("code", &|f| f[55] = 1),
+            ("an advertisement", &|f| f[54] = 136),
+            ("next header", &|f| f[20] = 17),
+            ("target not ours", &|f| f[77] = 9),
+            ("target a group", &|f| f[62..78].copy_from_slice(&group)),
+            ("target IPv4-mapped", &|f| {
+                f[62..78].copy_from_slice(vip(Family::V4).bytes())
+            }),
+            ("to another group", &|f| f[53] = 9),
+            ("to all nodes", &|f| f[38..54].copy_from_slice(&group)),
+            ("from a group", &|f| f[22..38].copy_from_slice(&group)),
+            ("from our address", &|f| {
+                f[22..38].copy_from_slice(vip(Family::V6).bytes())
+            }),
+            ("from nobody with an option", &|f| f[22..38].fill(0)),
+            ("option of length 0", &|f| f[79] = 0),
+            ("option too long", &|f| f[79] = 2),
+            ("solicitor's MAC a group", &|f| f[80] = 3),
+        ];
+        for (what, change) in broken {
+            let mut f = solicitation();
+            change(&mut f);
+            fix(&mut f);
+            assert_eq!(ndp_answer(&f), None, "{what}");
+        }
+        let mut bad_sum = solicitation();
+        bad_sum[57] ^= 1;
+        assert_eq!(ndp_answer(&bad_sum), None);
+        let mut dad_unicast = dad();
+        dad_unicast[38..54].copy_from_slice(vip(Family::V6).bytes());
+        fix(&mut dad_unicast);
+        assert_eq!(ndp_answer(&dad_unicast), None);
+        for len in 0..solicitation().len() {
+            assert_eq!(ndp_answer(&solicitation()[..len]), None, "{len} bytes");
+        }
+    }
+}

@@ -13,6 +13,8 @@ pub mod icmp;
 pub mod ipv4;
 pub mod ipv6;
 pub mod ndp;
+#[cfg(test)]
+pub(crate) mod samples;
 pub mod tcp;
 pub mod udp;
 
