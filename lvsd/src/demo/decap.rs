@@ -1,0 +1,153 @@
+//! A real server's end of a tunnel, in user space.
+//!
+//! Tunnelling wants real servers that undo IPIP, and not every kernel has the modules (`ipip`, `ip6_tunnel`,
+//! `sit`). So this does it with nothing but raw sockets, which also work inside a user namespace where a
+//! tun device cannot be had. Raw sockets of protocols 4 and 41 receive what the kernel has reassembled and
+//! would else refuse as an unknown protocol; the packet inside is handed back to the kernel through the
+//! loopback interface, where its destination, the virtual address, must be local. All four combinations of
+//! families work.
+//!
+//! A sender on the same machine leaves transport checksums *partial* (the pseudo header's sum only) and
+//! relies on a flag that raw sockets do not show. On the way back in, the kernel would find them wrong. So a
+//! checksum that is exactly the partial one is completed, and any other left for the kernel to judge:
+//! a packet damaged on its way stays damaged.
+
+use std::io::{self, Read};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::thread;
+use std::time::Duration;
+
+use lvs_core::{Ip, Protocol};
+use lvs_fwd::checksum;
+use lvs_fwd::wire::{ipv4::Ipv4, ipv6, tcp, udp};
+use socket2::{Domain, Socket, Type};
+
+/// IP protocol numbers of the packets inside.
+const IPV4_IN_IP: i32 = 4;
+const IPV6_IN_IP: i32 = 41;
+/// How soon [`Decap::run`] notices that it should stop.
+const STOP_INTERVAL: Duration = Duration::from_millis(100);
+
+/// The tunnels' open end: sockets of one network namespace.
+#[derive(Debug)]
+pub struct Decap {
+    tunnels: Vec<Tunnel>,
+    v4: Socket,
+    v6: Socket,
+}
+
+/// Where packets wrapped in one way arrive.
+#[derive(Debug)]
+struct Tunnel {
+    socket: Socket,
+    /// Whether the socket shows the outer header: IPv4's does, IPv6's does not.
+    outer_header: bool,
+}
+
+impl Decap {
+    /// Opens a tunnel end of all four combinations in the calling thread's network namespace, except
+    /// that IPv4 in IPv4 is left to the kernel if it `has_ipip`. From then on nothing is lost.
+    ///
+    /// # Errors
+    ///
+    /// Without `CAP_NET_RAW` in the namespace: permission denied.
+    pub fn open(has_ipip: bool) -> io::Result<Self> {
+        let mut tunnels = Vec::new();
+        for (domain, outer_header) in [(Domain::IPV4, true), (Domain::IPV6, false)] {
+            for inner in [IPV4_IN_IP, IPV6_IN_IP] {
+                if has_ipip && domain == Domain::IPV4 && inner == IPV4_IN_IP {
+                    continue;
+                }
+                let socket = Socket::new(domain, Type::RAW, Some(inner.into()))?;
+                socket.set_read_timeout(Some(STOP_INTERVAL))?;
+                tunnels.push(Tunnel {
+                    socket,
+                    outer_header,
+                });
+            }
+        }
+        Ok(Self {
+            tunnels,
+            v4: injector(Domain::IPV4)?,
+            v6: injector(Domain::IPV6)?,
+        })
+    }
+
+    /// Unwraps until told to stop.
+    pub fn run(&self, stop: &AtomicBool) {
+        thread::scope(|s| {
+            for tunnel in &self.tunnels {
+                s.spawn(|| self.unwrap_all(tunnel, stop));
+            }
+        });
+    }
+
+    fn unwrap_all(&self, tunnel: &Tunnel, stop: &AtomicBool) {
+        let mut buffer = vec![0; 65_536];
+        while !stop.load(Relaxed) {
+            // An error is a time-out or an ICMP message about something sent; neither matters.
+            let Ok(len) = (&tunnel.socket).read(&mut buffer) else {
+                continue;
+            };
+            let outer = buffer.get_mut(..len).unwrap_or_default();
+            let inner = match tunnel.outer_header {
+                true => match Ipv4::new(outer).map(|h| h.header_len()) {
+                    Ok(len) => outer.get_mut(len..).unwrap_or_default(),
+                    Err(_) => continue,
+                },
+                false => outer,
+            };
+            if let Some((packet, dst)) = prepare(inner) {
+                let injector = if dst.is_v4() { &self.v4 } else { &self.v6 };
+                let dst = SocketAddr::new(dst.into(), 0);
+                // Refused if nobody here has that address: then it was not for us.
+                let _ = injector.send_to(packet, &dst.into());
+            }
+        }
+    }
+}
+
+/// A socket that takes whole packets and sends them no farther than to this host itself.
+fn injector(domain: Domain) -> io::Result<Socket> {
+    let socket = Socket::new(domain, Type::RAW, Some(libc::IPPROTO_RAW.into()))?;
+    socket.bind_device(Some(b"lo"))?;
+    let any = match domain {
+        Domain::IPV4 => SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
+        _ => SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)),
+    };
+    socket.bind(&any.into())?;
+    Ok(socket)
+}
+
+/// Cuts a packet to its length, completes its checksum, and says where it goes. `None` if it is none.
+fn prepare(packet: &mut [u8]) -> Option<(&[u8], Ip)> {
+    let (src, dst, protocol, header_len, len, fragment);
+    if packet.first()? >> 4 == 4 {
+        let h = Ipv4::new(packet).ok()?;
+        (src, dst, protocol) = (h.src(), h.dst(), h.protocol());
+        (header_len, len) = (h.header_len(), h.total_len());
+        fragment = h.fragment().is_some();
+    } else {
+        let (h, payload) = ipv6::Ipv6::new(packet).ok()?;
+        let ext = ipv6::extensions(payload.get(..h.payload_len())?, h.next_header()).ok()?;
+        (src, dst, protocol) = (h.src(), h.dst(), ext.protocol);
+        header_len = ipv6::HEADER_LEN + ext.len;
+        len = ipv6::HEADER_LEN + h.payload_len();
+        fragment = ext.fragment.is_some();
+    }
+    let packet = packet.get_mut(..len)?;
+    let offset = match protocol {
+        Protocol::TCP => Some(tcp::field::CHECKSUM),
+        Protocol::UDP => Some(udp::field::CHECKSUM),
+        _ => None,
+    };
+    if let Some(offset) = offset.filter(|_| !fragment) {
+        let segment = packet.get_mut(header_len..)?;
+        let partial = checksum::pseudo_header(src, dst, protocol.0, segment.len() as u32).fold();
+        if segment.get(offset..offset + 2)? == partial.to_be_bytes() {
+            checksum::complete(segment, offset);
+        }
+    }
+    Some((packet, dst))
+}
