@@ -1,0 +1,103 @@
+//! Rule files: virtual services and their servers as `ipvsadm -S` writes them.
+//!
+//! People keep the tables of their directors in files made by `ipvsadm -S` (or `ipvsadm-save`). [`parse`] reads such
+//! a file as it is. Each line adds a service or a server:
+//!
+//! ```text
+//! -A -t|-u ADDRESS:PORT [-s SCHEDULER] [--local-address ADDRESS[:LOW-HIGH]]...
+//! -a -t|-u ADDRESS:PORT -r ADDRESS[:PORT] [-g|-i|-m|--fullnat] [-w WEIGHT]
+//! ```
+//!
+//! | option | long form | meaning | without it |
+//! |---|---|---|---|
+//! | `-A` | `--add-service` | adds a service | |
+//! | `-a` | `--add-server` | adds a server to a service of a line above | |
+//! | `-t`, `-u` | `--tcp-service`, `--udp-service` | the service: IPv4 `a.b.c.d:port`, IPv6 `[address]:port` | an error |
+//! | `-s` | `--scheduler` | its scheduler | `wlc` |
+//! | | `--local-address` | addresses (and ports) for FullNAT; may be repeated | none; ports 1024-65535 |
+//! | `-r` | `--real-server` | the server | an error |
+//! | `-g` | `--gatewaying` | direct routing | this one |
+//! | `-i` | `--ipip` | a tunnel; only here the server may be of the other address family | |
+//! | | `--tun-type ipip` | the kind of tunnel, the only one there is yet | `ipip` |
+//! | `-m` | `--masquerading` | NAT | |
+//! | | `--fullnat` | FullNAT: NAT of both ends, the client becoming a local address | |
+//! | `-w` | `--weight` | the weight, 0 to 2147483647 | 1 |
+//!
+//! `--fullnat` and `--local-address` are not ipvsadm's; IPVS has no FullNAT. The port of a server is the service's with
+//! `-g` and `-i` whatever is written, because nothing translates it there; with `-m` and `--fullnat` it is
+//! the one that is written, or else the service's.
+//!
+//! As in ipvsadm, options may come in any order after the command, letters may be bundled, values glued on
+//! (`-w3`, `--weight=3`), hosts and ports be names, and the word `ipvsadm` stand anywhere without meaning. Unlike there,
+//! empty lines and comments (`#` at the start of a word, to the end of the line) are allowed.
+//!
+//! A file counts as a whole or not at all: [`parse`] finds everything that is wrong with it, and [`render`]
+//! shows it. What ipvsadm knows and this program does not (yet) is refused by name.
+
+mod address;
+mod command_line;
+mod names;
+mod options;
+mod problem;
+mod table;
+#[cfg(test)]
+mod tests;
+mod words;
+
+use lvs_core::Endpoint;
+use lvs_core::dest::Method;
+use lvs_core::service::{LocalAddr, ServiceKey};
+
+pub use names::{Names, SystemNames};
+pub use problem::{Problem, render};
+
+/// What a rule file asks for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RuleSet {
+    /// The services, as the file has them: no two with the same key.
+    pub services: Vec<ServiceRule>,
+}
+
+/// A virtual service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ServiceRule {
+    /// Protocol, address and port; the port is never 0.
+    pub key: ServiceKey,
+    /// The name of its scheduler, which exists.
+    pub scheduler: String,
+    /// Its addresses for FullNAT, none of which is a virtual address. They do not overlap.
+    pub local_addrs: Vec<LocalAddr>,
+    /// Its servers, as the file has them: no two with the same address and port. As each is added at
+    /// the head of IPVS's list, the last of them is the first for a scheduler.
+    pub servers: Vec<ServerRule>,
+}
+
+/// A real server of a service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ServerRule {
+    /// Address and port; the port is never 0.
+    pub addr: Endpoint,
+    /// How packets get there. With FullNAT the service has a local address of the server's family.
+    pub method: Method,
+    /// Its weight, 0 to 2³¹−1.
+    pub weight: u32,
+}
+
+/// Reads a rule file. Bytes that are not UTF-8 are best replaced beforehand
+/// ([`String::from_utf8_lossy`]): they do no harm in comments, and elsewhere are found to be wrong.
+///
+/// # Errors
+///
+/// Everything that is wrong with the file, in the order of lines and columns; never empty.
+pub fn parse(source: &str, names: &dyn Names) -> Result<RuleSet, Vec<Problem>> {
+    let mut table = table::Table::new(names);
+    for (number, line) in (1..).zip(source.lines()) {
+        let mut words = words::split(number, line);
+        words.retain(|word| word.text != "ipvsadm");
+        table.line(&words);
+    }
+    table.finish()
+}

@@ -1,0 +1,155 @@
+//! Names in rule files: `ipvsadm -S` without `-n` writes hosts and ports by name where they have one.
+
+use std::cell::{OnceCell, RefCell};
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr, ToSocketAddrs as _};
+
+use lvs_core::Protocol;
+
+/// What the parser has to ask the world outside the file.
+pub trait Names {
+    /// Whether there is a scheduler of this name.
+    fn has_scheduler(&self, name: &str) -> bool;
+
+    /// The IPv4 address of a host (names never stand for IPv6 addresses in ipvsadm's files), or why there is
+    /// none. May take its time.
+    fn host(&self, name: &str) -> Result<Ipv4Addr, String>;
+
+    /// The port of a service such as `http`.
+    fn port(&self, service: &str, protocol: Protocol) -> Option<u16>;
+}
+
+/// The names this machine knows: this program's schedulers, hosts by the system's resolver, ports by
+/// `/etc/services`.
+#[derive(Debug, Default)]
+pub struct SystemNames {
+    services: OnceCell<ServiceNames>,
+}
+
+impl Names for SystemNames {
+    fn has_scheduler(&self, name: &str) -> bool {
+        lvs_sched::NAMES.iter().any(|known| known.name == name)
+    }
+
+    fn host(&self, name: &str) -> Result<Ipv4Addr, String> {
+        let addresses = (name, 0).to_socket_addrs().map_err(|e| e.to_string())?;
+        addresses
+            .map(|address| address.ip())
+            .find_map(|ip| match ip {
+                IpAddr::V4(ip) => Some(ip),
+                IpAddr::V6(_) => None,
+            })
+            .ok_or_else(|| "it has no IPv4 address".to_owned())
+    }
+
+    fn port(&self, service: &str, protocol: Protocol) -> Option<u16> {
+        let services = self.services.get_or_init(|| {
+            let file = std::fs::read("/etc/services").unwrap_or_default();
+            ServiceNames::parse(&String::from_utf8_lossy(&file))
+        });
+        services.port(service, protocol)
+    }
+}
+
+/// Names asked for once and then remembered, so that a host has one address throughout a file, even one
+/// whose resolver deals out several in turn.
+pub(super) struct Remembered<'n> {
+    names: &'n dyn Names,
+    hosts: RefCell<HashMap<String, Result<Ipv4Addr, String>>>,
+}
+
+impl<'n> Remembered<'n> {
+    pub(super) fn new(names: &'n dyn Names) -> Self {
+        Self {
+            names,
+            hosts: RefCell::default(),
+        }
+    }
+}
+
+impl Names for Remembered<'_> {
+    fn has_scheduler(&self, name: &str) -> bool {
+        self.names.has_scheduler(name)
+    }
+
+    fn host(&self, name: &str) -> Result<Ipv4Addr, String> {
+        let mut hosts = self.hosts.borrow_mut();
+        let host = hosts.entry(name.to_owned());
+        host.or_insert_with(|| self.names.host(name)).clone()
+    }
+
+    fn port(&self, service: &str, protocol: Protocol) -> Option<u16> {
+        self.names.port(service, protocol)
+    }
+}
+
+/// The content of a file like `/etc/services`.
+#[derive(Debug, Default)]
+struct ServiceNames(HashMap<(String, Protocol), u16>);
+
+impl ServiceNames {
+    /// Reads lines of `NAME PORT/PROTOCOL [ALIAS…] [# comment]`. What it can't read it skips, as the C
+    /// library does; the first line of a name wins.
+    fn parse(file: &str) -> Self {
+        let mut names = HashMap::new();
+        for line in file.lines() {
+            let line = line.split('#').next().unwrap_or_default();
+            let mut words = line.split_whitespace();
+            let (Some(name), Some(place)) = (words.next(), words.next()) else {
+                continue;
+            };
+            let Some((port, protocol)) = place.split_once('/') else {
+                continue;
+            };
+            let protocol = match protocol {
+                "tcp" => Protocol::TCP,
+                "udp" => Protocol::UDP,
+                _ => continue,
+            };
+            let Ok(port) = port.parse() else {
+                continue;
+            };
+            for name in [name].into_iter().chain(words) {
+                names.entry((name.to_owned(), protocol)).or_insert(port);
+            }
+        }
+        Self(names)
+    }
+
+    fn port(&self, service: &str, protocol: Protocol) -> Option<u16> {
+        self.0.get(&(service.to_owned(), protocol)).copied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn services_have_names_and_aliases_by_protocol() {
+        let names = ServiceNames::parse(
+            "# comment\n\
+             http\t\t80/tcp\t\twww # WorldWideWeb\n\
+             domain 53/tcp\n\
+             domain 53/udp\n\
+             broken\n\
+             broken 80\n\
+             broken 99999/tcp\n\
+             broken 80/sctp\n\
+             www 81/tcp\n",
+        );
+        let port = |name, protocol| names.port(name, protocol);
+        assert_eq!(port("http", Protocol::TCP), Some(80));
+        assert_eq!(port("www", Protocol::TCP), Some(80));
+        assert_eq!(port("http", Protocol::UDP), None);
+        assert_eq!(port("domain", Protocol::UDP), Some(53));
+        assert_eq!(port("broken", Protocol::TCP), None);
+        assert_eq!(port("#", Protocol::TCP), None);
+    }
+
+    #[test]
+    fn the_system_knows_our_schedulers() {
+        let names = SystemNames::default();
+        assert!(names.has_scheduler("wlc") && !names.has_scheduler("nonesuch"));
+    }
+}

@@ -1,0 +1,681 @@
+//! Whole files: what they mean, what is wrong with them, and that no text upsets the parser.
+
+use std::fmt::Write as _;
+use std::net::Ipv4Addr;
+
+use lvs_core::{Ip, Protocol};
+use proptest::prelude::*;
+
+use super::*;
+
+/// A world without a network.
+struct Village;
+
+impl Names for Village {
+    fn has_scheduler(&self, name: &str) -> bool {
+        ["rr", "wrr", "wlc"].contains(&name)
+    }
+
+    fn host(&self, name: &str) -> Result<Ipv4Addr, String> {
+        match name {
+            "web" => Ok([10, 0, 0, 1].into()),
+            "localhost" => Ok(Ipv4Addr::LOCALHOST),
+            _ => Err("nobody\nof that name".to_owned()),
+        }
+    }
+
+    fn port(&self, service: &str, protocol: Protocol) -> Option<u16> {
+        match (service, protocol) {
+            ("http", Protocol::TCP) => Some(80),
+            ("domain", _) => Some(53),
+            _ => None,
+        }
+    }
+}
+
+fn rules(source: &str) -> RuleSet {
+    parse(source, &Village)
+        .unwrap_or_else(|problems| panic!("{}", render(&problems, "rules", source)))
+}
+
+/// The problems as `LINE:COLUMN+LENGTH MESSAGE`.
+fn problems(source: &str) -> Vec<String> {
+    let problems = parse(source, &Village).expect_err(source);
+    let shown = |p: &Problem| format!("{}:{}+{} {}", p.line, p.column, p.length, p.message);
+    problems.iter().map(shown).collect()
+}
+
+/// The rules as ipvsadm saves them.
+fn saved(rules: &RuleSet) -> String {
+    let mut text = String::new();
+    for service in &rules.services {
+        let kind = if service.key.protocol == Protocol::UDP {
+            "-u"
+        } else {
+            "-t"
+        };
+        let name = format!("{kind} {}", service.key.addr);
+        write!(text, "-A {name} -s {}", service.scheduler).unwrap();
+        for local in &service.local_addrs {
+            let ip = match local.ip.is_v4() {
+                true => local.ip.to_string(),
+                false => format!("[{}]", local.ip),
+            };
+            let (first, last) = (local.first_port, local.last_port);
+            write!(text, " --local-address {ip}:{first}-{last}").unwrap();
+        }
+        text.push('\n');
+        for server in &service.servers {
+            let method = match server.method {
+                Method::Nat => "-m",
+                Method::DirectRoute => "-g",
+                Method::FullNat => "--fullnat",
+                _ => "-i",
+            };
+            let weight = server.weight;
+            write!(text, "-a {name} -r {} {method} -w {weight}", server.addr).unwrap();
+            if server.method == Method::Tunnel {
+                text.push_str(" --tun-type ipip");
+            }
+            text.push('\n');
+        }
+    }
+    text
+}
+
+#[test]
+fn what_ipvsadm_saves_is_read_as_it_is() {
+    let file = "\
+-A -t 192.0.2.10:80 -s wrr
+-a -t 192.0.2.10:80 -r 10.0.0.11:8080 -m -w 3
+-a -t 192.0.2.10:80 -r 10.0.0.12:80 -g -w 0
+-A -u 192.0.2.10:53 -s rr
+-A -t [2001:db8::80]:443 -s wlc
+-a -t [2001:db8::80]:443 -r [2001:db8::a1]:443 -g -w 2147483647
+-a -t [2001:db8::80]:443 -r 10.0.0.13:443 -i -w 1 --tun-type ipip
+";
+    assert_eq!(saved(&rules(file)), file);
+}
+
+#[test]
+fn all_spellings_mean_the_same() {
+    let expected = "\
+-A -t 10.0.0.1:80 -s wlc
+-a -t 10.0.0.1:80 -r 10.0.0.2:80 -g -w 1
+-a -t 10.0.0.1:80 -r 10.0.0.3:80 -m -w 7
+";
+    for file in [
+        "-A -t 10.0.0.1:80\n-a -t 10.0.0.1:80 -r 10.0.0.2\n-a -t 10.0.0.1:80 -r 10.0.0.3 -m -w 7",
+        "-At web:http\n-at web:http -r10.0.0.2:8080\n-a -r 10.0.0.3 -w7 -mt web:80",
+        "# two servers\r\n\r\n ipvsadm\t-A -t 10.0.0.1:80 -swlc # one\r\n\
+         -a -t 10.0.0.1:80 -r 10.0.0.2:0 -g\r\n-a -t 10.0.0.1:80 ipvsadm -r 10.0.0.3:80 -w=007 -m\r\n",
+        "--add-service --tcp-service=10.0.0.1:080 --scheduler wlc\n\
+         --add-server --tcp-service 10.0.0.1:80 --real-server=10.0.0.2 --gatewaying --weight=1\n\
+         --add-server --tcp-service 10.0.0.1:80 --weight 7 --masquerading --real-server 10.0.0.3 --",
+    ] {
+        assert_eq!(saved(&rules(file)), expected, "{file}");
+    }
+}
+
+#[test]
+fn an_empty_file_is_an_empty_table() {
+    assert_eq!(rules(""), RuleSet::default());
+    assert_eq!(rules("\n# nothing\n   \t\n"), RuleSet::default());
+}
+
+#[test]
+fn a_server_has_the_written_port_only_where_it_is_translated() {
+    let port_of = |server: &str| {
+        let file =
+            format!("-A -t 10.0.0.1:80 --local-address 10.0.0.9\n-a -t 10.0.0.1:80 {server}");
+        rules(&file).services[0].servers[0].addr.port
+    };
+    assert_eq!(port_of("-r 10.0.0.2:8080 -m"), 8080);
+    assert_eq!(port_of("-r 10.0.0.2:8080 --fullnat"), 8080);
+    assert_eq!(port_of("-r 10.0.0.2 -m"), 80);
+    assert_eq!(port_of("-r 10.0.0.2:8080 -g"), 80);
+    assert_eq!(port_of("-r 10.0.0.2:8080 -i"), 80);
+    assert_eq!(port_of("-r 10.0.0.2:8080"), 80);
+}
+
+#[test]
+fn fullnat_has_its_pool() {
+    let file = "\
+-A -t [fd00::1]:80 --local-address fd00::8 --local-address [fd00::9]:2000-2999 --local-address=10.0.0.9:1-1
+-a -t [fd00::1]:80 -r [fd00::2]:8080 --fullnat -w 5
+";
+    let rules = rules(file);
+    let ip = |ip: &str| ip.parse::<Ip>().unwrap();
+    let local = |address, first_port, last_port| LocalAddr {
+        ip: ip(address),
+        first_port,
+        last_port,
+    };
+    let service = &rules.services[0];
+    assert_eq!(
+        service.local_addrs,
+        [
+            local("fd00::8", 1024, 65535),
+            local("fd00::9", 2000, 2999),
+            local("10.0.0.9", 1, 1),
+        ]
+    );
+    let server = ServerRule {
+        addr: Endpoint::new(ip("fd00::2"), 8080),
+        method: Method::FullNat,
+        weight: 5,
+    };
+    assert_eq!(service.servers, [server]);
+}
+
+/// One line each, after a service that exists.
+#[test]
+fn lines_that_are_wrong() {
+    let service = "-A -t 10.0.0.1:80 --local-address 10.0.0.9\n-a -t 10.0.0.1:80 -r 10.0.0.2\n";
+    for (line, problem) in [
+        // the service
+        ("-A", "1+2 `-A` needs a service"),
+        ("-a -r 10.0.0.3", "1+2 `-a` needs a service"),
+        (
+            "-A -t 10.0.0.5:80 -u 10.0.0.5:80",
+            "19+2 `-u` is a second service after `-t`",
+        ),
+        (
+            "-A -t 10.0.0.5:80 -t 10.0.0.6:80",
+            "19+2 `-t` is given more than once",
+        ),
+        (
+            "-A -t web:http",
+            "7+8 the service TCP 10.0.0.1:80 is already there",
+        ),
+        (
+            "-a -u 10.0.0.1:80 -r 10.0.0.3",
+            "7+11 there is no service UDP 10.0.0.1:80 above this line",
+        ),
+        ("-A -t 10.0.0.5", "7+8 the service `10.0.0.5` has no port"),
+        (
+            "-A -t fd00::1:80",
+            "7+10 the service `fd00::1:80` has no port",
+        ),
+        (
+            "-A -t 10.0.0.5:0",
+            "16+1 port 0 (any port) is not supported yet",
+        ),
+        (
+            "-A -t 224.0.0.1:80",
+            "7+12 224.0.0.1 is a multicast or broadcast address",
+        ),
+        ("-A -t 0.0.0.0:80", "7+10 0.0.0.0 is an unspecified address"),
+        ("-A -t [::1]:80", "7+8 ::1 is a loopback address"),
+        // addresses and ports
+        ("-A -t 10.0.0.5:", "16+0 the port is missing"),
+        ("-A -t 10.0.0.5:65536", "16+5 `65536` is not a port"),
+        (
+            "-A -t 10.0.0.5:99999999999999999999999",
+            "16+23 `99999999999999999999999` is not a port",
+        ),
+        (
+            "-A -t 10.0.0.5:+80",
+            "16+3 there is no TCP service `+80` in /etc/services",
+        ),
+        (
+            "-A -u 10.0.0.5:http",
+            "16+4 there is no UDP service `http` in /etc/services",
+        ),
+        (
+            "-A -t 10.0.0.5:80:90",
+            "7+14 `10.0.0.5:80:90` is not an IPv6 address",
+        ),
+        ("-A -t 10.5:80", "7+4 `10.5` is not an IPv4 address"),
+        (
+            "-A -t 010.0.0.5:80",
+            "7+9 `010.0.0.5` is not an IPv4 address",
+        ),
+        ("-A -t 80", "7+2 `80` is not an IPv4 address"),
+        ("-A -t :80", "7+0 `` is not an IPv4 address"),
+        ("-A -t [fd00::1]", "7+9 `[fd00::1]` is not `[ADDRESS]:PORT`"),
+        ("-A -t [fd00::1", "7+8 `[fd00::1` is not `[ADDRESS]:PORT`"),
+        (
+            "-A -t [10.0.0.5]:80",
+            "8+8 `10.0.0.5` is not an IPv6 address",
+        ),
+        ("-A -t [fe80::1%eth0]:80", "8+12 `fe80::1%eth0` has a zone"),
+        (
+            "-A -t [::ffff:10.0.0.5]:80",
+            "8+15 `::ffff:10.0.0.5` is an IPv4 address",
+        ),
+        (
+            "-A -t wéb:80",
+            "7+3 `wéb` is neither an address nor a host name",
+        ),
+        (
+            "-A -t nowhere:80",
+            "7+7 the host `nowhere` is not known: nobody\\nof that name",
+        ),
+        ("-A -t localhost:80", "7+12 127.0.0.1 is a loopback address"),
+        // the scheduler
+        (
+            "-A -t 10.0.0.5:80 -s nonesuch",
+            "22+8 unknown scheduler `nonesuch`",
+        ),
+        (
+            "-A -t 10.0.0.5:80 -smh",
+            "21+2 the scheduler `mh` is not supported yet",
+        ),
+        (
+            "-A -t 10.0.0.5:80 -s rr -s rr",
+            "25+2 `-s` is given more than once",
+        ),
+        // local addresses
+        (
+            "-A -t 10.0.0.5:80 --local-address web",
+            "35+3 `web` is not an address",
+        ),
+        (
+            "-A -t 10.0.0.5:80 --local-address 10.0.0.8:80",
+            "44+2 `80` is not a range of ports",
+        ),
+        (
+            "-A -t 10.0.0.5:80 --local-address 10.0.0.8:9-8",
+            "44+3 `9-8` is not a range of ports",
+        ),
+        (
+            "-A -t 10.0.0.5:80 --local-address 10.0.0.8:0-8",
+            "44+3 `0-8` is not a range of ports",
+        ),
+        (
+            "-A -t 10.0.0.5:80 --local-address 10.0.0.8:1-65536",
+            "44+7 `1-65536` is not a range of ports",
+        ),
+        (
+            "-A -t 10.0.0.5:80 --local-address [fd00::1]",
+            "35+9 `[fd00::1]` is not `[ADDRESS]:PORT`",
+        ),
+        (
+            "-A -t 10.0.0.5:80 --local-address 127.0.0.1",
+            "35+9 127.0.0.1 is a loopback address",
+        ),
+        (
+            "-A -t 10.0.0.5:80 --local-address=10.0.0.1",
+            "35+8 10.0.0.1 is a virtual address too",
+        ),
+        (
+            "-A -t 10.0.0.5:80 --local-address 10.0.0.8:1-9 --local-address 10.0.0.8:9-9",
+            "64+12 10.0.0.8 is already a local address of this service",
+        ),
+        // the server
+        ("-a -t 10.0.0.1:80", "1+2 `-a` needs a real server"),
+        (
+            "-a -t 10.0.0.1:80 -r 10.0.0.2:80 -m",
+            "22+11 10.0.0.2:80 is already a server of TCP 10.0.0.1:80",
+        ),
+        (
+            "-a -t 10.0.0.1:80 -r 10.0.0.3:0 -m",
+            "31+1 port 0 (any port) is not supported yet",
+        ),
+        (
+            "-a -t 10.0.0.1:80 -r fd00::3",
+            "22+7 fd00::3 and 10.0.0.1 are of different families",
+        ),
+        (
+            "-a -t 10.0.0.1:80 -r fd00::3 --fullnat",
+            "22+7 fd00::3 and 10.0.0.1 are of different families",
+        ),
+        (
+            "-a -t 10.0.0.1:80 -r fe80::3 -i",
+            "22+7 fe80::3 is a link-local address",
+        ),
+        (
+            "-a -t 10.0.0.1:80 -r 255.255.255.255",
+            "22+15 255.255.255.255 is a multicast or broadcast address",
+        ),
+        (
+            "-a -t 10.0.0.1:80 -r 10.0.0.3 -m -g",
+            "34+2 `-g` is a second forwarding method after `-m`",
+        ),
+        (
+            "-a -t 10.0.0.1:80 -r 10.0.0.3 -mi",
+            "33+1 `-i` is a second forwarding method after `-m`",
+        ),
+        (
+            "-a -t 10.0.0.1:80 -r 10.0.0.3 -i --fullnat",
+            "34+9 `--fullnat` is a second forwarding method after `-i`",
+        ),
+        (
+            "-a -t 10.0.0.1:80 -r 10.0.0.3 -w -1",
+            "34+2 `-1` is not a weight",
+        ),
+        (
+            "-a -t 10.0.0.1:80 -r 10.0.0.3 -w2147483648",
+            "33+10 `2147483648` is not a weight",
+        ),
+        (
+            "-a -t 10.0.0.1:80 -r 10.0.0.3 --weight=",
+            "40+0 `` is not a weight",
+        ),
+        (
+            "-a -t 10.0.0.1:80 -r 10.0.0.3 --tun-type ipip",
+            "42+4 `--tun-type` is only for tunnels",
+        ),
+        (
+            "-a -t 10.0.0.1:80 -r 10.0.0.3 -i --tun-type gre",
+            "45+3 the tunnel type `gre` is not supported yet",
+        ),
+        (
+            "-a -t 10.0.0.1:80 -r 10.0.0.3 -i --tun-type x",
+            "45+1 unknown tunnel type `x`",
+        ),
+        // what ipvsadm can and this can't
+        (
+            "-A -t 10.0.0.5:80 -p 300",
+            "19+2 `-p` (persistence) is not supported yet",
+        ),
+        ("-A -f 1", "4+2 `-f` (firewall marks) is not supported yet"),
+        (
+            "-a -f 1 -r 10.0.0.3",
+            "4+2 `-f` (firewall marks) is not supported yet",
+        ),
+        (
+            "-A --sctp-service 10.0.0.5:80",
+            "4+14 `--sctp-service` (SCTP) is not supported yet",
+        ),
+        (
+            "-A -u 10.0.0.5:53 -o",
+            "19+2 `-o` (one-packet scheduling) is not supported yet",
+        ),
+        (
+            "-a -t 10.0.0.1:80 -r 10.0.0.3 -x 9",
+            "31+2 `-x` (connection thresholds) is not supported yet",
+        ),
+        ("-E -t 10.0.0.1:80", "1+2 `-E` is not supported yet"),
+        ("--set 1 2 3", "1+5 `--set` is not supported yet"),
+        // options in the wrong place
+        ("-A -t 10.0.0.5:80 -w 3", "19+2 `-w` does not go with `-A`"),
+        (
+            "-a -t 10.0.0.1:80 -r 10.0.0.3 -s rr",
+            "31+2 `-s` does not go with `-a`",
+        ),
+        (
+            "-A -t 10.0.0.5:80 --stats",
+            "19+7 `--stats` does not go with `-A`",
+        ),
+        (
+            "-A -t 10.0.0.5:80 --timeouts",
+            "19+10 unknown option `--timeouts`",
+        ),
+    ] {
+        assert_eq!(
+            problems(&format!("{service}{line}\n")),
+            [format!("3:{problem}")],
+            "{line}"
+        );
+    }
+}
+
+#[test]
+fn fullnat_needs_a_local_address_of_the_servers_family() {
+    for local in ["", "--local-address fd00::9"] {
+        let file = format!("-A -t 10.0.0.1:80 {local}\n-a -t 10.0.0.1:80 -r 10.0.0.2 --fullnat");
+        let problem = "2:31+9 the service has no IPv4 local address for FullNAT";
+        assert_eq!(problems(&file), [problem]);
+    }
+}
+
+#[test]
+fn a_mistake_is_reported_once_and_not_again_for_what_follows_from_it() {
+    let file = "\
+-A -t 10.0.0.1:80 -s nonesuch
+-a -t 10.0.0.1:80 -r 10.0.0.2
+-A -t 10.0.0.3:80 --local-address nonesuch
+-a -t 10.0.0.3:80 -r 10.0.0.2 --fullnat
+-a -t 10.0.0.1:80 -r
+-A -s rr -t
+-A -t 10.0.0.4:80 --local-address
+-a -t 10.0.0.4:80 -r 10.0.0.2 --fullnat
+";
+    let expected = [
+        "1:22+8 unknown scheduler `nonesuch`",
+        "3:35+8 `nonesuch` is not an address",
+        "5:19+2 `-r` needs a value",
+        "6:10+2 `-t` needs a value",
+        "7:19+15 `--local-address` needs a value",
+    ];
+    assert_eq!(problems(file), expected);
+}
+
+#[test]
+fn a_virtual_address_below_clashes_too() {
+    let file = "-A -t 10.0.0.1:80 --local-address 10.0.0.3\n-A -u 10.0.0.3:53";
+    assert_eq!(problems(file), ["1:35+8 10.0.0.3 is a virtual address too"]);
+}
+
+#[test]
+fn a_host_has_one_address_throughout_a_file() {
+    struct Fickle(std::cell::Cell<u8>);
+    impl Names for Fickle {
+        fn has_scheduler(&self, _: &str) -> bool {
+            true
+        }
+        fn host(&self, _: &str) -> Result<Ipv4Addr, String> {
+            self.0.set(self.0.get() + 1);
+            Ok([10, 0, 0, self.0.get()].into())
+        }
+        fn port(&self, _: &str, _: Protocol) -> Option<u16> {
+            None
+        }
+    }
+    let rules = parse("-A -t web:80\n-a -t web:80 -r app\n", &Fickle(1.into())).unwrap();
+    assert_eq!(
+        saved(&rules),
+        "-A -t 10.0.0.2:80 -s wlc\n-a -t 10.0.0.2:80 -r 10.0.0.3:80 -g -w 1\n"
+    );
+}
+
+#[test]
+fn everything_that_is_wrong_is_shown() {
+    let file = "\
+# a table with mistakes
+-A -t 10.0.0.300:80 -s rr
+-A -t 10.0.0.1:80 -s foo -p 60
+\t-a -t 10.0.0.1:80 -r 10.0.0.2 -gm --weigth=3
+";
+    let shown = "\
+error: `10.0.0.300` is not an IPv4 address
+ --> rules:2:7
+  |
+2 | -A -t 10.0.0.300:80 -s rr
+  |       ^^^^^^^^^^
+  |
+  = help: write four numbers of 0 to 255 without leading zeros: `10.0.0.1`
+
+error: unknown scheduler `foo`
+ --> rules:3:22
+  |
+3 | -A -t 10.0.0.1:80 -s foo -p 60
+  |                      ^^^
+  |
+  = help: there are: rr, wrr, wlc
+
+error: `-p` (persistence) is not supported yet
+ --> rules:3:26
+  |
+3 | -A -t 10.0.0.1:80 -s foo -p 60
+  |                          ^^
+  |
+  = help: take it out if you can do without
+
+error: `-m` is a second forwarding method after `-g`
+ --> rules:4:34
+  |
+4 |     -a -t 10.0.0.1:80 -r 10.0.0.2 -gm --weigth=3
+  |                                     ^
+  |
+  = help: one of them a line
+
+error: unknown option `--weigth`
+ --> rules:4:36
+  |
+4 |     -a -t 10.0.0.1:80 -r 10.0.0.2 -gm --weigth=3
+  |                                       ^^^^^^^^
+  |
+  = help: a line is `-A -t|-u ADDRESS:PORT [-s SCHEDULER]` or `-a -t|-u ADDRESS:PORT -r SERVER [-g|-i|-m|--fullnat] [-w WEIGHT]`
+";
+    assert_eq!(
+        render(&parse(file, &Village).unwrap_err(), "rules", file),
+        shown
+    );
+}
+
+fn ip(is_v6: bool) -> impl Strategy<Value = Ip> {
+    (1..20u8).prop_map(move |n| match is_v6 {
+        true => Ip::v6([0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, n]),
+        false => Ip::v4([10, 0, 0, n]),
+    })
+}
+
+fn service() -> impl Strategy<Value = ServiceRule> {
+    any::<bool>().prop_flat_map(|is_v6| {
+        let method = prop_oneof![
+            Just(Method::Nat),
+            Just(Method::DirectRoute),
+            Just(Method::Tunnel),
+            Just(Method::FullNat)
+        ];
+        let server = (ip(is_v6), 1..9u16, method, 0..=i32::MAX as u32);
+        (
+            (
+                any::<bool>(),
+                ip(is_v6),
+                1..5u16,
+                prop_oneof![Just("rr"), Just("wlc")],
+            ),
+            proptest::collection::vec(server, 0..5),
+        )
+            .prop_map(move |((is_udp, ip, port, scheduler), servers)| {
+                let addr = Endpoint::new(ip, port);
+                let key = if is_udp {
+                    ServiceKey::udp(addr)
+                } else {
+                    ServiceKey::tcp(addr)
+                };
+                let mut rule = ServiceRule {
+                    key,
+                    scheduler: scheduler.to_owned(),
+                    local_addrs: vec![LocalAddr::new(match is_v6 {
+                        true => Ip::v6([0xfe; 16]),
+                        false => Ip::v4([192, 0, 2, 1]),
+                    })],
+                    servers: Vec::new(),
+                };
+                for (ip, written, method, weight) in servers {
+                    let port = if method.translates() { written } else { port };
+                    let addr = Endpoint::new(ip, port);
+                    if rule.servers.iter().all(|s| s.addr != addr) {
+                        rule.servers.push(ServerRule {
+                            addr,
+                            method,
+                            weight,
+                        });
+                    }
+                }
+                rule
+            })
+    })
+}
+
+fn rule_set() -> impl Strategy<Value = RuleSet> {
+    proptest::collection::vec(service(), 0..5).prop_map(|mut services| {
+        let mut seen = std::collections::HashSet::new();
+        services.retain(|service| seen.insert(service.key));
+        RuleSet { services }
+    })
+}
+
+/// Text that looks like a rule file, but for a few words or characters.
+fn almost_rules() -> impl Strategy<Value = String> {
+    let word = prop_oneof![
+        proptest::sample::select(vec![
+            "-A",
+            "-a",
+            "-E",
+            "--add-service",
+            "-t",
+            "-u",
+            "-f",
+            "-r",
+            "-w",
+            "-p",
+            "-gim",
+            "--fullnat",
+            "--local-address",
+            "--tun-type",
+            "ipip",
+            "-s",
+            "rr",
+            "--",
+            "-",
+            "#",
+            "[::1]:1",
+            "[",
+            "]:",
+            "10.0.0.1:80",
+            "10.0.0.1:1-2",
+            ":",
+            "=",
+            "-w=",
+            "--weight=",
+            "ipvsadm",
+            "\n",
+            "\u{85}",
+            "é=ü",
+        ])
+        .prop_map(str::to_owned),
+        "\\PC{0,6}",
+    ];
+    let words = proptest::collection::vec(word, 0..40).prop_map(|words| words.join(" "));
+    let mutated = (
+        rule_set(),
+        proptest::collection::vec((any::<usize>(), any::<char>()), 1..6),
+    )
+        .prop_map(|(rules, changes)| {
+            let mut text: Vec<char> = saved(&rules).chars().collect();
+            for (place, c) in changes {
+                match text.len() {
+                    0 => text.push(c),
+                    len if place % 3 == 0 => drop(text.remove(place / 3 % len)),
+                    len if place % 3 == 1 => text[place / 3 % len] = c,
+                    len => text.insert(place / 3 % len, c),
+                }
+            }
+            text.into_iter().collect()
+        });
+    prop_oneof![words, mutated, any::<String>()]
+}
+
+proptest! {
+    #[test]
+    fn what_is_saved_is_read_back(rules in rule_set()) {
+        prop_assert_eq!(parse(&saved(&rules), &Village), Ok(rules));
+    }
+
+    #[test]
+    fn no_text_upsets_the_parser(source in almost_rules()) {
+        match parse(&source, &Village) {
+            Ok(rules) => prop_assert_eq!(parse(&saved(&rules), &Village), Ok(rules)),
+            Err(problems) => {
+                prop_assert!(!problems.is_empty());
+                for problem in &problems {
+                    let line = source.lines().nth(problem.line - 1).unwrap();
+                    let place = problem.column + problem.length;
+                    prop_assert!(problem.column > 0 && place <= line.chars().count() + 1);
+                    let texts = [&problem.message, &problem.help];
+                    prop_assert!(texts.iter().all(|t| !t.is_empty() && !t.contains(char::is_control)));
+                }
+                let places: Vec<_> = problems.iter().map(|p| (p.line, p.column)).collect();
+                prop_assert!(places.is_sorted());
+                let shown = render(&problems, "rules", &source);
+                prop_assert!(!shown.contains(|c: char| c.is_control() && c != '\n'));
+            }
+        }
+    }
+}
