@@ -21,20 +21,30 @@ pub struct Process {
 impl Process {
     /// Starts `argv` in namespace `ns` with both outputs in `log`. `title` names it in messages.
     ///
+    /// # Panics
+    /// If it cannot be started.
+    pub fn start(ns: &str, title: &str, log: &Path, argv: &[&str]) -> Self {
+        Self::here(title, log, &[&["ip", "netns", "exec", ns], argv].concat())
+    }
+
+    /// Starts `argv` in this test's own namespace.
+    ///
     /// `setpriv` makes the kernel kill it when this test dies in a way that runs no destructors.
     ///
     /// # Panics
     /// If it cannot be started.
-    pub fn start(ns: &str, title: &str, log: &Path, argv: &[&str]) -> Self {
+    pub fn here(title: &str, log: &Path, argv: &[&str]) -> Self {
         let out = File::create(log).expect("the log can be written");
-        let child = Command::new("ip")
-            .args(["netns", "exec", ns, "setpriv", "--pdeathsig", "KILL"])
+        let child = Command::new("setpriv")
+            .args(["--pdeathsig", "KILL"])
             .args(argv)
             .stdin(Stdio::null())
             .stdout(out.try_clone().expect("a file can be cloned"))
             .stderr(out)
             .spawn()
-            .unwrap_or_else(|e| panic!("cannot start {title}: {e} (scripts/test installs ip)"));
+            .unwrap_or_else(|e| {
+                panic!("cannot start {title}: {e} (scripts/test installs setpriv)")
+            });
         Self {
             child,
             title: title.to_owned(),
@@ -42,7 +52,7 @@ impl Process {
         }
     }
 
-    /// Its process id (`ip` and `setpriv` have become it).
+    /// Its process id (`setpriv` and `ip` have become it).
     pub fn pid(&self) -> u32 {
         self.child.id()
     }

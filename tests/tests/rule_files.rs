@@ -67,14 +67,14 @@ fn a_broken_address_is_refused() {
 
 #[test]
 fn a_broken_port_is_refused() {
-    assert_refused("-A -t 10.9.0.100:99999 -s rr\n", "1:7", "99999");
+    assert_refused("-A -t 10.9.0.100:99999 -s rr\n", "1:18", "99999");
 }
 
 #[test]
 fn an_unknown_scheduler_is_refused() {
     assert_refused(
         "# ours\n-A -t 10.9.0.100:80 -s fastest\n",
-        "2:27",
+        "2:24",
         "fastest",
     );
 }

@@ -4,9 +4,11 @@
 //! |---|---|
 //! | `udp-echo PORT NAME ADDR…` | answers each datagram with `NAME`, a line end, and the datagram |
 //! | `udp-ask ADDR PORT [KEY=N]…` | asks an echo and prints who answered |
+//! | `decap` | unwraps IPIP addressed to this host |
 //! | `send-raw DEV` | sends the frames given in hexadecimal on standard input, one a line |
 //! | `tcx DEV` | prints how many programs are attached to the TCX ingress hook of `DEV` |
 
+mod decap;
 mod raw;
 mod tcx;
 mod udp;
@@ -26,6 +28,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             let to = SocketAddr::new(ip.parse()?, port.parse()?);
             udp::ask(to, &udp::Options::parse(options)?)?;
         }
+        ["decap"] => decap::run()?,
         ["send-raw", dev] => raw::send(dev)?,
         ["tcx", dev] => println!("{}", tcx::attached(dev)?),
         _ => return Err("see the documentation of this program for its commands".into()),
