@@ -23,7 +23,7 @@ const BACKLOG: i32 = 1024;
 const PATIENCE: Duration = Duration::from_secs(2);
 /// The longest request head that is read.
 const MAX_HEAD: usize = 4096;
-const CHUNK: [u8; 128 * 1024] = [0; 128 * 1024];
+static CHUNK: [u8; 128 * 1024] = [0; 128 * 1024];
 
 /// A running web server.
 #[derive(Debug)]
