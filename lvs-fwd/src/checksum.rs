@@ -164,6 +164,11 @@ impl Delta {
         }
     }
 
+    /// What changed elsewhere, at an even distance too, is taken in.
+    pub fn append(&mut self, other: Self) {
+        self.0.add(other.0.0);
+    }
+
     /// A complete checksum after the change: `~(~field + delta)`. UDP's "no checksum" (0) must not be
     /// given to it, and its result is to go through [`not_zero`] for UDP.
     pub const fn apply_full(self, field: u16) -> u16 {

@@ -1,0 +1,188 @@
+//! Carrying out a verdict: the frame is rewritten and described as one or more outputs.
+//!
+//! There is one entry, [`Rewriter::emit`], and one promise: a packet that is refused is untouched, so that the
+//! caller can still quote it in an ICMP error. So everything that can go wrong is looked at first (TTL,
+//! MTU, whether the headers are where the layout says); then the frame is changed, and nothing can fail any
+//! more. NAT and direct routing work in place; a tunnel puts new headers in front of a range of the frame; only
+//! what the kernel cannot send as it is gets cut up ([`segmentation`](crate::segmentation),
+//! [`split`](crate::split)), and even then no payload is copied.
+//!
+//! The rules are those of IPVS: TTL falls by one whatever the method; aggregates are judged by the length of
+//! their segments; IPv4 packets without DF are fragmented where need be.
+
+mod address;
+mod fit;
+mod icmp;
+mod nat;
+mod send;
+mod ttl;
+mod tunnel;
+
+use lvs_core::{DropReason, Ip, Rewrite};
+
+use crate::frame::{Frame, Offload, Outputs};
+use crate::parse::{IpPacket, Layout};
+use crate::route::NextHop;
+use crate::segmentation::Aggregate;
+use crate::wire::ether;
+
+use fit::Fit;
+use send::Departure;
+use tunnel::Outer;
+
+/// The way a packet leaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "a plain record")]
+pub struct Egress {
+    /// Port, Ethernet addresses and MTU.
+    pub hop: NextHop,
+    /// The address tunnel packets are sent from, of the family of the tunnel's far end
+    /// ([`Topology::source_for`](crate::route::Topology::source_for)). Nothing else needs it.
+    pub source: Option<Ip>,
+}
+
+/// Why a packet was not sent. It is untouched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "the packet path handles every case"
+)]
+pub enum Refusal {
+    /// The TTL or hop limit ran out; to be answered with ICMP time exceeded.
+    TtlExceeded,
+    /// The packet is too big for the way on and not to be fragmented; to be answered with ICMP too big.
+    TooBig {
+        /// The longest IP packet that would do, a tunnel's header deducted.
+        mtu: u32,
+    },
+    /// To be dropped in silence.
+    Drop(DropReason),
+}
+
+impl Refusal {
+    /// The counter it goes to.
+    pub const fn reason(self) -> DropReason {
+        match self {
+            Self::TtlExceeded => DropReason::TtlExceeded,
+            Self::TooBig { .. } => DropReason::TooBig,
+            Self::Drop(reason) => reason,
+        }
+    }
+}
+
+impl From<DropReason> for Refusal {
+    fn from(reason: DropReason) -> Self {
+        Self::Drop(reason)
+    }
+}
+
+/// Carries out rewrites. It remembers only which identification the next packet of its own gets, so
+/// every worker has one.
+#[derive(Clone, Debug)]
+pub struct Rewriter {
+    next_id: u32,
+}
+
+impl Rewriter {
+    /// `seed` is where identifications begin. Give workers seeds far from each other: two fragmented
+    /// tunnel packets to the same server must not share an identification while they travel (RFC 6864).
+    pub const fn new(seed: u32) -> Self {
+        Self { next_id: seed }
+    }
+
+    /// Rewrites `frame`, the `index`th of its burst, whose parsed form is `packet`, and adds what is to be
+    /// sent by `egress` to `outputs`.
+    ///
+    /// # Errors
+    ///
+    /// Why it was not sent; `frame`, `outputs` and `self` are then as they were. `Drop(Unsupported)` means
+    /// a tunnel without a source address or with an MTU below the least there is, an address of the other
+    /// family, another protocol than TCP and UDP, or an aggregate of unknown kind; `Drop(Truncated)` and
+    /// `Drop(BadLength)` that packet or offload state do not belong to the frame.
+    #[inline]
+    pub fn emit(
+        &mut self,
+        rewrite: &Rewrite,
+        egress: &Egress,
+        index: usize,
+        frame: &mut Frame,
+        packet: &IpPacket,
+        outputs: &mut Outputs,
+    ) -> Result<(), Refusal> {
+        if packet.ttl <= 1 {
+            return Err(Refusal::TtlExceeded);
+        }
+        let layout = &packet.layout;
+        let mut offload = frame.offload;
+        check_offload(offload, layout)?;
+        let mut parts = Parts::of(frame.bytes_mut(), layout)?;
+        let aggregate = if offload.is_aggregate() {
+            Some(Aggregate::of(packet, offload, parts.transport)?)
+        } else {
+            None
+        };
+        let outer = match *rewrite {
+            Rewrite::Tunnel { remote } => {
+                Some(Outer::new(remote, egress.source, parts.network, packet)?)
+            }
+            Rewrite::Route { .. } | Rewrite::Nat { .. } => None,
+        };
+        let overhead = outer.as_ref().map_or(0, Outer::len);
+        let fit = fit::judge(layout, aggregate.as_ref(), overhead, egress.hop.mtu)?;
+        if let Rewrite::Nat { src, dst } = *rewrite {
+            nat::apply(&mut parts, packet, &mut offload, src, dst)?;
+        }
+        ttl::decrement(parts.network, layout.family);
+
+        if outer.is_none() && fit != Fit::Fragments {
+            send::in_place(frame, index, layout, offload, fit, &egress.hop, outputs);
+            return Ok(());
+        }
+        Departure {
+            hop: &egress.hop,
+            outer,
+            index,
+            outputs,
+            next_id: &mut self.next_id,
+        }
+        .send(frame, layout, offload, aggregate, fit);
+        Ok(())
+    }
+}
+
+/// A partial checksum must be one of the packet: its place is shifted, or it is completed, later on.
+fn check_offload(offload: Offload, layout: &Layout) -> Result<(), DropReason> {
+    let start = usize::from(offload.csum_start);
+    let end = start + usize::from(offload.csum_offset) + 2;
+    if offload.needs_csum() && (start < usize::from(layout.l3) || end > layout.end()) {
+        return Err(DropReason::BadLength);
+    }
+    Ok(())
+}
+
+/// A packet cut where its headers begin.
+struct Parts<'a> {
+    /// The IP header with options or extension headers; at least the fixed header.
+    network: &'a mut [u8],
+    /// Transport header and payload.
+    transport: &'a mut [u8],
+}
+
+impl<'a> Parts<'a> {
+    fn of(frame: &'a mut [u8], layout: &Layout) -> Result<Self, DropReason> {
+        let (l3, l4) = (usize::from(layout.l3), usize::from(layout.l4));
+        if l3 < ether::HEADER_LEN {
+            return Err(DropReason::Truncated);
+        }
+        let packet = frame.get_mut(l3..layout.end());
+        let (network, transport) = packet
+            .zip(l4.checked_sub(l3))
+            .and_then(|(p, at)| p.split_at_mut_checked(at))
+            .filter(|(network, _)| network.len() >= address::header_len(layout.family))
+            .ok_or(DropReason::Truncated)?;
+        Ok(Self { network, transport })
+    }
+}
+
+#[cfg(test)]
+mod tests;

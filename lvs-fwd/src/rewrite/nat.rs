@@ -1,0 +1,149 @@
+//! NAT of TCP and UDP packets, in place.
+//!
+//! | state of the transport checksum | what happens to it |
+//! |---|---|
+//! | complete | mended by the difference in addresses and ports |
+//! | partial | mended by the difference in addresses; whoever completes it sums the ports |
+//! | aggregate, not partial | becomes partial, the only form in which it can be sent |
+//! | 0, UDP over IPv4 ("none") | computed afresh, as IPVS does; a fragment's stays 0 |
+//! | 0, UDP over IPv6 | left alone: receivers discard it (RFC 8200 section 8.1) or allow it (RFC 6935) |
+//!
+//! Later fragments have only addresses to change: the checksum lies in the first, and takes their share too.
+
+use lvs_core::{DropReason, Endpoint, Family, Ip, Kind, Protocol};
+
+use super::{Parts, address, icmp};
+use crate::checksum::{self, Delta};
+use crate::frame::Offload;
+use crate::head::{be16, put16};
+use crate::parse::IpPacket;
+use crate::segmentation::checksum_offset;
+use crate::wire::{tcp, udp};
+
+/// Replaces source and destination where one is given, of an ICMP error those of the quoted packet too.
+///
+/// # Errors
+///
+/// `Unsupported` if an address is of the other family or the protocol neither TCP nor UDP, `Truncated` if
+/// headers are cut off. Nothing has changed then.
+#[inline]
+pub(super) fn apply(
+    parts: &mut Parts<'_>,
+    packet: &IpPacket,
+    offload: &mut Offload,
+    src: Option<Endpoint>,
+    dst: Option<Endpoint>,
+) -> Result<(), DropReason> {
+    let family = packet.layout.family;
+    let fits = |e: Option<Endpoint>| e.is_none_or(|e| e.ip.family() == family);
+    if !fits(src) || !fits(dst) {
+        return Err(DropReason::Unsupported);
+    }
+    match (packet.segment.kind, packet.segment.protocol) {
+        (Kind::LaterFragment, _) => {
+            let (src, dst) = (src.map(|e| e.ip), dst.map(|e| e.ip));
+            address::replace(parts.network, family, src, dst).ok_or(DropReason::Truncated)?;
+            Ok(())
+        }
+        (Kind::IcmpError, _) => icmp::apply(parts, packet, *offload, src, dst),
+        (Kind::Packet, Protocol::TCP) => {
+            transport::<{ tcp::HEADER_LEN }>(parts, packet, offload, src, dst)
+        }
+        (Kind::Packet, Protocol::UDP) => {
+            transport::<{ udp::HEADER_LEN }>(parts, packet, offload, src, dst)
+        }
+        (Kind::Packet, _) => Err(DropReason::Unsupported),
+    }
+}
+
+/// `LEN` is the length of the transport header: both begin with the ports and are told apart by it.
+#[inline(always)]
+fn transport<const LEN: usize>(
+    parts: &mut Parts<'_>,
+    packet: &IpPacket,
+    offload: &mut Offload,
+    src: Option<Endpoint>,
+    dst: Option<Endpoint>,
+) -> Result<(), DropReason> {
+    let family = packet.layout.family;
+    let header: &mut [u8; LEN] = parts
+        .transport
+        .first_chunk_mut()
+        .ok_or(DropReason::Truncated)?;
+    let (src_ip, dst_ip) = (src.map(|e| e.ip), dst.map(|e| e.ip));
+    let mut delta =
+        address::replace(parts.network, family, src_ip, dst_ip).ok_or(DropReason::Truncated)?;
+
+    let is_udp = LEN == udp::HEADER_LEN;
+    let at = if is_udp {
+        udp::field::CHECKSUM
+    } else {
+        tcp::field::CHECKSUM
+    };
+    let field = u16::from_be_bytes([header[at], header[at + 1]]);
+    let is_partial = offload.needs_csum() && offload.csum_start == packet.layout.l4;
+    let sum = if is_partial {
+        replace_ports(header, src, dst);
+        delta.apply_partial(field)
+    } else if offload.is_aggregate() || is_udp && field == 0 {
+        replace_ports(header, src, dst);
+        let segment = &packet.segment;
+        let src = src_ip.unwrap_or(segment.src.ip);
+        let dst = dst_ip.unwrap_or(segment.dst.ip);
+        afresh(parts.transport, packet, offload, src, dst);
+        return Ok(());
+    } else {
+        let ports = replace_ports(header, src, dst);
+        delta.append(ports);
+        let sum = delta.apply_full(field);
+        if is_udp { checksum::not_zero(sum) } else { sum }
+    };
+    header[at..at + 2].copy_from_slice(&sum.to_be_bytes());
+    Ok(())
+}
+
+/// Replaces the ports that a transport header begins with.
+#[inline(always)]
+pub(super) fn replace_ports<const LEN: usize>(
+    header: &mut [u8; LEN],
+    src: Option<Endpoint>,
+    dst: Option<Endpoint>,
+) -> Delta {
+    let mut delta = Delta::new();
+    for (at, new) in [(0, src), (2, dst)] {
+        if let Some(new) = new {
+            delta.u16(u16::from_be_bytes([header[at], header[at + 1]]), new.port);
+            header[at..at + 2].copy_from_slice(&new.port.to_be_bytes());
+        }
+    }
+    delta
+}
+
+/// Gives a packet whose ports are already replaced, and whose addresses are `src` and `dst`, a checksum that
+/// does not depend on the one it had.
+#[cold]
+fn afresh(transport: &mut [u8], packet: &IpPacket, offload: &mut Offload, src: Ip, dst: Ip) {
+    let layout = &packet.layout;
+    let protocol = packet.segment.protocol;
+    let offset = checksum_offset(protocol);
+    if offload.is_aggregate() {
+        let len = transport.len() as u32;
+        let sum = checksum::pseudo_header(src, dst, protocol.0, len).fold();
+        put16(transport, offset, sum);
+        offload.flags |= Offload::NEEDS_CSUM;
+        offload.csum_start = layout.l4;
+        offload.csum_offset = offset as u16;
+        return;
+    }
+    // A partial checksum somewhere further inside is yet to be filled in, so nothing can be summed over it.
+    let is_whole = packet.fragment.is_none() && !offload.needs_csum();
+    if layout.family == Family::V6 || !is_whole {
+        return;
+    }
+    let len = be16(transport, udp::field::LEN).unwrap_or(0);
+    if let Some(datagram) = transport.get_mut(..usize::from(len)) {
+        let mut sum = checksum::pseudo_header(src, dst, protocol.0, u32::from(len));
+        sum.add_bytes(datagram);
+        put16(datagram, offset, checksum::not_zero(sum.finish()));
+    }
+}

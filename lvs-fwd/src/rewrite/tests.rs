@@ -1,0 +1,1 @@
+//! What a rewritten packet must be, whatever the method.
