@@ -23,20 +23,20 @@ pub(crate) fn expected_delay(dest: &Dest) -> u64 {
 /// The position of the eligible destination with the smallest cost / weight; the first wins a tie.
 /// Fractions are compared by cross-multiplication, so nothing is rounded.
 pub(crate) fn least_by_weight(dests: &[Dest], cost: impl Fn(&Dest) -> u64) -> Option<usize> {
-    let mut least: Option<(usize, u64, u32)> = None;
-    for (position, dest) in dests.iter().enumerate() {
-        if !dest.is_eligible() {
-            continue;
-        }
-        let (own_cost, own_weight) = (cost(dest), dest.weight());
-        let is_less = least.is_none_or(|(_, cost, weight)| {
-            u128::from(cost) * u128::from(own_weight) > u128::from(own_cost) * u128::from(weight)
-        });
-        if is_less {
-            least = Some((position, own_cost, own_weight));
+    let mut eligible = dests.iter().enumerate().filter(|(_, d)| d.is_eligible());
+    let (mut least, first) = eligible.next()?;
+    let (mut least_cost, mut least_weight) = (cost(first), u64::from(first.weight()));
+    for (position, dest) in eligible {
+        let (cost, weight) = (cost(dest), u64::from(dest.weight()));
+        if product(least_cost, weight) > product(cost, least_weight) {
+            (least, least_cost, least_weight) = (position, cost, weight);
         }
     }
-    least.map(|(position, ..)| position)
+    Some(least)
+}
+
+fn product(cost: u64, weight: u64) -> u128 {
+    u128::from(cost) * u128::from(weight)
 }
 
 #[cfg(test)]
