@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Output;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
-use crate::command::{output, run, run_with};
+use crate::command::{output, peer, run, run_with};
 use crate::process::Process;
 
 /// A host. Dropping it ends what still runs there and removes the namespace.
@@ -132,6 +132,33 @@ impl Node {
         self.run(&["cat", &format!("/sys/class/net/{dev}/address")])
             .trim()
             .to_owned()
+    }
+
+    /// The same as bytes.
+    ///
+    /// # Panics
+    /// If the interface has none.
+    pub fn mac_bytes(&self, dev: &str) -> [u8; 6] {
+        let bytes: Option<Vec<u8>> = self
+            .mac(dev)
+            .split(':')
+            .map(|byte| u8::from_str_radix(byte, 16).ok())
+            .collect();
+        let bytes = bytes.and_then(|b| b.try_into().ok());
+        bytes.unwrap_or_else(|| panic!("{dev} has no link-layer address"))
+    }
+
+    /// Sends crafted frames, from the Ethernet header on, out of `eth0`.
+    ///
+    /// # Panics
+    /// If one cannot be sent.
+    pub fn inject<'a>(&self, frames: impl IntoIterator<Item = &'a [u8]>) {
+        let mut lines = String::new();
+        for frame in frames {
+            lines.extend(frame.iter().map(|b| format!("{b:02x}")));
+            lines.push('\n');
+        }
+        self.run_with(&[&peer(), "send-raw", "eth0"], &lines);
     }
 
     /// The link-layer address this host has in mind for `ip`, if any.

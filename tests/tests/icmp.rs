@@ -1,5 +1,6 @@
 //! Errors on the way reach those they are about.
 
+use etherparse::PacketBuilder;
 use tests::capture::{Capture, Payload};
 use tests::{Family, Lvsd, Method, Plan, Rules, UdpAsk};
 
@@ -72,6 +73,30 @@ fn a_service_without_servers_refuses() {
         );
         let ask = UdpAsk::new(family.vip(), 7000);
         assert_eq!(ask.from(&lan.client), ["ECONNREFUSED"]);
+    }
+}
+
+/// A segment of a connection nobody knows, as after a restart: the sender is not left to wait. The kernel
+/// would have done the same, but does not see it.
+#[test]
+fn a_segment_of_no_connection_is_reset() {
+    for vip_on_director in [false, true] {
+        let plan = Plan::of(Method::Nat, 1).vip_on_director(vip_on_director);
+        let lan = plan.build();
+        let _servers = lan.backends(Method::Nat);
+        let _lvsd = Lvsd::start(&lan, Rules::of(&lan, Method::Nat, Family::V4));
+        let mut frame = Vec::new();
+        PacketBuilder::ethernet2(lan.client.mac_bytes("eth0"), lan.director.mac_bytes("eth0"))
+            .ipv4([10, 9, 0, 2], [10, 9, 0, 100], 64)
+            .tcp(40_000, 80, 1_000_000, 65_535)
+            .ack(2_000_000)
+            .write(&mut frame, b"hello")
+            .expect("a vector takes everything");
+        let capture = Capture::start(&lan.client, "eth0", "tcp port 80");
+        lan.client.inject([frame.as_slice()]);
+        let seen = capture.stop();
+        let resets = seen.iter().filter(|p| p.is_rst()).count();
+        assert_eq!(resets, 1, "{seen:#?}");
     }
 }
 

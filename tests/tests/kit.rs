@@ -73,18 +73,8 @@ fn captures_show_resets_and_twins() {
 
     let capture = Capture::start(&lan.client, "eth0", "tcp");
     lan.client.curl(&[&url(Family::V4.vip(), ":81/")]);
-    let twice: String = seen[..3]
-        .iter()
-        .map(|p| {
-            p.frame
-                .iter()
-                .map(|b| format!("{b:02x}"))
-                .collect::<String>()
-                + "\n"
-        })
-        .collect::<String>()
-        .repeat(2);
-    lan.client.run_with(&[&peer(), "send-raw", "eth0"], &twice);
+    let three = || seen[..3].iter().map(|p| p.frame.as_slice());
+    lan.client.inject(three().chain(three()));
     let seen = capture.stop();
     assert!(seen.iter().any(|p| p.is_rst()));
     assert_eq!(duplicates(&seen).len(), 3);
@@ -105,8 +95,7 @@ fn receivers_count_wrong_checksums() {
     assert_eq!(lan.servers[0].counter("UdpInCsumErrors"), 0);
 
     *frame.last_mut().unwrap() ^= 1;
-    let frame: String = frame.iter().map(|b| format!("{b:02x}")).collect();
-    client.run_with(&[&peer(), "send-raw", "eth0"], &frame);
+    client.inject([frame.as_slice()]);
     assert_eq!(lan.servers[0].counter("UdpInCsumErrors"), 1);
 }
 

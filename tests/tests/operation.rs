@@ -4,7 +4,7 @@ use std::thread;
 use std::time::Duration;
 
 use etherparse::PacketBuilder;
-use tests::command::{peer, text};
+use tests::command::text;
 use tests::traffic::url;
 use tests::{Family, Lan, Lvsd, Method, Plan, Rules, UdpAsk};
 
@@ -68,24 +68,22 @@ fn sigint_stops_it_with_a_summary() {
     stops_by("INT");
 }
 
-/// Ethernet, from the client to the director, of this type, with this payload; all in hexadecimal.
-fn frame(lan: &Lan, kind: &str, payload: &str) -> String {
-    let mac = |mac: String| mac.replace(':', "");
-    let (to, from) = (mac(lan.director.mac("eth0")), mac(lan.client.mac("eth0")));
-    format!("{to}{from}{kind}{payload}\n")
+/// Ethernet, from the client to the director, of this type, with this payload.
+fn frame(lan: &Lan, kind: u16, payload: &[u8]) -> Vec<u8> {
+    let (to, from) = (lan.director.mac_bytes("eth0"), lan.client.mac_bytes("eth0"));
+    [to.as_slice(), &from, &kind.to_be_bytes(), payload].concat()
 }
 
 /// A SYN from the client to port 80 of the VIP, but for what `spoil` does to its 20 + 20 bytes.
-fn syn(lan: &Lan, spoil: impl Fn(&mut Vec<u8>)) -> String {
-    let mut bytes = Vec::new();
+fn syn(lan: &Lan, spoil: impl Fn(&mut Vec<u8>)) -> Vec<u8> {
+    let mut packet = Vec::new();
     PacketBuilder::ipv4([10, 9, 0, 2], [10, 9, 0, 100], 64)
         .tcp(40_000, 80, 1, 65_535)
         .syn()
-        .write(&mut bytes, &[])
+        .write(&mut packet, &[])
         .expect("a vector takes everything");
-    spoil(&mut bytes);
-    let hex: String = bytes.iter().map(|b| format!("{b:02x}")).collect();
-    frame(lan, "0800", &hex)
+    spoil(&mut packet);
+    frame(lan, 0x0800, &packet)
 }
 
 #[test]
@@ -102,13 +100,12 @@ fn rubbish_is_counted_and_survived() {
         syn(&lan, |f| f[10] ^= 0xff), // header checksum
         syn(&lan, |f| f[32] = 0x10),  // TCP header of 4 bytes
         syn(&lan, |f| f[12..16].copy_from_slice(&[127, 0, 0, 1])), // martian
-        frame(&lan, "86dd", "60"),
-        frame(&lan, "86dd", &"ff".repeat(60)),
-        frame(&lan, "0806", "0001"),
-        frame(&lan, "ffff", &"00".repeat(1400)),
+        frame(&lan, 0x86dd, &[0x60]),
+        frame(&lan, 0x86dd, &[0xff; 60]),
+        frame(&lan, 0x0806, &[0, 1]),
+        frame(&lan, 0xffff, &[0; 1400]),
     ];
-    lan.client
-        .run_with(&[&peer(), "send-raw", "eth0"], &frames.concat());
+    lan.client.inject(frames.iter().map(Vec::as_slice));
     let summary = lvsd.summary("10.9.0.100:80").to_lowercase();
     for reason in [
         "truncated",
@@ -191,4 +188,20 @@ fn many_services_side_by_side() {
             assert_eq!(tests::spread(&served).len(), 3, "{served:?}");
         }
     }
+}
+
+/// Five local ports carry five flows to a server; the sixth is dropped, and the summary says why.
+#[test]
+fn local_ports_that_run_out_are_counted() {
+    let lan = Plan::of(Method::FullNat, 1).build();
+    let _servers = lan.backends(Method::FullNat);
+    let rules = "-A -u 10.9.0.100:7000 -s rr --local-address 10.10.0.250:5000-5004\n\
+                 -a -u 10.9.0.100:7000 -r 10.10.0.11:7000 --fullnat -w 1\n";
+    let mut lvsd = Lvsd::start(&lan, rules);
+    let served = UdpAsk::new(Family::V4.vip(), 7000)
+        .flows(6)
+        .from(&lan.client);
+    assert_eq!(served, ["r1", "r1", "r1", "r1", "r1", "lost"]);
+    let summary = lvsd.summary("no local port");
+    assert!(summary.contains("10.9.0.100:7000"), "{summary}");
 }
