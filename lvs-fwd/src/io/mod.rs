@@ -1,8 +1,10 @@
 //! Ports: where frames come from and go to.
 
 pub mod bpf;
+pub mod mem;
 pub mod nft;
 pub mod packet;
+pub mod pcap;
 
 #[cfg(feature = "netlink")]
 pub mod netlink;
