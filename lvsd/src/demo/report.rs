@@ -39,11 +39,11 @@ impl Progress {
             return;
         }
         let thing = what.split(',').next().unwrap_or(what);
-        if let Ok(mut last) = self.last.lock() {
-            if *last != thing {
-                write_err(format_args!("{seconds:5.1} s  {thing}\n"));
-                *last = thing.to_owned();
-            }
+        if let Ok(mut last) = self.last.lock()
+            && *last != thing
+        {
+            write_err(format_args!("{seconds:5.1} s  {thing}\n"));
+            *last = thing.to_owned();
         }
     }
 

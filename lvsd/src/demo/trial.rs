@@ -40,7 +40,7 @@ const ENOUGH: usize = 200;
 pub struct Outcome {
     /// The forwarding method.
     pub method: Method,
-    /// Requests served in the steady part, all and a second.
+    /// Requests served in the steady part.
     pub served: usize,
     /// The same, a second.
     pub rate: f64,
@@ -58,6 +58,24 @@ pub struct Outcome {
     pub after: (usize, usize),
     /// What was not as it should be.
     pub problems: Vec<String>,
+}
+
+impl Outcome {
+    /// That of a trial which is not worth going on with.
+    fn hopeless(method: Method, problem: String) -> Self {
+        Self {
+            method,
+            served: 0,
+            rate: 0.0,
+            by_server: [0; SERVERS],
+            p50: Duration::ZERO,
+            p99: Duration::ZERO,
+            bulk: 0.0,
+            dying: (0, 0),
+            after: (0, 0),
+            problems: vec![problem],
+        }
+    }
 }
 
 /// Everything a trial works on.
@@ -101,8 +119,10 @@ impl Trial<'_> {
         method: Method,
         publish: &dyn Fn(&str) -> io::Result<()>,
     ) -> io::Result<Outcome> {
+        if let Some(problem) = self.await_servers(method)? {
+            return Ok(Outcome::hopeless(method, problem));
+        }
         let mut problems = Vec::new();
-        problems.extend(self.await_servers(method)?);
 
         let load = self.load(method)?;
         self.wait(method, "requests", STEADY, Some(&load))?;
