@@ -389,7 +389,7 @@ mod tests {
 
             let bytes = samples::udp(family, b"?");
             let p = parsed(&frame(&bytes));
-            let mut refused = |what: &str, change: &dyn Fn(&mut Frame, &mut IpPacket)| {
+            let refused = |what: &str, change: &dyn Fn(&mut Frame, &mut IpPacket)| {
                 let (mut f, mut p) = (frame(&bytes), p);
                 change(&mut f, &mut p);
                 assert!(

@@ -137,7 +137,8 @@ fn group(frame: &[u8]) -> Parsed {
     }
 }
 
-/// What the network layer says of a packet.
+/// What the network layer says of a packet. All functions that an ordinary packet passes are inlined into
+/// one, so that this stays in registers; what is rare is kept out of it.
 struct Network<'a> {
     src: Ip,
     dst: Ip,
@@ -150,6 +151,7 @@ struct Network<'a> {
     payload: &'a [u8],
 }
 
+#[inline(always)]
 fn ipv4(packet: &[u8], offload: Offload) -> Result<Parsed, DropReason> {
     let header = Ipv4::new(packet)?;
     let header_len = header.header_len();
@@ -165,10 +167,6 @@ fn ipv4(packet: &[u8], offload: Offload) -> Result<Parsed, DropReason> {
     }
     let (src, dst) = (header.src(), header.dst());
     check_addresses(src, dst)?;
-    let fragment = header.fragment();
-    if let Some(f) = fragment {
-        check_fragment(f, header.protocol(), payload.len(), header_len)?;
-    }
     let network = Network {
         src,
         dst,
@@ -182,12 +180,13 @@ fn ipv4(packet: &[u8], offload: Offload) -> Result<Parsed, DropReason> {
             inner: None,
         },
         ttl: header.ttl(),
-        fragment,
+        fragment: header.fragment(),
         payload,
     };
     transport(network, offload)
 }
 
+#[inline(always)]
 fn ipv6(packet: &[u8], offload: Offload) -> Result<Parsed, DropReason> {
     let (header, rest) = Ipv6::new(packet)?;
     let payload_len = header.payload_len();
@@ -203,9 +202,6 @@ fn ipv6(packet: &[u8], offload: Offload) -> Result<Parsed, DropReason> {
     check_addresses(src, dst)?;
     let extensions = ipv6::extensions(payload, header.next_header())?;
     let payload = payload.get(extensions.len..).ok_or(DropReason::Truncated)?;
-    if let Some(f) = extensions.fragment.filter(|f| !f.is_atomic()) {
-        check_fragment(f, extensions.protocol, payload.len(), 0)?;
-    }
     let network = Network {
         src,
         dst,
@@ -227,7 +223,7 @@ fn ipv6(packet: &[u8], offload: Offload) -> Result<Parsed, DropReason> {
 
 /// RFC 1812 section 5.3.7, RFC 4291 section 2.5. A packet whose source is its destination (the "land"
 /// attack) has no business on a link, whatever its ports.
-#[inline]
+#[inline(always)]
 fn check_addresses(src: Ip, dst: Ip) -> Result<(), DropReason> {
     if src.is_multicast() || src.is_loopback() || src.is_unspecified() {
         return Err(DropReason::Martian);
@@ -241,46 +237,28 @@ fn check_addresses(src: Ip, dst: Ip) -> Result<(), DropReason> {
     Ok(())
 }
 
-/// `len` bytes of payload, to be put together behind a header of `header_len` bytes that counts in the
-/// packet's length.
-fn check_fragment(
-    fragment: Fragment,
-    protocol: Protocol,
-    len: usize,
-    header_len: usize,
-) -> Result<(), DropReason> {
-    let end = header_len + usize::from(fragment.offset) + len;
-    // All but the last must end on an eighth byte. The last might as well not be there if it is empty.
-    let bad_len = len == 0 || fragment.more && !len.is_multiple_of(8);
-    // Would overwrite the TCP header of the first (RFC 1858 section 4.1, RFC 3128).
-    let overlaps_header = protocol == Protocol::TCP && fragment.offset == 8;
-    if bad_len || overlaps_header || end > usize::from(u16::MAX) {
-        return Err(DropReason::BadFragment);
+#[inline(always)]
+fn transport(net: Network<'_>, offload: Offload) -> Result<Parsed, DropReason> {
+    match (net.protocol, net.layout.family) {
+        (Protocol::TCP | Protocol::UDP, _) => match net.fragment {
+            None => {
+                let ports = ports(&net, false)?;
+                Ok(packet(&net, ports, Kind::Packet, None))
+            }
+            Some(fragment) => fragmented(net, fragment),
+        },
+        (Protocol::ICMP, Family::V4) | (Protocol::ICMPV6, Family::V6) => icmp(net, offload),
+        _ => Ok(Parsed::Pass(PassReason::OtherProtocol)),
     }
-    Ok(())
 }
 
-#[inline]
-fn transport(net: Network<'_>, offload: Offload) -> Result<Parsed, DropReason> {
-    let is_icmp = match net.layout.family {
-        Family::V4 => net.protocol == Protocol::ICMP,
-        Family::V6 => net.protocol == Protocol::ICMPV6,
-    };
-    if is_icmp {
-        return icmp(net, offload);
-    }
-    if net.protocol != Protocol::TCP && net.protocol != Protocol::UDP {
-        return Ok(Parsed::Pass(PassReason::OtherProtocol));
-    }
-    let fragment = net.fragment.filter(|f| !f.is_atomic());
-    let (src_port, dst_port, flags, kind) = match fragment {
-        Some(f) if !f.is_first() => (0, 0, TcpFlags(0), Kind::LaterFragment),
-        _ => {
-            let (src, dst, flags) = ports(&net, fragment.is_some())?;
-            (src, dst, flags, Kind::Packet)
-        }
-    };
-    Ok(Parsed::Ip(IpPacket {
+/// Source and destination port, and the flags of TCP.
+type Ports = (u16, u16, TcpFlags);
+
+#[inline(always)]
+fn packet(net: &Network<'_>, ports: Ports, kind: Kind, fragment: Option<Fragment>) -> Parsed {
+    let (src_port, dst_port, flags) = ports;
+    Parsed::Ip(IpPacket {
         segment: Segment {
             src: Endpoint::new(net.src, src_port),
             dst: Endpoint::new(net.dst, dst_port),
@@ -292,22 +270,16 @@ fn transport(net: Network<'_>, offload: Offload) -> Result<Parsed, DropReason> {
         layout: net.layout,
         ttl: net.ttl,
         fragment,
-    }))
+    })
 }
 
-/// Ports and flags of the TCP or UDP header.
-#[inline]
-fn ports(net: &Network<'_>, is_fragment: bool) -> Result<(u16, u16, TcpFlags), DropReason> {
-    // A first fragment that cuts the header is made to get past filters (RFC 1858).
-    let cut = |reason| match reason {
-        DropReason::Truncated if is_fragment => DropReason::BadFragment,
-        other => other,
-    };
+#[inline(always)]
+fn ports(net: &Network<'_>, is_fragment: bool) -> Result<Ports, DropReason> {
     if net.protocol == Protocol::TCP {
-        let tcp = Tcp::new(net.payload).map_err(cut)?;
+        let tcp = Tcp::new(net.payload)?;
         return Ok((tcp.src_port(), tcp.dst_port(), tcp.flags()));
     }
-    let udp = Udp::new(net.payload).ok_or_else(|| cut(DropReason::Truncated))?;
+    let udp = Udp::new(net.payload).ok_or(DropReason::Truncated)?;
     let len = udp.datagram_len();
     if len < udp::HEADER_LEN || len > net.payload.len() && !is_fragment {
         return Err(DropReason::BadLength);
@@ -316,6 +288,40 @@ fn ports(net: &Network<'_>, is_fragment: bool) -> Result<(u16, u16, TcpFlags), D
 }
 
 #[cold]
+#[inline(never)]
+fn fragmented(net: Network<'_>, fragment: Fragment) -> Result<Parsed, DropReason> {
+    if fragment.is_atomic() {
+        let ports = ports(&net, false)?;
+        return Ok(packet(&net, ports, Kind::Packet, None));
+    }
+    let len = net.payload.len();
+    // IPv4 counts its header in the length of the whole packet, which has 16 bits.
+    let header_len = match net.layout.family {
+        Family::V4 => usize::from(net.layout.l4 - net.layout.l3),
+        Family::V6 => 0,
+    };
+    let end = header_len + usize::from(fragment.offset) + len;
+    // All but the last must end on an eighth byte. The last might as well not be there if it is empty.
+    let bad_len = len == 0 || fragment.more && !len.is_multiple_of(8);
+    // Would overwrite the TCP header of the first (RFC 1858 section 4.1, RFC 3128).
+    let overlaps_header = net.protocol == Protocol::TCP && fragment.offset == 8;
+    if bad_len || overlaps_header || end > usize::from(u16::MAX) {
+        return Err(DropReason::BadFragment);
+    }
+    if !fragment.is_first() {
+        let ports = Ports::default();
+        return Ok(packet(&net, ports, Kind::LaterFragment, Some(fragment)));
+    }
+    let ports = ports(&net, true).map_err(|reason| match reason {
+        // A first fragment that cuts the header is made to get past filters (RFC 1858).
+        DropReason::Truncated => DropReason::BadFragment,
+        other => other,
+    })?;
+    Ok(packet(&net, ports, Kind::Packet, Some(fragment)))
+}
+
+#[cold]
+#[inline(never)]
 fn icmp(net: Network<'_>, offload: Offload) -> Result<Parsed, DropReason> {
     let other = Ok(Parsed::Pass(PassReason::OtherProtocol));
     if net.fragment.is_some() {

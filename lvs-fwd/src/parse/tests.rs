@@ -116,6 +116,8 @@ fn neighbour_solicitations_are_found_in_group_and_unicast_frames() {
     assert_eq!(plain(&frame), Ok(Parsed::Pass(PassReason::NotOurs)));
     frame[..6].copy_from_slice(&OWN.0);
     assert_eq!(plain(&frame), PASS_PROTOCOL);
+    let behind_options = extension_chain(&[(60, vec![0; 7])], 58, &[135; 24]);
+    assert_eq!(plain(&behind_options), PASS_PROTOCOL);
 }
 
 /// Each rule of the IPv4 header, broken by itself.

@@ -2,7 +2,7 @@
 
 use lvs_core::{DropReason, Ip, Protocol};
 
-use super::{Fragment, be16, bytes, put};
+use super::{Fragment, be16, be32, bytes, put};
 use crate::checksum::{self, Sum};
 
 /// Length of the header without options.
@@ -54,7 +54,7 @@ impl<'a> Ipv4<'a> {
     /// # Errors
     ///
     /// `Truncated`, `BadVersion` or `BadHeaderLength`.
-    #[inline]
+    #[inline(always)]
     pub fn new(packet: &'a [u8]) -> Result<Self, DropReason> {
         let (fixed, rest) = packet.split_first_chunk().ok_or(DropReason::Truncated)?;
         let version_ihl = fixed[field::VERSION_IHL];
@@ -93,7 +93,7 @@ impl<'a> Ipv4<'a> {
     }
 
     /// Which fragment the packet is, or `None` if it is whole.
-    #[inline]
+    #[inline(always)]
     pub fn fragment(&self) -> Option<Fragment> {
         let field = be16(self.fixed, field::FRAGMENT);
         (field & (MORE_FRAGMENTS | OFFSET_MASK) != 0).then(|| Fragment {
@@ -128,10 +128,12 @@ impl<'a> Ipv4<'a> {
     }
 
     /// Whether the header's checksum is right.
-    #[inline]
+    #[inline(always)]
     pub fn checksum_ok(&self) -> bool {
         let mut sum = Sum::new();
-        sum.add_bytes(self.fixed);
+        for at in (0..HEADER_LEN).step_by(4) {
+            sum.add_u32(be32(self.fixed, at));
+        }
         if !self.options.is_empty() {
             sum.add_bytes(self.options);
         }

@@ -50,7 +50,7 @@ impl<'a> Ipv6<'a> {
     /// # Errors
     ///
     /// `Truncated` or `BadVersion`.
-    #[inline]
+    #[inline(always)]
     pub fn new(packet: &'a [u8]) -> Result<(Self, &'a [u8]), DropReason> {
         let (header, rest) = packet.split_first_chunk().ok_or(DropReason::Truncated)?;
         let view = Self(header);
@@ -114,17 +114,16 @@ pub struct Extensions {
 ///   that routes (type 0 is deprecated by RFC 5095); two Fragment headers; hop-by-hop options other than
 ///   at the beginning. Also headers behind the Fragment header of an actual fragment: later fragments
 ///   would not tell their protocol.
-#[inline]
+#[inline(always)]
 pub fn extensions(payload: &[u8], next_header: u8) -> Result<Extensions, DropReason> {
-    let mut found = Extensions {
+    if is_extension(next_header) {
+        return follow(payload, next_header);
+    }
+    Ok(Extensions {
         len: 0,
         protocol: Protocol(next_header),
         fragment: None,
-    };
-    if is_extension(next_header) {
-        follow(payload, &mut found)?;
-    }
-    Ok(found)
+    })
 }
 
 const fn is_extension(header: u8) -> bool {
@@ -135,7 +134,14 @@ const fn is_extension(header: u8) -> bool {
     )
 }
 
-fn follow(payload: &[u8], found: &mut Extensions) -> Result<(), DropReason> {
+#[cold]
+#[inline(never)]
+fn follow(payload: &[u8], next_header: u8) -> Result<Extensions, DropReason> {
+    let mut found = Extensions {
+        len: 0,
+        protocol: Protocol(next_header),
+        fragment: None,
+    };
     let mut count = 0;
     while is_extension(found.protocol.0) {
         let kind = found.protocol.0;
@@ -177,7 +183,7 @@ fn follow(payload: &[u8], found: &mut Extensions) -> Result<(), DropReason> {
     if found.len > payload.len() {
         return Err(DropReason::Truncated);
     }
-    Ok(())
+    Ok(found)
 }
 
 /// A header, with flow label 0.
@@ -210,5 +216,27 @@ impl Repr {
         put(&mut h, field::SRC, self.src);
         put(&mut h, field::DST, self.dst);
         h
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_header_cut_off_is_truncated() {
+        let mut options = [0; 24];
+        (options[0], options[1]) = (Protocol::UDP.0, 2);
+        let found = extensions(&options, extension::DESTINATION_OPTIONS);
+        let want = Extensions {
+            len: 24,
+            protocol: Protocol::UDP,
+            fragment: None,
+        };
+        assert_eq!(found, Ok(want));
+        for len in 0..24 {
+            let found = extensions(&options[..len], extension::DESTINATION_OPTIONS);
+            assert_eq!(found, Err(DropReason::Truncated), "{len} bytes");
+        }
     }
 }

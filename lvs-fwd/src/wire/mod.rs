@@ -47,7 +47,9 @@ impl Fragment {
 /// time.
 #[inline(always)]
 fn bytes<const L: usize, const N: usize>(header: &[u8; N], at: usize) -> [u8; L] {
-    std::array::from_fn(|i| header[at + i])
+    let mut out = [0; L];
+    out.copy_from_slice(&header[at..at + L]);
+    out
 }
 
 /// The 16-bit number at `at`, a constant at most `N - 2`.

@@ -86,3 +86,24 @@ pub fn advertisement(flags: u8, target: [u8; 16], mac: Mac) -> [u8; ADVERTISEMEN
     put(&mut m, 26, mac.0);
     m
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_fill_the_message_exactly() {
+        let mut message = vec![0; 24];
+        message[0] = icmp::V6_NEIGHBOUR_SOLICITATION;
+        let source_mac = |m: &[u8]| Solicitation::parse(m).map(|s| s.source_mac);
+        assert_eq!(source_mac(&message), Some(None));
+        message.extend([14, 1, 9, 9, 9, 9, 9, 9]); // a nonce, to be skipped
+        message.extend([SOURCE_LINK_LAYER, 1, 2, 0, 0, 0, 0, 7]);
+        let mac = Mac([2, 0, 0, 0, 0, 7]);
+        assert_eq!(source_mac(&message), Some(Some(mac)));
+        for extra in 1..8 {
+            message.push(SOURCE_LINK_LAYER);
+            assert_eq!(source_mac(&message), None, "{extra} bytes more");
+        }
+    }
+}

@@ -37,7 +37,7 @@ impl<'a> Tcp<'a> {
     /// # Errors
     ///
     /// `Truncated` if it does not, `BadHeaderLength` if the data offset lies inside the fixed header.
-    #[inline]
+    #[inline(always)]
     pub fn new(segment: &'a [u8]) -> Result<Self, DropReason> {
         let header = segment.first_chunk().ok_or(DropReason::Truncated)?;
         let view = Self(header);
