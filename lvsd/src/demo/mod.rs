@@ -6,7 +6,7 @@
 //! packet sockets as `lvsd run`, with a rule file ([`plan`]). Each forwarding method is put through the same
 //! trial ([`trial`]) and the results make a table ([`report`]).
 //!
-//! Where the kernel cannot undo IPIP the real servers do it by themselves ([`decap`]).
+//! Where the kernel cannot undo IPIP the real servers do it by themselves ([`tunnels`], [`decap`]).
 
 pub mod decap;
 pub mod host;
@@ -15,7 +15,9 @@ pub mod lan;
 pub mod load;
 pub mod plan;
 pub mod report;
+pub mod stop;
 pub mod trial;
+pub mod tunnels;
 
 #[cfg(test)]
 mod tests;
