@@ -26,6 +26,8 @@ use socket2::{Domain, Socket, Type};
 /// IP protocol numbers of the packets inside.
 const IPV4_IN_IP: i32 = 4;
 const IPV6_IN_IP: i32 = 41;
+/// Bytes that may wait to be unwrapped; the kernel grants what its limits allow.
+const QUEUE: usize = 4 << 20;
 /// How soon [`Decap::run`] notices that it should stop.
 const STOP_INTERVAL: Duration = Duration::from_millis(100);
 
@@ -61,6 +63,7 @@ impl Decap {
                 }
                 let socket = Socket::new(domain, Type::RAW, Some(inner.into()))?;
                 socket.set_read_timeout(Some(STOP_INTERVAL))?;
+                socket.set_recv_buffer_size(QUEUE)?;
                 tunnels.push(Tunnel {
                     socket,
                     outer_header,
