@@ -1,0 +1,165 @@
+//! Tunnels: what comes out at the far end is what went in.
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn remotes() -> impl Iterator<Item = (Family, Rewrite)> {
+    BOTH.into_iter().flat_map(|inner| {
+        BOTH.into_iter().map(move |outer| {
+            let remote = server(outer);
+            (inner, Rewrite::Tunnel { remote })
+        })
+    })
+}
+
+/// The inner packet with a TTL one higher again.
+fn ttl_restored(mut frame: Vec<u8>) -> Vec<u8> {
+    match frame[14] >> 4 {
+        4 => {
+            frame[22] += 1;
+            samples::fix_v4(&mut frame);
+        }
+        _ => frame[21] += 1,
+    }
+    frame
+}
+
+#[test]
+fn a_partial_checksum_moves_with_its_header() {
+    for (family, rewrite) in remotes() {
+        for protocol in [Protocol::TCP, Protocol::UDP] {
+            let frame = match protocol {
+                Protocol::TCP => samples::tcp(family, 0x18, b"some payload"),
+                _ => samples::udp(family, b"some payload"),
+            };
+            let (bytes, offload) = made_partial(frame.clone(), protocol);
+            let sent = Case::of(&bytes, offload).emit_one(rewrite);
+            let overhead = (sent.bytes.len() - bytes.len()) as u16;
+            assert_eq!(sent.offload.csum_start, offload.csum_start + overhead);
+            let inner = unwrapped(&finished(&sent));
+            assert_eq!(ttl_restored(inner)[14..], frame[14..]);
+        }
+    }
+}
+
+struct Stream {
+    payload: Vec<u8>,
+    flags: u8,
+    gso_size: u16,
+}
+
+fn streams() -> impl Strategy<Value = Stream> {
+    (1usize..9000, 200u16..1400, any::<u8>()).prop_map(|(len, gso_size, flags)| Stream {
+        payload: (0..len).map(|n| (n * 7 + n / 256) as u8).collect(),
+        flags: flags & !0x26 | 0x10, // SYN, RST and URG have no place in an aggregate
+        gso_size,
+    })
+}
+
+impl std::fmt::Debug for Stream {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self {
+            payload,
+            flags,
+            gso_size,
+        } = self;
+        write!(
+            f,
+            "{} bytes in {gso_size}s, flags {flags:#x}",
+            payload.len()
+        )
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn tcp_aggregates_arrive_as_the_same_stream(s in streams()) {
+        for (family, rewrite) in remotes() {
+            let frame = samples::tcp(family, s.flags, &s.payload);
+            let id = u16::from_be_bytes([frame[18], frame[19]]);
+            let (bytes, offload) = made_aggregate(frame, Protocol::TCP, s.gso_size);
+            let sent = Case::of(&bytes, offload).emit(rewrite).unwrap();
+            let count = s.payload.len().div_ceil(s.gso_size.into());
+            prop_assert_eq!(sent.len(), count);
+            let mut stream = Vec::new();
+            for (i, segment) in sent.iter().enumerate() {
+                prop_assert!(!segment.offload.is_aggregate() && segment.offload.needs_csum());
+                let inner = unwrapped(&finished(segment));
+                let after = seen(&inner);
+                prop_assert_eq!(after.ttl, 63);
+                let tcp = &inner[l4(family)..];
+                let seq = u32::from_be_bytes(tcp[4..8].try_into().unwrap());
+                prop_assert_eq!(seq as usize, 1000 + stream.len());
+                let (first, last) = (i == 0, i + 1 == count);
+                let mut flags = s.flags;
+                if !first { flags &= !0x80 }
+                if !last { flags &= !0x09 }
+                prop_assert_eq!(tcp[13], flags);
+                if family == Family::V4 {
+                    let this = u16::from_be_bytes([inner[18], inner[19]]);
+                    prop_assert_eq!(this, id.wrapping_add(i as u16));
+                }
+                prop_assert!(last || after.payload.len() == usize::from(s.gso_size));
+                stream.extend(after.payload);
+            }
+            prop_assert_eq!(&stream, &s.payload);
+        }
+    }
+
+    #[test]
+    fn udp_aggregates_arrive_as_the_same_datagrams(s in streams(), unsummed in any::<bool>()) {
+        for (family, rewrite) in remotes() {
+            let frame = samples::udp(family, &s.payload);
+            let (mut bytes, mut offload) = made_aggregate(frame, Protocol::UDP, s.gso_size);
+            let unsummed = unsummed && family == Family::V4;
+            if unsummed {
+                bytes[40..42].fill(0);
+                offload.flags = 0;
+            }
+            let sent = Case::of(&bytes, offload).emit(rewrite).unwrap();
+            let datagrams: Vec<_> = sent
+                .iter()
+                .map(|d| {
+                    let inner = unwrapped(&finished(d));
+                    assert_eq!(unsummed, inner[l4(family) + 6..][..2] == [0, 0]);
+                    seen(&inner).payload
+                })
+                .collect();
+            let expected: Vec<_> = s.payload.chunks(s.gso_size.into()).collect();
+            prop_assert_eq!(datagrams, expected);
+        }
+    }
+}
+
+#[test]
+fn identifications_differ_where_they_matter() {
+    // An IPv6 packet inside: no DF outside.
+    let frame = samples::udp(Family::V6, &[1; 3000]);
+    let (bytes, offload) = made_aggregate(frame, Protocol::UDP, 1000);
+    let sent = Case::of(&bytes, offload).emit(tunnel("10.0.0.5")).unwrap();
+    let ids: Vec<_> = sent.iter().map(|s| [s.bytes[18], s.bytes[19]]).collect();
+    assert_eq!(ids, [[0, 0x77], [0, 0x78], [0, 0x79]]);
+}
+
+#[test]
+fn an_aggregate_without_df_is_cut_to_what_fits() {
+    for (mtu, size) in [(1500, 1440), (1000, 940)] {
+        let mut frame = samples::tcp(Family::V4, 0x10, &[5; 4000]);
+        frame[20] &= !0x40;
+        samples::fix_v4(&mut frame);
+        let (bytes, offload) = made_aggregate(frame, Protocol::TCP, 1460);
+        let sent = Case::of(&bytes, offload)
+            .mtu(mtu)
+            .emit(tunnel("10.0.0.5"))
+            .unwrap();
+        let lens: Vec<_> = sent
+            .iter()
+            .map(|s| seen(&unwrapped(&finished(s))).payload.len())
+            .collect();
+        assert_eq!(lens[0], size);
+        assert_eq!(lens.iter().sum::<usize>(), 4000);
+    }
+}
