@@ -325,8 +325,8 @@ impl Draft {
         if method == Method::FullNat {
             self.check_local_addrs(addr.ip.family(), method_word)?;
         }
-        if let Some(line) = self.servers.insert(addr, word.line) {
-            self.servers.insert(addr, line);
+        let line = *self.servers.entry(addr).or_insert(word.line);
+        if line != word.line {
             let message = format!("{addr} is already a server of {}", self.rule.key);
             let help = format!("line {line} adds it; take one of the two out");
             return Err(Problem::at(word, message, help));

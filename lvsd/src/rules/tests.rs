@@ -444,6 +444,21 @@ fn a_mistake_is_reported_once_and_not_again_for_what_follows_from_it() {
 }
 
 #[test]
+fn what_is_there_twice_is_told_where_it_is_first() {
+    let service = "-A -t 10.0.0.1:80\n";
+    let server = "-a -t 10.0.0.1:80 -r 10.0.0.2\n";
+    let file = [service, server, server, service, server].concat();
+    let problems = parse(&file, &Village).unwrap_err();
+    let helps: Vec<_> = problems.iter().map(|p| (p.line, &*p.help)).collect();
+    let expected = [
+        (3, "line 2 adds it; take one of the two out"),
+        (4, "line 1 adds it; put everything about it there"),
+        (5, "line 2 adds it; take one of the two out"),
+    ];
+    assert_eq!(helps, expected);
+}
+
+#[test]
 fn a_virtual_address_below_clashes_too() {
     let file = "-A -t 10.0.0.1:80 --local-address 10.0.0.3\n-A -u 10.0.0.3:53";
     assert_eq!(problems(file), ["1:35+8 10.0.0.3 is a virtual address too"]);
