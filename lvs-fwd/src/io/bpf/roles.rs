@@ -1,12 +1,12 @@
 //! Who is who: the map that tells the programs which addresses and ports we handle.
 //!
-//! One hash map holds three kinds of keys, all `{address, port, protocol}`:
+//! One hash map holds three kinds of keys, all `{address, port, protocol, level}`:
 //!
 //! | key | answers |
 //! |---|---|
-//! | address, port, protocol | is this a virtual service, or a real server whose replies we translate? |
-//! | address, 0, protocol | the same for later fragments, which have no ports |
-//! | address, 0, 0 | has the address to do with us at all; is it the host's own; its FullNAT ports |
+//! | address, port, protocol, 0 | is this a virtual service, or a real server whose replies we translate? |
+//! | address, 0, protocol, 1 | the same for later fragments, which have no ports |
+//! | address, 0, 0, 0 | has the address to do with us at all; is it the host's own; its FullNAT ports |
 //!
 //! The value is a set of flags, since one address can be several things (a virtual service on the host's
 //! own address, a real server that is a virtual service too), and a port range. The caller lists
@@ -58,13 +58,17 @@ pub(super) const OWN: i32 = 4;
 /// Flag of FullNAT's local addresses.
 pub(super) const LOCAL: i32 = 8;
 
-/// 16 bytes of address, port in network order, protocol, zero.
+/// 16 bytes of address, port in network order, protocol, level.
 pub(super) type Key = [u8; KEY_LEN];
 pub(super) const KEY_LEN: usize = 20;
 /// Where the port lies in a key.
 pub(super) const KEY_PORT: i16 = 16;
 /// Where the protocol lies in a key.
 pub(super) const KEY_PROTOCOL: i16 = 18;
+/// Where the level lies in a key.
+pub(super) const KEY_LEVEL: i16 = 19;
+/// The level of keys that stand for all ports of a protocol.
+pub(super) const ANY_PORT: u8 = 1;
 
 /// Where the lowest local port lies in a value, in host order; the flags are the first four bytes.
 pub(super) const VALUE_LOW: i16 = 4;
@@ -134,6 +138,9 @@ struct Role {
     ports: (u16, u16),
 }
 
+/// A range that holds none.
+const NO_PORTS: (u16, u16) = (u16::MAX, 0);
+
 impl Role {
     fn bytes(&self) -> [u8; VALUE_LEN] {
         let [f0, f1, f2, f3] = self.flags.to_ne_bytes();
@@ -145,16 +152,15 @@ impl Role {
 /// The keys that follow from the entries.
 fn expand(entries: &[Entry]) -> BTreeMap<Key, Role> {
     let mut roles = BTreeMap::new();
-    let mut add = |ip: Ip, port: u16, protocol: u8, flag: i32, (low, high): (u16, u16)| {
+    let mut add = |key: Key, flag: i32, (low, high): (u16, u16)| {
         let none = Role {
             flags: 0,
-            ports: (u16::MAX, 0),
+            ports: NO_PORTS,
         };
-        let role = roles.entry(key(ip, port, protocol)).or_insert(none);
+        let role = roles.entry(key).or_insert(none);
         role.flags |= flag;
         role.ports = (role.ports.0.min(low), role.ports.1.max(high));
     };
-    let no_ports = (u16::MAX, 0);
     for entry in entries {
         match *entry {
             Entry::Virtual { protocol, addr } | Entry::Reply { protocol, addr } => {
@@ -162,12 +168,18 @@ fn expand(entries: &[Entry]) -> BTreeMap<Key, Role> {
                     Entry::Virtual { .. } => VIRTUAL,
                     _ => REPLY,
                 };
-                add(addr.ip, addr.port, protocol.0, flag, no_ports);
-                add(addr.ip, 0, protocol.0, flag, no_ports);
-                add(addr.ip, 0, 0, flag, no_ports);
+                let mut any_port = key(addr.ip, 0, protocol.0);
+                any_port[KEY_LEVEL as usize] = ANY_PORT;
+                for key in [
+                    key(addr.ip, addr.port, protocol.0),
+                    any_port,
+                    key(addr.ip, 0, 0),
+                ] {
+                    add(key, flag, NO_PORTS);
+                }
             }
-            Entry::Own(ip) => add(ip, 0, 0, OWN, no_ports),
-            Entry::Local(l) => add(l.ip, 0, 0, LOCAL, (l.first_port, l.last_port)),
+            Entry::Own(ip) => add(key(ip, 0, 0), OWN, NO_PORTS),
+            Entry::Local(l) => add(key(l.ip, 0, 0), LOCAL, (l.first_port, l.last_port)),
         }
     }
     roles
@@ -222,12 +234,16 @@ mod tests {
             local(5000, 5999),
             local(4000, 4999),
         ]);
-        let role = |port, protocol| roles[&key(addr.ip, port, protocol)];
-        assert_eq!(role(80, 6).flags, VIRTUAL);
-        assert_eq!(role(80, 17).flags, REPLY);
-        assert_eq!(role(0, 6).flags, VIRTUAL);
-        assert_eq!(role(0, 17).flags, REPLY);
-        let address = role(0, 0);
+        let any_port = |protocol| {
+            let mut k = key(addr.ip, 0, protocol);
+            k[19] = 1;
+            k
+        };
+        assert_eq!(roles[&key(addr.ip, 80, 6)].flags, VIRTUAL);
+        assert_eq!(roles[&key(addr.ip, 80, 17)].flags, REPLY);
+        assert_eq!(roles[&any_port(6)].flags, VIRTUAL);
+        assert_eq!(roles[&any_port(17)].flags, REPLY);
+        let address = roles[&key(addr.ip, 0, 0)];
         assert_eq!(address.flags, VIRTUAL | REPLY | OWN | LOCAL);
         assert_eq!(address.ports, (4000, 5999));
         assert_eq!(roles.len(), 5);

@@ -5,7 +5,7 @@
 //! [`MORE`]); zero for a whole packet. `R0`–`R5` are lost. The stack holds what the constants below say.
 
 use super::asm::{Asm, If, Label, Op, Reg::*, Size};
-use super::roles::{KEY_LEN, KEY_PORT, KEY_PROTOCOL};
+use super::roles::{ANY_PORT, KEY_LEN, KEY_LEVEL, KEY_PORT, KEY_PROTOCOL};
 
 // struct __sk_buff.
 pub(super) const SKB_PKT_TYPE: i16 = 4;
@@ -191,6 +191,9 @@ pub(super) fn look_up(a: &mut Asm, map: i32, addr: i16, ask: Ask, missing: Label
     }
     if !matches!(ask, Ask::Address) {
         a.store(Size::B, R10, KEY + KEY_PROTOCOL, R8);
+    }
+    if let Ask::Protocol = ask {
+        a.store(Size::B, R10, KEY + KEY_LEVEL, i32::from(ANY_PORT));
     }
     a.load_map(R1, map);
     a.set(R2, R10);

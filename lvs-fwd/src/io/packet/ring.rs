@@ -22,9 +22,11 @@ const SLOT: usize = 2048;
 /// The kernel allocates blocks of whole pages; this is a multiple of every page size there is.
 const BLOCK: usize = 64 << 10;
 
-/// The ring for at least that many slots.
+/// The ring for at least that many slots. (Too many are for the kernel to refuse.)
 pub(super) fn geometry(slots: usize) -> libc::tpacket_req {
-    let blocks = slots.max(1).div_ceil(BLOCK / SLOT);
+    let blocks = slots
+        .clamp(1, u32::MAX as usize - BLOCK / SLOT)
+        .div_ceil(BLOCK / SLOT);
     libc::tpacket_req {
         tp_block_size: BLOCK as u32,
         tp_block_nr: blocks as u32,
@@ -73,7 +75,8 @@ impl Ring {
     /// The next filled slot, if there is one. Dropping it gives it back to the kernel.
     pub(super) fn next(&mut self) -> Option<Slot<'_>> {
         let status = self.status().load(Ordering::Acquire);
-        (status & libc::TP_STATUS_USER != 0).then_some(Slot { ring: self, status })
+        // Not `then_some`: a slot made and dropped gives back one that is not ours.
+        (status & libc::TP_STATUS_USER != 0).then(|| Slot { ring: self, status })
     }
 
     fn status(&self) -> &AtomicU32 {
