@@ -25,6 +25,7 @@ impl Sum {
 
     /// Adds bytes as big-endian 16-bit words, the last one padded with zero. So of several calls only the
     /// last may have an odd length.
+    #[inline]
     pub fn add_bytes(&mut self, bytes: &[u8]) {
         // Each lane takes 32 bits at a time, so it cannot overflow below 2^32 additions (16 GB); four of
         // them let the compiler use vector registers.
@@ -50,26 +51,31 @@ impl Sum {
     }
 
     /// Adds a 16-bit word given in host order.
+    #[inline]
     pub fn add_u16(&mut self, word: u16) {
         self.add(u64::from(word.to_be()));
     }
 
     /// Adds a 32-bit word given in host order.
+    #[inline]
     pub fn add_u32(&mut self, word: u32) {
         self.add(u64::from(word.to_be()));
     }
 
     /// The sum folded to 16 bits in host order, not complemented: the form of a partial checksum.
+    #[inline]
     pub const fn fold(self) -> u16 {
         u16::from_be(fold(self.0))
     }
 
     /// The checksum: the folded sum, complemented, in host order. Of data whose checksum is right and
     /// included it is 0.
+    #[inline]
     pub const fn finish(self) -> u16 {
         !self.fold()
     }
 
+    #[inline]
     fn add(&mut self, word: u64) {
         let (sum, carry) = self.0.overflowing_add(word);
         self.0 = sum + u64::from(carry);
@@ -80,12 +86,12 @@ fn native(word: &[u8]) -> u32 {
     word.try_into().map_or(0, u32::from_ne_bytes)
 }
 
+/// Folds a sum to 16 bits. A number added to itself with its halves exchanged has in its upper half the sum
+/// of both, the carry out of it added in again.
+#[inline]
 const fn fold(sum: u64) -> u16 {
-    let sum = (sum & 0xffff_ffff) + (sum >> 32);
-    let sum = (sum & 0xffff) + (sum >> 16);
-    let sum = (sum & 0xffff) + (sum >> 16);
-    let sum = (sum & 0xffff) + (sum >> 16);
-    sum as u16
+    let sum = (sum.wrapping_add(sum.rotate_left(32)) >> 32) as u32;
+    (sum.wrapping_add(sum.rotate_left(16)) >> 16) as u16
 }
 
 /// The checksum of `bytes` taken as they are.
@@ -126,6 +132,7 @@ pub fn complete(bytes: &mut [u8], offset: usize) -> bool {
 }
 
 /// A UDP checksum as it is sent: 0 would mean "none", so its other form 0xffff is sent (RFC 768).
+#[inline]
 pub const fn not_zero(checksum: u16) -> u16 {
     if checksum == 0 { 0xffff } else { checksum }
 }
@@ -142,18 +149,21 @@ impl Delta {
 
     /// A 16-bit word in host order has changed. It must lie at an even distance from where the checksum
     /// begins.
+    #[inline]
     pub fn u16(&mut self, old: u16, new: u16) {
         self.0.add_u16(!old);
         self.0.add_u16(new);
     }
 
     /// A 32-bit word in host order has changed.
+    #[inline]
     pub fn u32(&mut self, old: u32, new: u32) {
         self.0.add_u32(!old);
         self.0.add_u32(new);
     }
 
     /// An address has changed to another of the same family.
+    #[inline]
     pub fn ip(&mut self, old: Ip, new: Ip) {
         // The twelve bytes that all IPv4 addresses share cancel out.
         for word in old.words() {
@@ -165,22 +175,25 @@ impl Delta {
     }
 
     /// What changed elsewhere, at an even distance too, is taken in.
+    #[inline]
     pub fn append(&mut self, other: Self) {
         self.0.add(other.0.0);
     }
 
     /// A complete checksum after the change: `~(~field + delta)`. UDP's "no checksum" (0) must not be
     /// given to it, and its result is to go through [`not_zero`] for UDP.
-    pub const fn apply_full(self, field: u16) -> u16 {
+    #[inline]
+    pub fn apply_full(self, field: u16) -> u16 {
         !self.apply_partial(!field)
     }
 
     /// A partial checksum after the change: `field + delta`. Only what the pseudo header holds may be in
     /// the delta (addresses and the length).
-    pub const fn apply_partial(self, field: u16) -> u16 {
-        // Folded first, the sum has room for 16 bits more.
-        let delta = fold(self.0.0) as u64;
-        u16::from_be(fold(delta + field.to_be() as u64))
+    #[inline]
+    pub fn apply_partial(self, field: u16) -> u16 {
+        let mut sum = self.0;
+        sum.add_u16(field);
+        sum.fold()
     }
 }
 

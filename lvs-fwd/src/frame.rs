@@ -90,11 +90,13 @@ impl Default for Frame {
 
 impl Frame {
     /// The frame, Ethernet header first.
+    #[inline]
     pub fn bytes(&self) -> &[u8] {
         &self.buf[self.start..self.end]
     }
 
     /// The frame, to be rewritten in place.
+    #[inline]
     pub fn bytes_mut(&mut self) -> &mut [u8] {
         &mut self.buf[self.start..self.end]
     }
@@ -250,6 +252,7 @@ impl Outputs {
     }
 
     /// Sends `head` followed by `body`, a range of the `frame`th frame of the burst.
+    #[inline]
     pub fn push(
         &mut self,
         port: PortId,
@@ -270,6 +273,7 @@ impl Outputs {
     }
 
     /// Sends the `index`th frame of the burst as it is.
+    #[inline]
     pub fn push_frame(&mut self, port: PortId, index: usize, frame: &Frame) {
         self.push(port, frame.offload, &[], index, 0..frame.bytes().len());
     }

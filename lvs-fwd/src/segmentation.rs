@@ -53,6 +53,7 @@ impl Aggregate {
     ///
     /// `BadLength` if no segments come of it; `Unsupported` if it is not one of TCP segments or UDP datagrams
     /// right behind the IP header.
+    #[cold]
     pub(crate) fn of(
         packet: &IpPacket,
         offload: Offload,

@@ -19,31 +19,31 @@ use crate::wire::{icmp, ipv4};
 ///
 /// # Errors
 ///
-/// `Truncated` if a header is cut off; nothing has changed then.
+/// `Truncated` if a header is cut off, `Unsupported` if an address is of the other family; nothing has
+/// changed then.
 #[cold]
-pub(super) fn apply(
+pub(super) fn apply<'a>(
     parts: &mut Parts<'_>,
     packet: &IpPacket,
     offload: Offload,
-    src: Option<Endpoint>,
-    dst: Option<Endpoint>,
+    src: Option<&'a Endpoint>,
+    dst: Option<&'a Endpoint>,
 ) -> Result<(), DropReason> {
     let layout = &packet.layout;
     let family = layout.family;
     let (quoted_src, quoted_dst) = (dst, src);
-    let ip = |e: Option<Endpoint>| e.map(|e| e.ip);
+    let ip = |e: Option<&'a Endpoint>| e.map(|e| &e.ip);
 
     let (icmp, quoted) = headers(parts.transport, packet).ok_or(DropReason::Truncated)?;
     let (quoted_network, quoted_ports) = quoted;
-    let outer =
-        address::replace(parts.network, family, ip(src), ip(dst)).ok_or(DropReason::Truncated)?;
+    let outer = address::replace(parts.network, family, ip(src), ip(dst))?;
 
     let header_checksum = |network: &[u8]| match family {
         Family::V4 => be16(network, ipv4::field::CHECKSUM).unwrap_or(0),
         Family::V6 => 0,
     };
     let before = header_checksum(quoted_network);
-    // Long enough, as headers() has seen.
+    // It is long enough, as headers() has seen, and the addresses have just proved to be of the family.
     let mut delta = address::replace(quoted_network, family, ip(quoted_src), ip(quoted_dst))
         .unwrap_or_default();
     delta.u16(before, header_checksum(quoted_network));

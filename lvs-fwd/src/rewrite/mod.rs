@@ -4,8 +4,8 @@
 //! caller can still quote it in an ICMP error. So everything that can go wrong is looked at first (TTL,
 //! MTU, whether the headers are where the layout says); then the frame is changed, and nothing can fail any
 //! more. NAT and direct routing work in place; a tunnel puts new headers in front of a range of the frame; only
-//! what the kernel cannot send as it is gets cut up ([`segmentation`](crate::segmentation),
-//! [`split`](crate::split)), and even then no payload is copied.
+//! what the kernel cannot send as it is gets cut up (modules `segmentation` and `split`), and even then no
+//! payload is copied.
 //!
 //! The rules are those of IPVS: TTL falls by one whatever the method; aggregates are judged by the length of
 //! their segments; IPv4 packets without DF are fragmented where need be.
@@ -115,29 +115,54 @@ impl Rewriter {
         let layout = &packet.layout;
         let mut offload = frame.offload;
         check_offload(offload, layout)?;
+        if let Rewrite::Tunnel { remote } = *rewrite {
+            return self.tunnel(remote, egress, index, frame, packet, outputs);
+        }
         let mut parts = Parts::of(frame.bytes_mut(), layout)?;
-        let aggregate = if offload.is_aggregate() {
-            Some(Aggregate::of(packet, offload, parts.transport)?)
-        } else {
-            None
-        };
-        let outer = match *rewrite {
-            Rewrite::Tunnel { remote } => {
-                Some(Outer::new(remote, egress.source, parts.network, packet)?)
-            }
-            Rewrite::Route { .. } | Rewrite::Nat { .. } => None,
-        };
-        let overhead = outer.as_ref().map_or(0, Outer::len);
-        let fit = fit::judge(layout, aggregate.as_ref(), overhead, egress.hop.mtu)?;
-        if let Rewrite::Nat { src, dst } = *rewrite {
-            nat::apply(&mut parts, packet, &mut offload, src, dst)?;
+        let aggregate = aggregate(packet, offload, &parts)?;
+        let fit = fit::judge(layout, aggregate.as_ref(), 0, egress.hop.mtu)?;
+        if let Rewrite::Nat { src, dst } = rewrite {
+            nat::apply(&mut parts, packet, &mut offload, src.as_ref(), dst.as_ref())?;
         }
         ttl::decrement(parts.network, layout.family);
-
-        if outer.is_none() && fit != Fit::Fragments {
-            send::in_place(frame, index, layout, offload, fit, &egress.hop, outputs);
-            return Ok(());
+        if fit == Fit::Fragments {
+            self.depart(None, egress, index, outputs)
+                .send(frame, layout, offload, aggregate, fit);
+        } else {
+            *parts.link = send::link_header(&egress.hop, layout.family);
+            send::in_place(index, layout, offload, fit, egress.hop.port, outputs);
         }
+        Ok(())
+    }
+
+    fn tunnel(
+        &mut self,
+        remote: Ip,
+        egress: &Egress,
+        index: usize,
+        frame: &mut Frame,
+        packet: &IpPacket,
+        outputs: &mut Outputs,
+    ) -> Result<(), Refusal> {
+        let layout = &packet.layout;
+        let offload = frame.offload;
+        let parts = Parts::of(frame.bytes_mut(), layout)?;
+        let aggregate = aggregate(packet, offload, &parts)?;
+        let outer = Outer::new(remote, egress.source, parts.network, packet)?;
+        let fit = fit::judge(layout, aggregate.as_ref(), outer.len(), egress.hop.mtu)?;
+        ttl::decrement(parts.network, layout.family);
+        self.depart(Some(outer), egress, index, outputs)
+            .send(frame, layout, offload, aggregate, fit);
+        Ok(())
+    }
+
+    fn depart<'a>(
+        &'a mut self,
+        outer: Option<Outer>,
+        egress: &'a Egress,
+        index: usize,
+        outputs: &'a mut Outputs,
+    ) -> Departure<'a> {
         Departure {
             hop: &egress.hop,
             outer,
@@ -145,8 +170,6 @@ impl Rewriter {
             outputs,
             next_id: &mut self.next_id,
         }
-        .send(frame, layout, offload, aggregate, fit);
-        Ok(())
     }
 }
 
@@ -160,8 +183,23 @@ fn check_offload(offload: Offload, layout: &Layout) -> Result<(), DropReason> {
     Ok(())
 }
 
+#[inline(always)]
+fn aggregate(
+    packet: &IpPacket,
+    offload: Offload,
+    parts: &Parts<'_>,
+) -> Result<Option<Aggregate>, DropReason> {
+    if offload.is_aggregate() {
+        Aggregate::of(packet, offload, parts.transport).map(Some)
+    } else {
+        Ok(None)
+    }
+}
+
 /// A packet cut where its headers begin.
 struct Parts<'a> {
+    /// Room for the Ethernet header, right in front of the IP header.
+    link: &'a mut [u8; ether::HEADER_LEN],
     /// The IP header with options or extension headers; at least the fixed header.
     network: &'a mut [u8],
     /// Transport header and payload.
@@ -169,18 +207,27 @@ struct Parts<'a> {
 }
 
 impl<'a> Parts<'a> {
+    #[inline(always)]
     fn of(frame: &'a mut [u8], layout: &Layout) -> Result<Self, DropReason> {
         let (l3, l4) = (usize::from(layout.l3), usize::from(layout.l4));
-        if l3 < ether::HEADER_LEN {
+        let Some(start) = l3.checked_sub(ether::HEADER_LEN) else {
+            return Err(DropReason::Truncated);
+        };
+        if l4 < l3 + address::header_len(layout.family) {
             return Err(DropReason::Truncated);
         }
-        let packet = frame.get_mut(l3..layout.end());
-        let (network, transport) = packet
-            .zip(l4.checked_sub(l3))
-            .and_then(|(p, at)| p.split_at_mut_checked(at))
-            .filter(|(network, _)| network.len() >= address::header_len(layout.family))
-            .ok_or(DropReason::Truncated)?;
-        Ok(Self { network, transport })
+        let packet = frame.get_mut(start..layout.end());
+        let Some((link, packet)) = packet.and_then(|p| p.split_first_chunk_mut()) else {
+            return Err(DropReason::Truncated);
+        };
+        let Some((network, transport)) = packet.split_at_mut_checked(l4 - l3) else {
+            return Err(DropReason::Truncated);
+        };
+        Ok(Self {
+            link,
+            network,
+            transport,
+        })
     }
 }
 

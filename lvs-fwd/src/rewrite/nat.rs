@@ -31,21 +31,10 @@ pub(super) fn apply(
     parts: &mut Parts<'_>,
     packet: &IpPacket,
     offload: &mut Offload,
-    src: Option<Endpoint>,
-    dst: Option<Endpoint>,
+    src: Option<&Endpoint>,
+    dst: Option<&Endpoint>,
 ) -> Result<(), DropReason> {
-    let family = packet.layout.family;
-    let fits = |e: Option<Endpoint>| e.is_none_or(|e| e.ip.family() == family);
-    if !fits(src) || !fits(dst) {
-        return Err(DropReason::Unsupported);
-    }
     match (packet.segment.kind, packet.segment.protocol) {
-        (Kind::LaterFragment, _) => {
-            let (src, dst) = (src.map(|e| e.ip), dst.map(|e| e.ip));
-            address::replace(parts.network, family, src, dst).ok_or(DropReason::Truncated)?;
-            Ok(())
-        }
-        (Kind::IcmpError, _) => icmp::apply(parts, packet, *offload, src, dst),
         (Kind::Packet, Protocol::TCP) => {
             transport::<{ tcp::HEADER_LEN }>(parts, packet, offload, src, dst)
         }
@@ -53,7 +42,20 @@ pub(super) fn apply(
             transport::<{ udp::HEADER_LEN }>(parts, packet, offload, src, dst)
         }
         (Kind::Packet, _) => Err(DropReason::Unsupported),
+        (Kind::LaterFragment, _) => later_fragment(parts, packet, src, dst),
+        (Kind::IcmpError, _) => icmp::apply(parts, packet, *offload, src, dst),
     }
+}
+
+#[cold]
+fn later_fragment(
+    parts: &mut Parts<'_>,
+    packet: &IpPacket,
+    src: Option<&Endpoint>,
+    dst: Option<&Endpoint>,
+) -> Result<(), DropReason> {
+    let (src, dst) = (src.map(|e| &e.ip), dst.map(|e| &e.ip));
+    address::replace(parts.network, packet.layout.family, src, dst).map(|_| ())
 }
 
 /// `LEN` is the length of the transport header: both begin with the ports and are told apart by it.
@@ -62,17 +64,16 @@ fn transport<const LEN: usize>(
     parts: &mut Parts<'_>,
     packet: &IpPacket,
     offload: &mut Offload,
-    src: Option<Endpoint>,
-    dst: Option<Endpoint>,
+    src: Option<&Endpoint>,
+    dst: Option<&Endpoint>,
 ) -> Result<(), DropReason> {
-    let family = packet.layout.family;
     let header: &mut [u8; LEN] = parts
         .transport
         .first_chunk_mut()
         .ok_or(DropReason::Truncated)?;
-    let (src_ip, dst_ip) = (src.map(|e| e.ip), dst.map(|e| e.ip));
-    let mut delta =
-        address::replace(parts.network, family, src_ip, dst_ip).ok_or(DropReason::Truncated)?;
+    let (src_ip, dst_ip) = (src.map(|e| &e.ip), dst.map(|e| &e.ip));
+    let mut delta = address::replace(parts.network, packet.layout.family, src_ip, dst_ip)?;
+    let ports = replace_ports(header, src, dst);
 
     let is_udp = LEN == udp::HEADER_LEN;
     let at = if is_udp {
@@ -81,19 +82,15 @@ fn transport<const LEN: usize>(
         tcp::field::CHECKSUM
     };
     let field = u16::from_be_bytes([header[at], header[at + 1]]);
-    let is_partial = offload.needs_csum() && offload.csum_start == packet.layout.l4;
-    let sum = if is_partial {
-        replace_ports(header, src, dst);
+    let sum = if offload.needs_csum() && offload.csum_start == packet.layout.l4 {
         delta.apply_partial(field)
     } else if offload.is_aggregate() || is_udp && field == 0 {
-        replace_ports(header, src, dst);
         let segment = &packet.segment;
-        let src = src_ip.unwrap_or(segment.src.ip);
-        let dst = dst_ip.unwrap_or(segment.dst.ip);
-        afresh(parts.transport, packet, offload, src, dst);
+        let src = src_ip.unwrap_or(&segment.src.ip);
+        let dst = dst_ip.unwrap_or(&segment.dst.ip);
+        afresh(parts.transport, packet, offload, *src, *dst);
         return Ok(());
     } else {
-        let ports = replace_ports(header, src, dst);
         delta.append(ports);
         let sum = delta.apply_full(field);
         if is_udp { checksum::not_zero(sum) } else { sum }
@@ -106,17 +103,23 @@ fn transport<const LEN: usize>(
 #[inline(always)]
 pub(super) fn replace_ports<const LEN: usize>(
     header: &mut [u8; LEN],
-    src: Option<Endpoint>,
-    dst: Option<Endpoint>,
+    src: Option<&Endpoint>,
+    dst: Option<&Endpoint>,
 ) -> Delta {
     let mut delta = Delta::new();
-    for (at, new) in [(0, src), (2, dst)] {
-        if let Some(new) = new {
-            delta.u16(u16::from_be_bytes([header[at], header[at + 1]]), new.port);
-            header[at..at + 2].copy_from_slice(&new.port.to_be_bytes());
-        }
+    if let Some(new) = src {
+        put_port(header, 0, new.port, &mut delta);
+    }
+    if let Some(new) = dst {
+        put_port(header, 2, new.port, &mut delta);
     }
     delta
+}
+
+#[inline(always)]
+fn put_port<const LEN: usize>(header: &mut [u8; LEN], at: usize, new: u16, delta: &mut Delta) {
+    delta.u16(u16::from_be_bytes([header[at], header[at + 1]]), new);
+    header[at..at + 2].copy_from_slice(&new.to_be_bytes());
 }
 
 /// Gives a packet whose ports are already replaced, and whose addresses are `src` and `dst`, a checksum that

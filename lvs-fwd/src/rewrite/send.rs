@@ -7,7 +7,7 @@ use lvs_core::Family;
 use super::fit::Fit;
 use super::tunnel::Outer;
 use crate::checksum;
-use crate::frame::{Frame, Offload, Outputs};
+use crate::frame::{Frame, Offload, Outputs, PortId};
 use crate::head::Head;
 use crate::parse::Layout;
 use crate::route::NextHop;
@@ -15,28 +15,23 @@ use crate::segmentation::{Aggregate, Checksums};
 use crate::split::Oversized;
 use crate::wire::ether::{self, ethertype};
 
-/// Sends a packet from where it lies: the Ethernet header is written right in front of the IP header, and
-/// what lay before it or lies behind the packet (padding) is left out.
-#[inline]
+/// Sends a packet from where it lies, the Ethernet header right in front of its IP header. What lies behind
+/// the packet (padding) is left out.
+#[inline(always)]
 pub(super) fn in_place(
-    frame: &mut Frame,
     index: usize,
     layout: &Layout,
     mut offload: Offload,
     fit: Fit,
-    hop: &NextHop,
+    port: PortId,
     outputs: &mut Outputs,
 ) {
     let start = usize::from(layout.l3).saturating_sub(ether::HEADER_LEN);
-    let header = link_header(hop, layout.family);
-    if let Some(room) = frame.bytes_mut().get_mut(start..start + ether::HEADER_LEN) {
-        room.copy_from_slice(&header);
-    }
     if let Fit::Resized(size) = fit {
         offload.gso_size = size;
     }
     let offload = moved(offload, start, 0);
-    outputs.push(hop.port, offload, &[], index, start..layout.end());
+    outputs.push(port, offload, &[], index, start..layout.end());
 }
 
 /// The way of packets that get new headers.
@@ -149,7 +144,8 @@ impl Departure<'_> {
     }
 }
 
-fn link_header(hop: &NextHop, family: Family) -> [u8; ether::HEADER_LEN] {
+#[inline(always)]
+pub(super) fn link_header(hop: &NextHop, family: Family) -> [u8; ether::HEADER_LEN] {
     let ethertype = match family {
         Family::V4 => ethertype::IPV4,
         Family::V6 => ethertype::IPV6,
@@ -159,6 +155,7 @@ fn link_header(hop: &NextHop, family: Family) -> [u8; ether::HEADER_LEN] {
 
 /// The offload state of a packet whose part from `from` on (in the received frame) is sent behind a head of
 /// `head_len` bytes. That a checksum was verified is nothing to tell the network.
+#[inline(always)]
 fn moved(offload: Offload, from: usize, head_len: usize) -> Offload {
     let place = |at: u16| (usize::from(at) + head_len).saturating_sub(from) as u16;
     let mut sent = Offload {

@@ -309,7 +309,7 @@ fn reassembled(fragments: &[MemFrame]) -> Vec<u8> {
             let field = u16::from_be_bytes([f[56], f[57]]);
             (48, (field & !7, field & 1 != 0), f[58..62].to_vec())
         };
-        assert_eq!(*id.get_or_insert(this_id.clone()), this_id);
+        assert_eq!(*id.get_or_insert_with(|| this_id.clone()), this_id);
         if i == 0 {
             whole = f[..14 + header_len].to_vec();
             payload_start = whole.len();

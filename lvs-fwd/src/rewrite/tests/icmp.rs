@@ -63,8 +63,8 @@ fn the_quoted_packet_changes_crosswise() {
                 assert_eq!(quoted_src, dst.unwrap_or(vip_end));
                 assert_eq!(quoted_dst, src.unwrap_or(client_end));
                 let ends = outer(&sent.bytes);
-                assert_eq!(ends.0, src.map_or(client(family), |e| e.ip));
-                assert_eq!(ends.1, dst.map_or(vip(family), |e| e.ip));
+                assert_eq!(ends.0, src.map_or_else(|| client(family), |e| e.ip));
+                assert_eq!(ends.1, dst.map_or_else(|| vip(family), |e| e.ip));
                 if family == Family::V4 {
                     assert_eq!(
                         checksum::of(&sent.bytes[42..62]),

@@ -44,6 +44,19 @@ fn a_ttl_of_one_ends_here_and_two_arrives_as_one() {
     }
 }
 
+#[test]
+fn no_fragments_are_made_below_the_least_mtu() {
+    let mut frame = samples::udp(Family::V4, &[1; 100]);
+    frame[20] &= !0x40;
+    samples::fix_v4(&mut frame);
+    let at = |mtu| {
+        let sent = Case::of(&frame, NONE).mtu(mtu).emit(ROUTE);
+        sent.map(|sent| sent.len())
+    };
+    assert_eq!(at(68), Ok(3)); // 108 bytes in pieces of 48
+    assert_eq!(at(67), Err(Refusal::TooBig { mtu: 67 }));
+}
+
 /// The length of the packet, of its segments if it is an aggregate, and the MTU that is told.
 #[test]
 fn the_mtu_told_is_that_of_the_way_less_the_tunnel() {
@@ -241,6 +254,11 @@ proptest! {
             if refused {
                 prop_assert_eq!(frame.bytes(), &bytes[..]);
                 prop_assert_eq!(frame.offload, offload);
+            }
+            for sent in out.for_port(PortId(0), std::slice::from_ref(&frame)) {
+                let bytes = sent.to_vec();
+                prop_assert_eq!(&bytes[..12], &[NEXT.0, OWN.0].concat()[..]);
+                prop_assert!(sent.offload.is_aggregate() || bytes.len() - 14 <= mtu as usize);
             }
         }
     }
