@@ -335,14 +335,15 @@ fn steering_agrees_with_the_directors_shards() {
             let client = |(ip, port): (Ip, u16)| {
                 steer::client_shard(ip, if whole { port } else { 0 }, shards)
             };
-            let shard = if is(&|e| matches!(e, Entry::Virtual { addr, .. } if addr.ip == dst.0)) {
-                client(src)
-            } else if is(&|e| matches!(e, Entry::Local(l) if l.ip == dst.0)) && !whole {
-                client(src)
-            } else if is(&|e| {
+            let to_service = is(&|e| matches!(e, Entry::Virtual { addr, .. } if addr.ip == dst.0));
+            let to_local = is(&|e| matches!(e, Entry::Local(l) if l.ip == dst.0));
+            let to_range = is(&|e| {
                 matches!(e, Entry::Local(l) if l.ip == dst.0
                     && (l.first_port..=l.last_port).contains(&dst.1))
-            }) {
+            });
+            let shard = if to_service || (to_local && !whole) {
+                client(src)
+            } else if to_range {
                 steer::local_port_shard(dst.1, shards)
             } else {
                 client(dst)
@@ -530,25 +531,43 @@ fn assert_forwarded(net: &Net, packets: &[Vec<u8>], all: bool) {
     assert_eq!(got.iter().filter(|f| ttl(f) == 63).count(), expected);
 }
 
-/// Packets of the real server that the director translates, and ones it does not.
-fn server_packets() -> (Vec<Vec<u8>>, Vec<Vec<u8>>, Vec<Vec<u8>>) {
-    let (mut replies, mut errors, mut others) = (Vec::new(), Vec::new(), Vec::new());
-    for (client, server) in [("10.9.0.2", "10.10.0.11"), ("fd09::2", "fd10::11")] {
-        let (client, server) = (addr(client), addr(server));
-        replies.push(frames::udp(server, 8080, client, 1234, b"reply"));
-        replies.push(frames::packet(server, client, UDP, Part::Later, &[7; 16]));
-        let request = |port| frames::udp(client, 1234, server, port, b"request");
-        errors.push(frames::unreachable(server, client, &request(8080)));
-        others.push(frames::unreachable(server, client, &request(9999)));
-        others.push(frames::udp(server, 9999, client, 1234, b"other"));
+/// Packets from the real server's side.
+#[derive(Default)]
+struct FromServer {
+    /// Of connections, which the director translates.
+    replies: Vec<Vec<u8>>,
+    /// ICMP errors about connections.
+    errors: Vec<Vec<u8>>,
+    /// Nothing to do with the director.
+    others: Vec<Vec<u8>>,
+}
+
+impl FromServer {
+    fn new() -> Self {
+        let mut all = Self::default();
+        for (client, server) in [("10.9.0.2", "10.10.0.11"), ("fd09::2", "fd10::11")] {
+            let (client, server) = (addr(client), addr(server));
+            let fragment = frames::packet(server, client, UDP, Part::Later, &[7; 16]);
+            let reply = frames::udp(server, 8080, client, 1234, b"reply");
+            all.replies.extend([reply, fragment]);
+            let request = |port| frames::udp(client, 1234, server, port, b"request");
+            let error = |port| frames::unreachable(server, client, &request(port));
+            all.errors.push(error(8080));
+            let other = frames::udp(server, 9999, client, 1234, b"other");
+            all.others.extend([error(9999), other]);
+        }
+        all
     }
-    (replies, errors, others)
 }
 
 #[test]
 fn the_host_neither_answers_nor_forwards_what_is_guarded() {
     let net = row();
-    let (replies, errors, others) = server_packets();
+    let FromServer {
+        replies,
+        errors,
+        others,
+    } = FromServer::new();
     let hidden = [replies, errors].concat();
     let set = |guard: &mut Guard, entries: &[Entry]| guard.set_entries(entries).unwrap();
     let mut guard = net.run("d", || {
@@ -634,7 +653,9 @@ fn the_guard_goes_with_the_process_that_holds_it() {
 #[test]
 fn nftables_guards_as_well() {
     let net = row();
-    let (replies, _, others) = server_packets();
+    let FromServer {
+        replies, others, ..
+    } = FromServer::new();
     let mut guard = net.run("d", || {
         NftGuard::start(&["eth0", "eth1"]).expect("this test needs nft")
     });

@@ -115,6 +115,7 @@ fn tcp_with_all_offloads_passes_whole() {
         let listener = net.run("r", || TcpListener::bind(server).unwrap());
         let receiver = std::thread::spawn(move || {
             let (mut stream, _) = listener.accept().unwrap();
+            stream.set_read_timeout(Some(SLOW_MACHINE)).unwrap();
             let mut data = Vec::new();
             stream.read_to_end(&mut data).unwrap();
             stream.write_all(b"got it").unwrap();
@@ -122,7 +123,9 @@ fn tcp_with_all_offloads_passes_whole() {
         });
         let data: Vec<u8> = (0..AMOUNT).map(|i| (i ^ i >> 8 ^ i >> 16) as u8).collect();
         let answer = net.run("c", || {
-            let mut stream = TcpStream::connect_timeout(&server, Duration::from_secs(5)).unwrap();
+            let mut stream = TcpStream::connect_timeout(&server, SLOW_MACHINE).unwrap();
+            stream.set_write_timeout(Some(SLOW_MACHINE)).unwrap();
+            stream.set_read_timeout(Some(SLOW_MACHINE)).unwrap();
             stream.write_all(&data).unwrap();
             stream.shutdown(std::net::Shutdown::Write).unwrap();
             let mut answer = String::new();

@@ -35,7 +35,7 @@ fn ipv4(src: [u8; 4], dst: [u8; 4], protocol: u8, part: Part, payload: &[u8]) ->
     let fragment: u16 = match part {
         Part::Whole => 0x4000, // don't fragment
         Part::First => 0x2000,
-        Part::Later => 0x0010,
+        Part::Later => 0x0001,
     };
     let mut header = vec![0x45, 0];
     header.extend(total.to_be_bytes());
@@ -68,8 +68,8 @@ pub(crate) fn ipv6(
     };
     match part {
         Part::Whole => {}
-        Part::First => chain.push(fragment(1)),
-        Part::Later => chain.push(fragment(16 << 3)),
+        Part::First => chain.push(fragment(0b111)), // reserved bits set as well
+        Part::Later => chain.push(fragment(1 << 3)),
     }
     let mut next = protocol;
     let mut body = Vec::new();
