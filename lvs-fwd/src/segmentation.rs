@@ -81,7 +81,6 @@ impl Aggregate {
         }
         let unsummed = protocol == Protocol::UDP
             && layout.family == Family::V4
-            && !offload.needs_csum()
             && be16(transport, udp::field::CHECKSUM) == Some(0);
         Ok(Self {
             protocol,

@@ -185,6 +185,20 @@ fn fragments_are_translated_so_that_the_whole_is_right() {
 }
 
 #[test]
+fn a_first_fragment_gets_no_checksum_though_its_datagram_claims_to_end_in_it() {
+    let mut datagram = samples::udp(Family::V4, &[7; 8])[34..].to_vec();
+    datagram[6..8].fill(0);
+    let piece = Fragment {
+        id: 99,
+        offset: 0,
+        more: true,
+    };
+    let bytes = samples::fragment(Family::V4, Protocol::UDP, piece, &datagram);
+    let sent = Case::of(&bytes, NONE).emit_one(nat(None, Some("10.0.0.5:5353")));
+    assert_eq!(sent.bytes[40..42], [0, 0]);
+}
+
+#[test]
 fn aggregates_pass_whole_and_always_with_a_partial_checksum() {
     for family in BOTH {
         for protocol in [Protocol::TCP, Protocol::UDP] {
