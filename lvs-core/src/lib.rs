@@ -1,17 +1,46 @@
-//! The director of a user-space Linux Virtual Server.
+//! The director of a user-space Linux Virtual Server: which real server gets a packet, and how.
+//!
+//! ```text
+//! packet ─parse→ Segment ─Worker::decide→ Verdict ─rewrite→ packet
+//!        (lvs-fwd)          (this crate)           (lvs-fwd)
+//! ```
+//!
+//! Three rules keep it usable anywhere: it never sees a byte of a packet (a [`Segment`] is its summary); it
+//! never reads a clock ([`Time`] is an argument) or a random source (the seed is given); it never does I/O.
+//! So the same code runs on an interface, over a capture, in a simulation or in somebody else's data plane.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`addr`], [`time`], [`segment`], [`verdict`] | the words the rest is written in |
+//! | [`service`], [`dest`], [`stats`] | virtual services and real servers |
+//! | [`sched`] | the interface to the schedulers, which are in `lvs-sched` |
+//! | [`config`] | immutable snapshots and how they change |
+//! | [`state`] | TCP and UDP state, timeouts |
+//! | [`steer`] | which shard, and so which worker, a packet belongs to |
+//! | [`director`] | decisions |
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
 pub mod addr;
+pub mod config;
+mod conn;
 pub mod dest;
+pub mod director;
 pub mod sched;
 pub mod segment;
 pub mod service;
+pub mod state;
 pub mod stats;
+pub mod steer;
 pub mod time;
 pub mod verdict;
 
 pub use addr::{Endpoint, Family, Ip};
+pub use config::{Config, ConfigError, Draft};
+pub use conn::ConnInfo;
+pub use dest::{Dest, Method};
+pub use director::{Director, Settings, Worker};
 pub use segment::{Kind, Protocol, Segment, TcpFlags};
+pub use service::{LocalAddr, Service, ServiceKey};
 pub use time::Time;
 pub use verdict::{Direction, DropReason, Forward, PassReason, Rewrite, Verdict};

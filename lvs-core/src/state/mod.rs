@@ -81,7 +81,10 @@ impl State {
     /// Whether the connection counts as active (`ActiveConn`) and not as inactive (`InActConn`). UDP never
     /// does.
     pub const fn is_active(self) -> bool {
-        matches!(self, Self::Established | Self::SynSent | Self::SynRecv | Self::SynAck)
+        matches!(
+            self,
+            Self::Established | Self::SynSent | Self::SynRecv | Self::SynAck
+        )
     }
 
     /// Whether the connection has ended and is only remembered: a new one between the same endpoints may

@@ -21,7 +21,6 @@ type Row = [State; 11];
 /// The four rows of a table: syn, fin, ack, rst.
 type Table = [Row; 4];
 
-const NO: State = State::None;
 const ES: State = State::Established;
 const SS: State = State::SynSent;
 const SR: State = State::SynRecv;
@@ -31,7 +30,6 @@ const CL: State = State::Close;
 const CW: State = State::CloseWait;
 const LA: State = State::LastAck;
 const LI: State = State::Listen;
-const SA: State = State::SynAck;
 
 //                  NO  ES  SS  SR  FW  TW  CL  CW  LA  LI  SA
 const IN: Table = [
@@ -95,7 +93,9 @@ mod tests {
         in-only  ack  ES · · ES · · · · CL · ES
         in-only  rst  CL CL CL · CL CL · CL · · CL";
 
-    const STATES: [&str; 11] = ["NO", "ES", "SS", "SR", "FW", "TW", "CL", "CW", "LA", "LI", "SA"];
+    const STATES: [&str; 11] = [
+        "NO", "ES", "SS", "SR", "FW", "TW", "CL", "CW", "LA", "LI", "SA",
+    ];
 
     #[test]
     fn every_cell_is_as_specified() {
@@ -115,7 +115,10 @@ mod tests {
             };
             for (i, cell) in words[2..].iter().enumerate() {
                 let from = State::ALL[i];
-                let want = STATES.iter().position(|s| s == cell).map_or(from, |n| State::ALL[n]);
+                let want = STATES
+                    .iter()
+                    .position(|s| s == cell)
+                    .map_or(from, |n| State::ALL[n]);
                 let got = next(from, flags, direction, in_only);
                 assert_eq!(got, want, "{} {} in {from}", words[0], words[1]);
                 cells += 1;
@@ -129,7 +132,10 @@ mod tests {
         let all = TcpFlags(0xff);
         let next_in = |s, f| next(s, f, Direction::In, false);
         assert_eq!(next_in(ES, all), CL, "RST wins");
-        assert_eq!(next_in(NO, TcpFlags::SYN.with(TcpFlags::FIN).with(TcpFlags::ACK)), SR);
+        assert_eq!(
+            next_in(NO, TcpFlags::SYN.with(TcpFlags::FIN).with(TcpFlags::ACK)),
+            SR
+        );
         assert_eq!(next_in(ES, TcpFlags::FIN.with(TcpFlags::ACK)), CW);
         for s in &State::ALL[..11] {
             assert_eq!(next_in(*s, TcpFlags(0)), CL);

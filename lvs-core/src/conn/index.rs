@@ -1,0 +1,120 @@
+//! From a packet's tuple to its connection.
+//!
+//! Every connection stands here twice, once for each direction's tuple, as a slab number with the direction
+//! in its lowest bit. The tuples themselves are in the records, so an entry costs four bytes and one of
+//! control. A hash table that grows rehashes all it holds; cut into [`PARTS`] independent tables, it does so
+//! a little at a time.
+
+use std::hash::{Hash, Hasher};
+
+use ahash::RandomState;
+use hashbrown::HashTable;
+
+use super::slab::{Id, Slab};
+use crate::addr::{Endpoint, Ip};
+use crate::segment::{Protocol, Segment};
+use crate::verdict::Direction;
+
+const PARTS: usize = 64;
+
+/// Source and destination of a packet, as they stand in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Tuple {
+    pub(crate) protocol: Protocol,
+    pub(crate) src: Endpoint,
+    pub(crate) dst: Endpoint,
+}
+
+impl From<&Segment> for Tuple {
+    fn from(s: &Segment) -> Self {
+        Self {
+            protocol: s.protocol,
+            src: s.src,
+            dst: s.dst,
+        }
+    }
+}
+
+impl Hash for Tuple {
+    fn hash<H: Hasher>(&self, h: &mut H) {
+        let word = |ip: &Ip| ip.words();
+        let ([a, b], [c, d]) = (word(&self.src.ip), word(&self.dst.ip));
+        let ports = u64::from(self.src.port) << 16 | u64::from(self.dst.port);
+        // Most tuples are IPv4, whose first words are all the same.
+        if self.src.ip.is_v4() {
+            h.write_u64(b);
+            h.write_u64(d);
+        } else {
+            h.write_u64(a);
+            h.write_u64(b);
+            h.write_u64(c);
+            h.write_u64(d);
+        }
+        h.write_u64(ports << 8 | u64::from(self.protocol.0));
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Index {
+    parts: Box<[HashTable<u32>]>,
+}
+
+impl Default for Index {
+    fn default() -> Self {
+        Self {
+            parts: (0..PARTS).map(|_| HashTable::new()).collect(),
+        }
+    }
+}
+
+const fn entry(id: Id, direction: Direction) -> u32 {
+    id.0 << 1 | matches!(direction, Direction::Out) as u32
+}
+
+const fn parts_of(entry: u32) -> (Id, Direction) {
+    (
+        Id(entry >> 1),
+        if entry & 1 == 0 {
+            Direction::In
+        } else {
+            Direction::Out
+        },
+    )
+}
+
+fn tuple_of(slab: &Slab, entry: u32) -> Option<Tuple> {
+    let (id, direction) = parts_of(entry);
+    slab.get(id).map(|c| c.tuple(direction))
+}
+
+/// The part a hash belongs to. hashbrown takes its bucket from the lowest bits and its tag from the
+/// highest seven, so this uses others.
+const fn part(hash: u64) -> usize {
+    (hash >> 48) as usize & (PARTS - 1)
+}
+
+impl Index {
+    pub(super) fn find(&self, hash: u64, tuple: &Tuple, slab: &Slab) -> Option<(Id, Direction)> {
+        self.parts[part(hash)]
+            .find(hash, |&e| tuple_of(slab, e).is_some_and(|t| t == *tuple))
+            .map(|&e| parts_of(e))
+    }
+
+    pub(super) fn insert(&mut self, id: Id, direction: Direction, slab: &Slab, seed: &RandomState) {
+        let rehash = |&e: &u32| tuple_of(slab, e).map_or(0, |t| seed.hash_one(t));
+        let e = entry(id, direction);
+        let hash = rehash(&e);
+        self.parts[part(hash)].insert_unique(hash, e, rehash);
+    }
+
+    pub(super) fn remove(&mut self, id: Id, direction: Direction, slab: &Slab, seed: &RandomState) {
+        let e = entry(id, direction);
+        let Some(tuple) = tuple_of(slab, e) else {
+            return;
+        };
+        let hash = seed.hash_one(tuple);
+        if let Ok(found) = self.parts[part(hash)].find_entry(hash, |&x| x == e) {
+            found.remove();
+        }
+    }
+}

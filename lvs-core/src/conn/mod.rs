@@ -1,0 +1,145 @@
+//! The connection table.
+//!
+//! Problem: millions of connections, found by either direction's packets, each with a timer, without a lock
+//! that two workers would fight for and without a pause when the table grows.
+//!
+//! Rule: the table is split into shards ([`crate::steer`] says which), each behind one lock with a slab of
+//! records, an index, a timer wheel and FullNAT's port pools. A packet is looked up once, by its own source
+//! and destination as they stand: every connection is indexed under the tuple of each direction. The index
+//! of a shard is itself cut into small tables, so that growing one never takes long.
+
+mod index;
+mod pool;
+mod shard;
+mod slab;
+mod wheel;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::addr::Endpoint;
+use crate::dest::{DestLive, Method};
+use crate::segment::Protocol;
+use crate::state::State;
+use crate::time::Time;
+use crate::verdict::Direction;
+
+pub(crate) use index::Tuple;
+pub(crate) use shard::{Found, Shard};
+
+/// One tracked connection: two cache lines.
+#[derive(Debug)]
+pub(crate) struct Conn {
+    pub(crate) client: Endpoint,
+    pub(crate) virt: Endpoint,
+    pub(crate) dest_addr: Endpoint,
+    /// FullNAT's local address and port; otherwise the client's endpoint, which the real server then sees.
+    pub(crate) local: Endpoint,
+    pub(crate) deadline: Time,
+    pub(crate) dest: Arc<DestLive>,
+    pub(crate) method: Method,
+    pub(crate) protocol: Protocol,
+    pub(crate) state: State,
+    /// Whether only the client's packets have been seen: true for methods that do not translate, until a
+    /// packet of the other direction comes by.
+    pub(crate) in_only: bool,
+}
+
+impl Conn {
+    /// The tuple that packets of this direction carry.
+    pub(crate) fn tuple(&self, direction: Direction) -> Tuple {
+        let (src, dst) = match direction {
+            Direction::In => (self.client, self.virt),
+            // Untranslated replies come from the virtual address itself.
+            Direction::Out if self.method.translates() => (self.dest_addr, self.local),
+            Direction::Out => (self.virt, self.client),
+        };
+        Tuple {
+            protocol: self.protocol,
+            src,
+            dst,
+        }
+    }
+
+    /// Moves to a state, keeping the destination's counts right, and starts its timeout anew. Returns
+    /// whether the deadline now lies earlier than before.
+    pub(crate) fn enter(&mut self, state: State, timeout: Duration, now: Time) -> bool {
+        if state.is_active() != self.state.is_active() {
+            self.dest.set_active(state.is_active());
+        }
+        self.state = state;
+        let before = self.deadline;
+        self.deadline = now + timeout;
+        self.deadline < before
+    }
+}
+
+/// A connection as listings show it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ConnInfo {
+    /// TCP or UDP.
+    pub protocol: Protocol,
+    /// The client.
+    pub client: Endpoint,
+    /// The virtual service's address as the client used it.
+    pub virt: Endpoint,
+    /// The real server.
+    pub dest: Endpoint,
+    /// FullNAT's local endpoint.
+    pub local: Option<Endpoint>,
+    /// How it is forwarded.
+    pub method: Method,
+    /// Its state.
+    pub state: State,
+    /// How long it is kept if no packet comes.
+    pub expires_in: Duration,
+}
+
+impl Conn {
+    pub(crate) fn info(&self, now: Time) -> ConnInfo {
+        ConnInfo {
+            protocol: self.protocol,
+            client: self.client,
+            virt: self.virt,
+            dest: self.dest_addr,
+            local: (self.method == Method::FullNat).then_some(self.local),
+            method: self.method,
+            state: self.state,
+            expires_in: self.deadline.since(now),
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::service::{ServiceKey, ServiceLive};
+
+    /// A NAT connection with a deadline, for tests of the table's parts.
+    pub(crate) fn conn(deadline: Time) -> Conn {
+        let e = |s: &str| s.parse::<Endpoint>().unwrap();
+        let service = Arc::new(ServiceLive::new(ServiceKey::tcp(e("10.9.0.100:80")), 1));
+        Conn {
+            client: e("10.9.1.2:40000"),
+            virt: e("10.9.0.100:80"),
+            dest_addr: e("10.10.0.11:8080"),
+            local: e("10.9.1.2:40000"),
+            deadline,
+            dest: Arc::new(DestLive::new(e("10.10.0.11:8080"), service, 1)),
+            method: Method::Nat,
+            protocol: Protocol::TCP,
+            state: State::None,
+            in_only: false,
+        }
+    }
+
+    #[test]
+    fn a_record_and_its_links_are_small() {
+        assert!(
+            size_of::<slab::Node>() <= 128,
+            "{}",
+            size_of::<slab::Node>()
+        );
+    }
+}

@@ -1,0 +1,244 @@
+//! One shard: records, index, timers and port pools that belong together, always changed together.
+
+use ahash::RandomState;
+use hashbrown::HashMap;
+
+use super::index::{Index, Tuple};
+use super::pool::{PoolKey, PortPool};
+use super::slab::{Id, Slab};
+use super::wheel::Wheel;
+use super::{Conn, ConnInfo};
+use crate::addr::Endpoint;
+use crate::dest::Method;
+use crate::segment::{Protocol, TcpFlags};
+use crate::service::LocalAddr;
+use crate::state::Timeouts;
+use crate::time::Time;
+use crate::verdict::Direction;
+
+/// How many of the longest used ports of an exhausted pool are looked at for one whose connection has closed.
+const RECLAIM_TRIES: u32 = 64;
+
+/// At this many port pools the unused ones are dropped.
+const MANY_POOLS: usize = 4096;
+
+/// A look-up's answer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Found {
+    pub(crate) id: Id,
+    pub(crate) direction: Direction,
+}
+
+#[derive(Debug)]
+pub(crate) struct Shard {
+    number: u32,
+    shards: u32,
+    limit: usize,
+    seed: RandomState,
+    slab: Slab,
+    index: Index,
+    wheel: Wheel,
+    pools: HashMap<PoolKey, PortPool, RandomState>,
+    /// Counts insertions and removals, so that an earlier look-up can be known to be stale.
+    version: u64,
+}
+
+impl Shard {
+    pub(crate) fn new(number: u32, shards: u32, limit: usize, seed: &RandomState) -> Self {
+        Self {
+            number,
+            shards,
+            limit,
+            seed: seed.clone(),
+            slab: Slab::default(),
+            index: Index::default(),
+            wheel: Wheel::default(),
+            pools: HashMap::with_hasher(seed.clone()),
+            version: 0,
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.slab.len()
+    }
+
+    pub(crate) fn version(&self) -> u64 {
+        self.version
+    }
+
+    pub(crate) fn is_full(&self) -> bool {
+        self.slab.len() >= self.limit
+    }
+
+    pub(crate) fn find(&self, hash: u64, tuple: &Tuple) -> Option<Found> {
+        self.index
+            .find(hash, tuple, &self.slab)
+            .map(|(id, direction)| Found { id, direction })
+    }
+
+    pub(crate) fn get_mut(&mut self, id: Id) -> Option<&mut Conn> {
+        self.slab.get_mut(id)
+    }
+
+    /// Takes a connection in: binds it to its destination, indexes it and starts its timer. `None` if no
+    /// more fit.
+    pub(crate) fn insert(&mut self, conn: Conn, now: Time) -> Option<Id> {
+        if self.is_full() {
+            return None;
+        }
+        let (dest, active) = (conn.dest.clone(), conn.state.is_active());
+        let id = self.slab.insert(conn)?;
+        dest.bind(active, 1);
+        for direction in [Direction::In, Direction::Out] {
+            self.index.insert(id, direction, &self.slab, &self.seed);
+        }
+        self.wheel.link(id, now, &mut self.slab);
+        self.version += 1;
+        Some(id)
+    }
+
+    /// Lets a connection go: gives back its place, its local port and its share of the counts.
+    pub(crate) fn remove(&mut self, id: Id) {
+        for direction in [Direction::In, Direction::Out] {
+            self.index.remove(id, direction, &self.slab, &self.seed);
+        }
+        self.wheel.unlink(id, &mut self.slab);
+        let Some(conn) = self.slab.remove(id) else {
+            return;
+        };
+        self.version += 1;
+        conn.dest.bind(conn.state.is_active(), -1);
+        if conn.method == Method::FullNat {
+            self.give_port(conn.protocol, conn.local, conn.dest_addr);
+        }
+    }
+
+    /// A packet of a connection: moves its state, restarts its timer.
+    pub(crate) fn touch(
+        &mut self,
+        id: Id,
+        direction: Direction,
+        flags: Option<TcpFlags>,
+        timeouts: &Timeouts,
+        now: Time,
+    ) {
+        let Some(conn) = self.slab.get_mut(id) else {
+            return;
+        };
+        let state = match flags {
+            Some(flags) => {
+                conn.in_only &= direction == Direction::In;
+                conn.state.after(flags, direction, conn.in_only)
+            }
+            None => conn.state,
+        };
+        if conn.enter(state, timeouts.of(state), now) {
+            self.wheel.hasten(id, &mut self.slab);
+        }
+    }
+
+    /// Removes what has expired by `now`, looking at no more than `budget` entries. Returns whether it came
+    /// to the end.
+    pub(crate) fn expire(&mut self, now: Time, budget: &mut usize) -> bool {
+        while let Some(id) = self.wheel.expired(now, &mut self.slab, budget) {
+            self.remove(id);
+        }
+        *budget > 0
+    }
+
+    /// Takes a local port towards `dest` from the first of `addrs` (of the server's family) that has one.
+    /// `start` says with which address to begin, so that all are used alike. Where every port is taken, that
+    /// of a connection which has closed and is only remembered is taken over.
+    pub(crate) fn take_port(
+        &mut self,
+        protocol: Protocol,
+        dest: Endpoint,
+        addrs: &[LocalAddr],
+        start: usize,
+    ) -> Option<Endpoint> {
+        let family = dest.ip.family();
+        let split = start % addrs.len().max(1);
+        let (later, first) = addrs.split_at(split);
+        let candidates = || {
+            first
+                .iter()
+                .chain(later)
+                .filter(|a| a.ip.family() == family)
+        };
+        for a in candidates() {
+            let key = PoolKey {
+                protocol,
+                local: a.ip,
+                dest,
+            };
+            // Pools of servers long gone are cleared out now and then; a live one must stay even while it is
+            // empty, since it knows which port was used last.
+            if self.pools.len() >= MANY_POOLS && !self.pools.contains_key(&key) {
+                self.pools.retain(|_, p| !p.is_empty());
+            }
+            let (number, shards) = (self.number, self.shards);
+            let pool = self
+                .pools
+                .entry(key)
+                .or_insert_with(|| PortPool::new(number, shards));
+            if let Some(port) = pool.take(a.first_port, a.last_port) {
+                return Some(Endpoint::new(a.ip, port));
+            }
+        }
+        for a in candidates() {
+            let key = PoolKey {
+                protocol,
+                local: a.ip,
+                dest,
+            };
+            let Some(pool) = self.pools.get(&key) else {
+                continue;
+            };
+            for port in pool.oldest(a.first_port, a.last_port, RECLAIM_TRIES) {
+                let tuple = Tuple {
+                    protocol,
+                    src: dest,
+                    dst: Endpoint::new(a.ip, port),
+                };
+                let Some(found) = self.find(self.seed.hash_one(tuple), &tuple) else {
+                    continue;
+                };
+                if self.slab.get(found.id).is_some_and(|c| c.state.is_closed()) {
+                    self.remove(found.id);
+                    let pool = self.pools.get_mut(&key)?;
+                    return pool.take(port, port).map(|p| Endpoint::new(a.ip, p));
+                }
+            }
+        }
+        None
+    }
+
+    /// Gives back a local port.
+    pub(crate) fn give_port(&mut self, protocol: Protocol, local: Endpoint, dest: Endpoint) {
+        let key = PoolKey {
+            protocol,
+            local: local.ip,
+            dest,
+        };
+        if let Some(pool) = self.pools.get_mut(&key) {
+            pool.give(local.port);
+        }
+    }
+
+    /// Shows the records numbered from `from` on, `count` numbers of them; `false` at the end.
+    pub(crate) fn list(
+        &self,
+        from: usize,
+        count: usize,
+        now: Time,
+        visit: &mut dyn FnMut(ConnInfo),
+    ) -> bool {
+        let end = self.slab.end().min(from.saturating_add(count));
+        for i in from..end {
+            if let Some(c) = self.slab.get(Id(i as u32)).filter(|c| c.deadline > now) {
+                visit(c.info(now));
+            }
+        }
+        end < self.slab.end()
+    }
+}

@@ -1,0 +1,196 @@
+//! The director: from a burst of segments to verdicts.
+//!
+//! # How to use it
+//! - **Control**: [`Director::new`], then [`Director::edit`] for every change; [`Director::config`] and
+//!   [`Director::connections`] to look.
+//! - **Packets**: one [`Worker`] for each thread, from [`Director::worker`]; call [`Worker::decide`] with a
+//!   burst, carry the verdicts out, and now and then call [`Worker::expire`].
+//!
+//! Any worker may be given any packet and is right; it is quickest with those of its own shards.
+
+mod burst;
+mod packet;
+
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use ahash::RandomState;
+use arc_swap::{ArcSwap, Cache};
+
+use crate::config::{Config, ConfigError, Draft, Trash};
+use crate::conn::{ConnInfo, Shard};
+use crate::segment::Segment;
+use crate::state::Timeouts;
+use crate::time::Time;
+use crate::verdict::Verdict;
+
+/// What a director is made with.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// How many workers there will be, at least 1 and at most 16.
+    pub workers: usize,
+    /// The most connections at a time; the limit is shared out evenly among the shards.
+    pub max_connections: usize,
+    /// How long connections are kept without traffic.
+    pub timeouts: Timeouts,
+    /// Keys the hashes; from the system's randomness in production, so that nobody can aim at a bucket.
+    pub seed: [u64; 4],
+}
+
+impl Default for Settings {
+    /// One worker, ten million connections, IPVS's timeouts, and a seed of zero, which only tests may keep.
+    fn default() -> Self {
+        let timeouts = Timeouts::default();
+        Self {
+            workers: 1,
+            max_connections: 10_000_000,
+            timeouts,
+            seed: [0; 4],
+        }
+    }
+}
+
+/// Shards for each worker: more than one only so that whoever lists connections holds up a part.
+const SHARDS_PER_WORKER: usize = 4;
+const MAX_WORKERS: usize = 16;
+/// Numbers of records looked at under one lock when connections are listed.
+const LIST_STEP: usize = 1024;
+
+/// Services and connections; shared by control plane and workers.
+#[derive(Debug)]
+pub struct Director {
+    config: Arc<ArcSwap<Config>>,
+    shards: Box<[Mutex<Shard>]>,
+    timeouts: Timeouts,
+    seed: RandomState,
+    trash: Mutex<Trash>,
+    workers: usize,
+    workers_given: AtomicUsize,
+}
+
+impl Director {
+    /// A director without services.
+    pub fn new(settings: &Settings) -> Arc<Self> {
+        let [a, b, c, d] = settings.seed;
+        let seed = RandomState::with_seeds(a, b, c, d);
+        let workers = settings.workers.clamp(1, MAX_WORKERS);
+        let count = (workers * SHARDS_PER_WORKER).next_power_of_two();
+        let limit = settings.max_connections.div_ceil(count);
+        let shard = |n| Mutex::new(Shard::new(n, count as u32, limit, &seed));
+        Arc::new(Self {
+            config: Arc::new(ArcSwap::from_pointee(Config::empty(&seed))),
+            shards: (0..count as u32).map(shard).collect(),
+            timeouts: settings.timeouts,
+            seed,
+            trash: Mutex::default(),
+            workers,
+            workers_given: AtomicUsize::new(0),
+        })
+    }
+
+    /// The current snapshot.
+    pub fn config(&self) -> Arc<Config> {
+        self.config.load_full()
+    }
+
+    /// Changes the configuration: what `change` does to the draft is published whole if it returns `Ok`, and
+    /// not at all otherwise. Changes wait for each other.
+    pub fn edit<R, E: From<ConfigError>>(
+        &self,
+        change: impl FnOnce(&mut Draft<'_>) -> Result<R, E>,
+    ) -> Result<R, E> {
+        let mut trash = lock(&self.trash);
+        let mut draft = Draft::new(&self.config.load(), &mut trash, self.workers);
+        let result = change(&mut draft)?;
+        let next = draft.finish(&self.seed)?;
+        self.config.store(Arc::new(next));
+        Ok(result)
+    }
+
+    /// The next worker; `None` once all that were announced have been given out.
+    pub fn worker(self: &Arc<Self>) -> Option<Worker> {
+        let number = self.workers_given.fetch_add(1, Relaxed);
+        (number < self.workers).then(|| Worker {
+            director: self.clone(),
+            config: Cache::new(self.config.clone()),
+            number,
+        })
+    }
+
+    /// How many shards there are (see [`crate::steer`]): a power of two.
+    pub fn shards(&self) -> usize {
+        self.shards.len()
+    }
+
+    /// How many connections there are.
+    pub fn connection_count(&self) -> usize {
+        self.shards.iter().map(|s| lock(s).len()).sum()
+    }
+
+    /// Shows every connection, in no particular order. Each shard is held for about a thousand records at a
+    /// time, so that packets are not kept waiting; what comes or goes meanwhile may be missed.
+    pub fn connections(&self, now: Time, mut visit: impl FnMut(ConnInfo)) {
+        for shard in &self.shards {
+            let mut from = 0;
+            while lock(shard).list(from, LIST_STEP, now, &mut visit) {
+                from += LIST_STEP;
+            }
+        }
+    }
+}
+
+/// A panic elsewhere must not stop the traffic: a shard is consistent between any two calls on it.
+fn lock<T>(m: &Mutex<T>) -> MutexGuard<'_, T> {
+    m.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// One thread's handle on the director.
+#[derive(Debug)]
+pub struct Worker {
+    director: Arc<Director>,
+    config: Cache<Arc<ArcSwap<Config>>, Arc<Config>>,
+    number: usize,
+}
+
+impl Worker {
+    /// Which worker it is, from 0.
+    pub fn number(&self) -> usize {
+        self.number
+    }
+
+    /// The director it works for.
+    pub fn director(&self) -> &Arc<Director> {
+        &self.director
+    }
+
+    /// The current snapshot.
+    pub fn config(&mut self) -> &Arc<Config> {
+        self.config.load()
+    }
+
+    /// Decides about a burst: `verdicts` gets one verdict for each segment, in order. Opens, moves and closes
+    /// connections, and counts.
+    pub fn decide(&mut self, now: Time, segments: &[Segment], verdicts: &mut Vec<Verdict>) {
+        verdicts.clear();
+        let config = self.config.load();
+        for chunk in segments.chunks(burst::MAX) {
+            burst::decide(&self.director, config, self.number, now, chunk, verdicts);
+        }
+    }
+
+    /// Removes expired connections of this worker's shards, looking at no more than `budget` of them.
+    /// Returns whether that was all.
+    pub fn expire(&self, now: Time, mut budget: usize) -> bool {
+        let own = self
+            .director
+            .shards
+            .iter()
+            .skip(self.number)
+            .step_by(self.director.workers);
+        own.into_iter()
+            .all(|shard| lock(shard).expire(now, &mut budget))
+    }
+}
+
+#[cfg(test)]
+mod tests;

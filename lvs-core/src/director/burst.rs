@@ -1,0 +1,126 @@
+//! A burst through the shards.
+//!
+//! A look-up in a large table is a wait for memory. So the whole burst is hashed first, then looked up
+//! without doing anything else in between, so that the waits overlap; only then are the packets treated one
+//! by one, in the order in which they came. The shards they need are locked together, lowest first.
+
+use std::sync::MutexGuard;
+
+use super::{Director, lock, packet};
+use crate::config::{Config, Role};
+use crate::conn::{Found, Shard, Tuple};
+use crate::segment::{Protocol, Segment};
+use crate::steer::{client_shard, local_port_shard};
+use crate::time::Time;
+use crate::verdict::{PassReason, Verdict};
+
+/// The most segments treated together.
+pub(super) const MAX: usize = 32;
+/// The most shards: what 16 workers have.
+const MAX_SHARDS: usize = 64;
+
+/// Where a packet's connection is looked for.
+#[derive(Clone, Copy)]
+struct Plan {
+    hash: u64,
+    shard: usize,
+    found: Option<Found>,
+}
+
+/// What a packet is decided with, apart from its shard.
+pub(super) struct Context<'a> {
+    pub(super) director: &'a Director,
+    pub(super) config: &'a Config,
+    pub(super) stripe: usize,
+    pub(super) now: Time,
+}
+
+fn shard_of(s: &Segment, role: Option<Role>, shards: u32) -> usize {
+    let shard = match role {
+        Some(Role::Virtual) => client_shard(s.src.ip, s.src.port, shards),
+        Some(Role::Local) => local_port_shard(s.dst.port, shards),
+        None => client_shard(s.dst.ip, s.dst.port, shards),
+    };
+    shard as usize
+}
+
+pub(super) fn decide(
+    director: &Director,
+    config: &Config,
+    stripe: usize,
+    now: Time,
+    segments: &[Segment],
+    verdicts: &mut Vec<Verdict>,
+) {
+    let shards = director.shards.len() as u32;
+    let mut plans = [Plan {
+        hash: 0,
+        shard: 0,
+        found: None,
+    }; MAX];
+    let mut needed = 0u64;
+    for (s, plan) in segments.iter().zip(&mut plans) {
+        plan.hash = director.seed.hash_one(Tuple::from(s));
+        plan.shard = shard_of(s, config.role(&s.dst.ip), shards);
+        needed |= 1 << plan.shard;
+    }
+    let mut guards = [const { None::<MutexGuard<'_, Shard>> }; MAX_SHARDS];
+    let mut versions = [0u64; MAX_SHARDS];
+    while needed != 0 {
+        let i = needed.trailing_zeros() as usize;
+        needed &= needed - 1;
+        let guard = lock(&director.shards[i]);
+        versions[i] = guard.version();
+        guards[i] = Some(guard);
+    }
+    for (s, plan) in segments.iter().zip(&mut plans) {
+        if let Some(shard) = &guards[plan.shard] {
+            plan.found = shard.find(plan.hash, &Tuple::from(s));
+        }
+    }
+    let cx = Context {
+        director,
+        config,
+        stripe,
+        now,
+    };
+    let first = verdicts.len();
+    for (s, plan) in segments.iter().zip(&plans) {
+        let Some(shard) = guards[plan.shard].as_deref_mut() else {
+            continue;
+        };
+        // An earlier packet of this burst may have opened or closed the connection.
+        let found = match shard.version() == versions[plan.shard] {
+            true => plan.found,
+            false => shard.find(plan.hash, &Tuple::from(s)),
+        };
+        verdicts.push(packet::decide(&cx, shard, found, s));
+    }
+    drop(guards);
+    for ((s, plan), verdict) in segments.iter().zip(&plans).zip(&mut verdicts[first..]) {
+        if *verdict == Verdict::Pass(PassReason::NotOurs) {
+            look_at_the_other_end(&cx, s, plan, verdict);
+        }
+    }
+}
+
+/// Which end is the client was only guessed from the addresses. Where a service was removed, or a client has
+/// a virtual address itself, the guess is wrong, and the connection is in the other end's shard.
+fn look_at_the_other_end(cx: &Context<'_>, s: &Segment, plan: &Plan, verdict: &mut Verdict) {
+    if !matches!(s.protocol, Protocol::TCP | Protocol::UDP) {
+        return;
+    }
+    let shards = cx.director.shards.len() as u32;
+    let tuple = Tuple::from(s);
+    for end in [s.src, s.dst] {
+        let i = client_shard(end.ip, end.port, shards) as usize;
+        if i == plan.shard {
+            continue;
+        }
+        let mut shard = lock(&cx.director.shards[i]);
+        if let Some(found) = shard.find(plan.hash, &tuple) {
+            *verdict = packet::decide(cx, &mut shard, Some(found), s);
+            return;
+        }
+    }
+}
