@@ -54,6 +54,16 @@ impl Config {
         all
     }
 
+    /// Whether `ip` is the address of a service or a local address of FullNAT: those the director answers for.
+    pub fn owns(&self, ip: &Ip) -> bool {
+        self.roles.contains_key(ip)
+    }
+
+    /// The addresses the director answers for, in no particular order.
+    pub fn owned(&self) -> impl Iterator<Item = Ip> + '_ {
+        self.roles.keys().copied()
+    }
+
     pub(crate) fn role(&self, ip: &Ip) -> Option<Role> {
         self.roles.get(ip).copied()
     }

@@ -4,11 +4,15 @@
 
 pub mod answer;
 pub mod checksum;
+pub mod counters;
 pub mod frag;
 pub mod frame;
 mod head;
 pub mod io;
+mod limit;
+mod parking;
 pub mod parse;
+pub mod pipeline;
 pub mod responder;
 pub mod rewrite;
 pub mod route;

@@ -133,7 +133,10 @@ mod tests {
         let next_in = |s, f| next(s, f, Direction::In, false);
         assert_eq!(next_in(ES, all), CL, "RST wins");
         assert_eq!(
-            next_in(NO, TcpFlags::SYN.with(TcpFlags::FIN).with(TcpFlags::ACK)),
+            next_in(
+                State::None,
+                TcpFlags::SYN.with(TcpFlags::FIN).with(TcpFlags::ACK)
+            ),
             SR
         );
         assert_eq!(next_in(ES, TcpFlags::FIN.with(TcpFlags::ACK)), CW);

@@ -1,0 +1,405 @@
+//! The spine: frames in, frames out.
+//!
+//! ```text
+//! frame ─parse→ Segment ─Director→ Verdict ─rewrite→ Output
+//!    └─ARP, NDP→ answer    └─refused→ ICMP error, RST
+//! ```
+//!
+//! A pipeline is a pure function of its state, the burst and the time. Each stage treats the whole burst
+//! before the next begins. Every frame ends in exactly one counter: forwarded, answered, passed to the
+//! host for a reason, or dropped for a reason. (Passing costs nothing: the host has a copy of its own.)
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arc_swap::{ArcSwap, Cache};
+use lvs_core::{
+    DropReason, Family, Forward, Ip, Kind, PassReason, Rewrite, Segment, Time, Verdict, Worker,
+};
+
+use crate::answer::{self, IcmpAnswer};
+use crate::counters::Counters;
+use crate::frag::FragMemory;
+use crate::frame::{BURST, Burst, Frame, Outputs};
+use crate::limit::Limit;
+use crate::parking::Parking;
+use crate::parse::{IpPacket, Layout, Parsed, parse};
+use crate::responder;
+use crate::rewrite::{Egress, Refusal, Rewriter};
+use crate::route::{Mac, Resolution, Topology};
+
+/// ICMP errors a second, as many as Linux sends by default (`icmp_msgs_per_sec`).
+const ICMP_RATE: u64 = 1000;
+/// TCP resets a second.
+const RESET_RATE: u64 = 10_000;
+/// Next hops asked for between two visits of the control plane.
+const MAX_WANTED: usize = 256;
+
+/// What pipelines share.
+#[derive(Clone, Debug)]
+pub struct Shared {
+    /// Interfaces, routes and neighbours; replaced by the control plane.
+    pub topology: Arc<ArcSwap<Topology>>,
+    /// First fragments seen by any worker.
+    pub fragments: Arc<Mutex<FragMemory>>,
+}
+
+/// A packet in the last stage, with all it is treated with.
+struct Item<'a> {
+    now: Time,
+    topology: &'a Topology,
+    index: usize,
+    frame: &'a mut Frame,
+    packet: &'a IpPacket,
+    outputs: &'a mut Outputs,
+}
+
+/// One worker's packet path.
+#[derive(Debug)]
+pub struct Pipeline {
+    worker: Worker,
+    topology: Cache<Arc<ArcSwap<Topology>>, Arc<Topology>>,
+    fragments: Arc<Mutex<FragMemory>>,
+    rewriter: Rewriter,
+    counters: Arc<Counters>,
+    icmp_limit: Limit,
+    reset_limit: Limit,
+    parking: Parking,
+    wanted: Vec<(u32, Ip)>,
+    // Kept from burst to burst only for their memory.
+    packets: Vec<(usize, IpPacket)>,
+    segments: Vec<Segment>,
+    verdicts: Vec<Verdict>,
+}
+
+impl Pipeline {
+    /// A pipeline around a director's worker. `id_seed` is where the identification of packets of its own
+    /// begins; give workers seeds far apart.
+    pub fn new(worker: Worker, shared: &Shared, id_seed: u32) -> Self {
+        Self {
+            worker,
+            topology: Cache::new(shared.topology.clone()),
+            fragments: shared.fragments.clone(),
+            rewriter: Rewriter::new(id_seed),
+            counters: Arc::default(),
+            icmp_limit: Limit::new(ICMP_RATE, ICMP_RATE),
+            reset_limit: Limit::new(RESET_RATE, RESET_RATE),
+            parking: Parking::default(),
+            wanted: Vec::new(),
+            packets: Vec::with_capacity(BURST),
+            segments: Vec::with_capacity(BURST),
+            verdicts: Vec::with_capacity(BURST),
+        }
+    }
+
+    /// The counters, for whoever wants to read them while the pipeline works.
+    pub fn counters(&self) -> &Arc<Counters> {
+        &self.counters
+    }
+
+    /// The director's worker.
+    pub fn worker(&self) -> &Worker {
+        &self.worker
+    }
+
+    /// The (interface, address) pairs whose Ethernet addresses were missed since the last call; the control
+    /// plane is to resolve them and publish a new topology.
+    pub fn wanted(&mut self) -> std::vec::Drain<'_, (u32, Ip)> {
+        self.wanted.drain(..)
+    }
+
+    /// Treats a burst; `outputs` says what is to be sent, and refers to the frames of `burst`.
+    pub fn process(&mut self, now: Time, burst: &mut Burst, outputs: &mut Outputs) {
+        outputs.clear();
+        let topology = self.topology.load().clone();
+        self.counters.received.add(burst.frames().len() as u64);
+        self.read(now, &topology, burst, outputs);
+        self.worker.decide(now, &self.segments, &mut self.verdicts);
+        // Taken out only so that the rest of `self` can be borrowed meanwhile.
+        let packets = std::mem::take(&mut self.packets);
+        let verdicts = std::mem::take(&mut self.verdicts);
+        for ((index, packet), verdict) in packets.iter().zip(&verdicts) {
+            if let Some(frame) = burst.frames_mut().get_mut(*index) {
+                let topology = &topology;
+                let item = Item {
+                    now,
+                    topology,
+                    index: *index,
+                    frame,
+                    packet,
+                    outputs,
+                };
+                self.carry_out(*verdict, item);
+            }
+        }
+        (self.packets, self.verdicts) = (packets, verdicts);
+    }
+
+    /// Sends what waited for a next hop that is known by now, and gives up what waited too long. `burst` must be
+    /// empty; call it when the topology has changed and every second.
+    pub fn release(&mut self, now: Time, burst: &mut Burst, outputs: &mut Outputs) {
+        outputs.clear();
+        if self.parking.is_empty() {
+            return;
+        }
+        let topology = self.topology.load().clone();
+        for parked in self.parking.take() {
+            if parked.is_stale(now) {
+                self.counters.count_drop(DropReason::Unresolved);
+                continue;
+            }
+            let ready = matches!(topology.resolve(parked.to), Resolution::Ready(_));
+            let index = burst.frames().len();
+            let restored = ready && burst.next_free().is_some_and(|f| parked.restore(f));
+            if !restored {
+                self.parking.put_back(parked);
+                continue;
+            }
+            burst.commit();
+            if let Some(frame) = burst.frames_mut().get_mut(index) {
+                let forward = Forward {
+                    direction: parked.direction,
+                    rewrite: parked.rewrite,
+                };
+                let packet = &parked.packet;
+                let topology = &topology;
+                self.forward(
+                    forward,
+                    Item {
+                        now,
+                        topology,
+                        index,
+                        frame,
+                        packet,
+                        outputs,
+                    },
+                );
+            }
+        }
+    }
+
+    /// First stage: answers what concerns the link, and gathers the segments of the rest.
+    fn read(&mut self, now: Time, topology: &Topology, burst: &mut Burst, outputs: &mut Outputs) {
+        self.packets.clear();
+        self.segments.clear();
+        for (index, frame) in burst.frames_mut().iter_mut().enumerate() {
+            let Some(interface) = topology.interface(frame.port) else {
+                self.counters.count_pass(PassReason::LinkLayer); // the interface has just gone
+                continue;
+            };
+            match parse(frame.bytes(), frame.offload, interface.mac) {
+                Ok(Parsed::Ip(packet)) if packet.fragment.is_none() => {
+                    self.segments.push(packet.segment);
+                    self.packets.push((index, packet));
+                }
+                Ok(Parsed::Ip(mut packet)) => {
+                    if self.follow_fragment(&mut packet, now) {
+                        self.segments.push(packet.segment);
+                        self.packets.push((index, packet));
+                    }
+                }
+                Ok(Parsed::Arp) => self.answer_link(
+                    topology,
+                    interface.mac,
+                    index,
+                    frame,
+                    outputs,
+                    |frame, mac, ours| responder::answer_arp(frame, mac, ours),
+                ),
+                Ok(Parsed::NeighbourSolicitation) => self.answer_link(
+                    topology,
+                    interface.mac,
+                    index,
+                    frame,
+                    outputs,
+                    |frame, mac, ours| responder::answer_ndp(frame, mac, ours),
+                ),
+                Ok(Parsed::Pass(reason)) => self.counters.count_pass(reason),
+                Err(reason) => self.counters.count_drop(reason),
+            }
+        }
+    }
+
+    /// Gives a later fragment the ports of its first. One whose first is not known is dropped if it is ours.
+    fn follow_fragment(&mut self, packet: &mut IpPacket, now: Time) -> bool {
+        let mut memory = self
+            .fragments
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if memory.follow(packet, now) {
+            return true;
+        }
+        drop(memory);
+        match self.worker.config().owns(&packet.segment.dst.ip) {
+            true => self.counters.count_drop(DropReason::FragmentUnknown),
+            false => self.counters.count_pass(PassReason::NotOurs),
+        }
+        false
+    }
+
+    /// Answers ARP or neighbour discovery for the addresses that are ours and that the host, which answers
+    /// for its own, does not hold.
+    fn answer_link(
+        &mut self,
+        topology: &Topology,
+        mac: Mac,
+        index: usize,
+        frame: &mut Frame,
+        outputs: &mut Outputs,
+        answer: impl Fn(&mut Frame, Mac, &dyn Fn(Ip) -> bool) -> bool,
+    ) {
+        let config = self.worker.config();
+        if answer(frame, mac, &|ip| config.owns(&ip) && !topology.is_local(ip)) {
+            self.counters.arp_answered.add(1);
+            outputs.push_frame(frame.port, index, frame);
+        } else {
+            self.counters.count_pass(PassReason::LinkLayer);
+        }
+    }
+
+    fn carry_out(&mut self, verdict: Verdict, item: Item<'_>) {
+        match verdict {
+            Verdict::Forward(forward) => self.forward(forward, item),
+            Verdict::Pass(reason) => {
+                self.counters.count_pass(reason);
+                if reason == PassReason::NoConnection {
+                    self.reset(item);
+                }
+            }
+            Verdict::Drop(reason) => {
+                self.counters.count_drop(reason);
+                if reason == DropReason::NoDestination {
+                    self.refuse(IcmpAnswer::PortUnreachable, item);
+                }
+            }
+        }
+    }
+
+    fn forward(&mut self, forward: Forward, item: Item<'_>) {
+        let Forward { direction, rewrite } = forward;
+        let Item {
+            now,
+            topology,
+            index,
+            frame,
+            packet,
+            outputs,
+        } = item;
+        if packet.segment.kind == Kind::IcmpError && !is_for_quoted_sender(frame, packet) {
+            return self.counters.count_drop(DropReason::Martian);
+        }
+        let to = match rewrite {
+            Rewrite::Route { next_hop } => next_hop,
+            Rewrite::Tunnel { remote } => remote,
+            Rewrite::Nat { dst, .. } => dst.unwrap_or(packet.segment.dst).ip,
+        };
+        let hop = match topology.resolve(to) {
+            Resolution::Ready(hop) => hop,
+            Resolution::Unresolved { ifindex, next_hop } => {
+                if self.wanted.len() < MAX_WANTED && !self.wanted.contains(&(ifindex, next_hop)) {
+                    self.wanted.push((ifindex, next_hop));
+                }
+                match self
+                    .parking
+                    .park(frame, packet, rewrite, direction, to, now)
+                {
+                    true => self.counters.parked.add(1),
+                    false => self.counters.count_drop(DropReason::Unresolved),
+                }
+                return;
+            }
+            Resolution::Local => return self.counters.count_drop(DropReason::Unsupported),
+            Resolution::NoRoute => return self.counters.count_drop(DropReason::NoRoute),
+        };
+        let source = match rewrite {
+            Rewrite::Tunnel { .. } => topology.source_for(to),
+            _ => None,
+        };
+        let egress = Egress { hop, source };
+        match self
+            .rewriter
+            .emit(&rewrite, &egress, index, frame, packet, outputs)
+        {
+            Ok(()) => self.counters.count_forward(direction),
+            Err(refusal) => {
+                self.counters.count_drop(refusal.reason());
+                let answer = match refusal {
+                    Refusal::TtlExceeded => IcmpAnswer::TimeExceeded,
+                    Refusal::TooBig { mtu } => IcmpAnswer::TooBig { mtu },
+                    Refusal::Drop(_) => return,
+                };
+                self.refuse(
+                    answer,
+                    Item {
+                        now,
+                        topology,
+                        index,
+                        frame,
+                        packet,
+                        outputs,
+                    },
+                );
+            }
+        }
+    }
+
+    /// Tells the sender why its packet went no further.
+    fn refuse(&mut self, answer: IcmpAnswer, item: Item<'_>) {
+        let Item {
+            now,
+            topology,
+            index,
+            frame,
+            packet,
+            outputs,
+        } = item;
+        let Layout { family, .. } = packet.layout;
+        let addrs = topology.interface(frame.port).map_or(&[][..], |i| &i.addrs);
+        let own = addrs
+            .iter()
+            .find(|a| a.family() == family && !a.is_link_local_v6());
+        let from = own.copied().unwrap_or(packet.segment.dst.ip);
+        if !self.icmp_limit.take(now) {
+            self.counters.answers_limited.add(1);
+        } else if answer::icmp_error(frame, packet, from, answer) {
+            self.counters.icmp_sent.add(1);
+            outputs.push_frame(frame.port, index, frame);
+        }
+    }
+
+    /// Resets a TCP connection nobody knows, in place of the host, from which its service is hidden.
+    fn reset(&mut self, item: Item<'_>) {
+        let Item {
+            now,
+            index,
+            frame,
+            packet,
+            outputs,
+            ..
+        } = item;
+        if !self.reset_limit.take(now) {
+            self.counters.answers_limited.add(1);
+        } else if answer::tcp_reset(frame, packet) {
+            self.counters.resets_sent.add(1);
+            outputs.push_frame(frame.port, index, frame);
+        }
+    }
+}
+
+/// Whether an ICMP error is addressed to the sender of the packet it quotes, as every honest one is
+/// (RFC 792, RFC 4443 section 2.2): only then do its own and the quoted addresses translate alike.
+fn is_for_quoted_sender(frame: &Frame, packet: &IpPacket) -> bool {
+    let at = usize::from(packet.layout.l3);
+    let to = match packet.layout.family {
+        Family::V4 => frame
+            .bytes()
+            .get(at + 16..)
+            .and_then(|b| b.first_chunk())
+            .map(|b| Ip::v4(*b)),
+        Family::V6 => frame
+            .bytes()
+            .get(at + 24..)
+            .and_then(|b| b.first_chunk())
+            .map(|b| Ip::v6(*b)),
+    };
+    to == Some(packet.segment.dst.ip)
+}
