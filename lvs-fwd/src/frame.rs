@@ -252,7 +252,7 @@ impl Outputs {
     }
 
     /// Sends `head` followed by `body`, a range of the `frame`th frame of the burst.
-    #[inline]
+    #[inline(always)]
     pub fn push(
         &mut self,
         port: PortId,

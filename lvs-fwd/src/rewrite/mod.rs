@@ -119,7 +119,10 @@ impl Rewriter {
             return self.tunnel(remote, egress, index, frame, packet, outputs);
         }
         let mut parts = Parts::of(frame.bytes_mut(), layout)?;
-        let aggregate = aggregate(packet, offload, &parts)?;
+        let aggregate = match offload.is_aggregate() {
+            true => Some(Aggregate::of(packet, offload, parts.transport)?),
+            false => None,
+        };
         let fit = fit::judge(layout, aggregate.as_ref(), 0, egress.hop.mtu)?;
         if let Rewrite::Nat { src, dst } = rewrite {
             nat::apply(&mut parts, packet, &mut offload, src.as_ref(), dst.as_ref())?;
@@ -147,7 +150,10 @@ impl Rewriter {
         let layout = &packet.layout;
         let offload = frame.offload;
         let parts = Parts::of(frame.bytes_mut(), layout)?;
-        let aggregate = aggregate(packet, offload, &parts)?;
+        let aggregate = match offload.is_aggregate() {
+            true => Some(Aggregate::of(packet, offload, parts.transport)?),
+            false => None,
+        };
         let outer = Outer::new(remote, egress.source, parts.network, packet)?;
         let fit = fit::judge(layout, aggregate.as_ref(), outer.len(), egress.hop.mtu)?;
         ttl::decrement(parts.network, layout.family);
@@ -181,19 +187,6 @@ fn check_offload(offload: Offload, layout: &Layout) -> Result<(), DropReason> {
         return Err(DropReason::BadLength);
     }
     Ok(())
-}
-
-#[inline(always)]
-fn aggregate(
-    packet: &IpPacket,
-    offload: Offload,
-    parts: &Parts<'_>,
-) -> Result<Option<Aggregate>, DropReason> {
-    if offload.is_aggregate() {
-        Aggregate::of(packet, offload, parts.transport).map(Some)
-    } else {
-        Ok(None)
-    }
 }
 
 /// A packet cut where its headers begin.

@@ -26,7 +26,7 @@ use crate::wire::{tcp, udp};
 ///
 /// `Unsupported` if an address is of the other family or the protocol neither TCP nor UDP, `Truncated` if
 /// headers are cut off. Nothing has changed then.
-#[inline]
+#[inline(always)]
 pub(super) fn apply(
     parts: &mut Parts<'_>,
     packet: &IpPacket,
@@ -88,7 +88,7 @@ fn transport<const LEN: usize>(
         let segment = &packet.segment;
         let src = src_ip.unwrap_or(&segment.src.ip);
         let dst = dst_ip.unwrap_or(&segment.dst.ip);
-        afresh(parts.transport, packet, offload, *src, *dst);
+        *offload = afresh(parts.transport, packet, *offload, *src, *dst);
         return Ok(());
     } else {
         delta.append(ports);
@@ -123,9 +123,15 @@ fn put_port<const LEN: usize>(header: &mut [u8; LEN], at: usize, new: u16, delta
 }
 
 /// Gives a packet whose ports are already replaced, and whose addresses are `src` and `dst`, a checksum that
-/// does not depend on the one it had.
+/// does not depend on the one it had. Returns its new offload state.
 #[cold]
-fn afresh(transport: &mut [u8], packet: &IpPacket, offload: &mut Offload, src: Ip, dst: Ip) {
+fn afresh(
+    transport: &mut [u8],
+    packet: &IpPacket,
+    mut offload: Offload,
+    src: Ip,
+    dst: Ip,
+) -> Offload {
     let layout = &packet.layout;
     let protocol = packet.segment.protocol;
     let offset = checksum_offset(protocol);
@@ -136,12 +142,12 @@ fn afresh(transport: &mut [u8], packet: &IpPacket, offload: &mut Offload, src: I
         offload.flags |= Offload::NEEDS_CSUM;
         offload.csum_start = layout.l4;
         offload.csum_offset = offset as u16;
-        return;
+        return offload;
     }
     // A partial checksum somewhere further inside is yet to be filled in, so nothing can be summed over it.
     let is_whole = packet.fragment.is_none() && !offload.needs_csum();
     if layout.family == Family::V6 || !is_whole {
-        return;
+        return offload;
     }
     let len = be16(transport, udp::field::LEN).unwrap_or(0);
     if let Some(datagram) = transport.get_mut(..usize::from(len)) {
@@ -149,4 +155,5 @@ fn afresh(transport: &mut [u8], packet: &IpPacket, offload: &mut Offload, src: I
         sum.add_bytes(datagram);
         put16(datagram, offset, checksum::not_zero(sum.finish()));
     }
+    offload
 }

@@ -30,7 +30,9 @@ pub(super) fn in_place(
     if let Fit::Resized(size) = fit {
         offload.gso_size = size;
     }
-    let offload = moved(offload, start, 0);
+    if start > 0 {
+        offload = moved(offload, start, 0);
+    }
     outputs.push(port, offload, &[], index, start..layout.end());
 }
 
@@ -154,19 +156,14 @@ pub(super) fn link_header(hop: &NextHop, family: Family) -> [u8; ether::HEADER_L
 }
 
 /// The offload state of a packet whose part from `from` on (in the received frame) is sent behind a head of
-/// `head_len` bytes. That a checksum was verified is nothing to tell the network.
-#[inline(always)]
-fn moved(offload: Offload, from: usize, head_len: usize) -> Offload {
+/// `head_len` bytes. Whether the checksum was verified is left standing there: nobody reads it on the way out.
+fn moved(mut offload: Offload, from: usize, head_len: usize) -> Offload {
     let place = |at: u16| (usize::from(at) + head_len).saturating_sub(from) as u16;
-    let mut sent = Offload {
-        flags: offload.flags & Offload::NEEDS_CSUM,
-        ..offload
-    };
-    if sent.needs_csum() {
-        sent.csum_start = place(offload.csum_start);
+    if offload.needs_csum() {
+        offload.csum_start = place(offload.csum_start);
     }
-    if sent.is_aggregate() {
-        sent.hdr_len = place(offload.hdr_len);
+    if offload.is_aggregate() {
+        offload.hdr_len = place(offload.hdr_len);
     }
-    sent
+    offload
 }

@@ -7,7 +7,7 @@ use crate::checksum::Delta;
 use crate::wire::{ipv4, ipv6};
 
 /// Lowers TTL or hop limit by one; the caller has seen that it is above 1.
-#[inline]
+#[inline(always)]
 pub(super) fn decrement(network: &mut [u8], family: Family) {
     match family {
         Family::V4 => {
