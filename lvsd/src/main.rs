@@ -1,1 +1,49 @@
-fn main() {}
+//! The `lvsd` command.
+
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+Usage: lvsd COMMAND [OPTION]...
+
+A complete Linux Virtual Server in user space: balances TCP and UDP at layer 4 without a kernel module.
+
+Commands:
+  run    forward in the foreground, services from a rule file
+  demo   show it: a virtual LAN on this machine, real traffic through every forwarding method
+
+`lvsd COMMAND --help` says more.
+";
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args_os()
+        .skip(1)
+        .map(|a| a.to_string_lossy().into_owned())
+        .collect();
+    match args.split_first() {
+        Some((command, rest)) => match command.as_str() {
+            "run" => lvsd::run::run(rest),
+            "demo" => lvsd::demo::run(rest),
+            "-h" | "--help" | "help" => {
+                // Whoever closed our output does not want to read on.
+                let _ = io::stdout().write_all(USAGE.as_bytes());
+                ExitCode::SUCCESS
+            }
+            "-V" | "--version" => {
+                let _ = writeln!(io::stdout(), "lvsd {}", env!("CARGO_PKG_VERSION"));
+                ExitCode::SUCCESS
+            }
+            other => {
+                let _ = writeln!(
+                    io::stderr(),
+                    "lvsd: there is no command {other:?}\n\n{USAGE}"
+                );
+                ExitCode::from(2)
+            }
+        },
+        None => {
+            let _ = io::stderr().write_all(USAGE.as_bytes());
+            ExitCode::from(2)
+        }
+    }
+}

@@ -15,9 +15,12 @@ pub mod lan;
 pub mod load;
 pub mod plan;
 pub mod report;
+mod run;
 pub mod stop;
 pub mod trial;
 pub mod tunnels;
+
+pub use run::run;
 
 #[cfg(test)]
 mod tests;

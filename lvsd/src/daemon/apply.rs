@@ -1,0 +1,166 @@
+//! From a rule set to the director's configuration, as a difference.
+
+use lvs_core::{Director, Draft, ServiceKey};
+use lvs_fwd::route::Topology;
+
+use super::Error;
+use crate::rules::{RuleSet, ServiceRule};
+
+/// A real server on the director itself would need its packets handed to the host's own stack.
+pub(super) fn refuse_local_servers(rules: &RuleSet, topology: &Topology) -> Result<(), Error> {
+    let servers = rules.services.iter().flat_map(|s| &s.servers);
+    match servers.map(|s| s.addr.ip).find(|ip| topology.is_local(*ip)) {
+        Some(ip) => Err(Error::LocalServer(ip)),
+        None => Ok(()),
+    }
+}
+
+/// Makes the director's services those of `rules`; all or nothing.
+pub(super) fn apply(director: &Director, rules: &RuleSet) -> Result<(), Error> {
+    director.edit(|draft| {
+        for key in draft.keys() {
+            if !rules.services.iter().any(|s| s.key == key) {
+                draft.remove_service(key)?;
+            }
+        }
+        rules
+            .services
+            .iter()
+            .try_for_each(|rule| service(draft, rule))
+    })
+}
+
+fn service(draft: &mut Draft<'_>, rule: &ServiceRule) -> Result<(), Error> {
+    let scheduler = || {
+        let built = lvs_sched::build(&rule.scheduler);
+        built.ok_or_else(|| Error::Scheduler(rule.scheduler.clone()))
+    };
+    match draft.service(&rule.key) {
+        None => draft.add_service(rule.key, scheduler()?, &rule.local_addrs)?,
+        Some(old) => {
+            let same_scheduler = old.scheduler().name() == rule.scheduler;
+            let same_addrs = old.local_addrs() == rule.local_addrs;
+            if !same_scheduler {
+                draft.set_scheduler(rule.key, scheduler()?)?;
+            }
+            if !same_addrs {
+                draft.set_local_addrs(rule.key, &rule.local_addrs)?;
+            }
+        }
+    }
+    servers(draft, rule.key, rule)
+}
+
+fn servers(draft: &mut Draft<'_>, key: ServiceKey, rule: &ServiceRule) -> Result<(), Error> {
+    let current: Vec<_> = draft.service(&key).map_or(Vec::new(), |s| {
+        s.dests()
+            .iter()
+            .map(|d| (d.addr(), d.method(), d.weight()))
+            .collect()
+    });
+    for (addr, ..) in &current {
+        if !rule.servers.iter().any(|s| s.addr == *addr) {
+            draft.remove_dest(key, *addr)?;
+        }
+    }
+    for s in &rule.servers {
+        match current.iter().find(|(addr, ..)| *addr == s.addr) {
+            None => draft.add_dest(key, s.addr, s.method, s.weight)?,
+            Some(&(_, method, weight)) if (method, weight) != (s.method, s.weight) => {
+                draft.edit_dest(key, s.addr, s.method, s.weight)?;
+            }
+            Some(_) => {}
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use lvs_core::{Endpoint, Ip, Settings};
+
+    use super::*;
+    use crate::rules::{self, Names};
+
+    #[derive(Debug)]
+    struct Literal;
+
+    impl Names for Literal {
+        fn has_scheduler(&self, name: &str) -> bool {
+            lvs_sched::build(name).is_some()
+        }
+        fn host(&self, _: &str) -> Result<std::net::Ipv4Addr, String> {
+            Err("no names here".to_owned())
+        }
+        fn port(&self, _: &str, _: lvs_core::Protocol) -> Option<u16> {
+            None
+        }
+    }
+
+    fn read(text: &str) -> RuleSet {
+        rules::parse(text, &Literal).unwrap()
+    }
+
+    const TWO: &str = "-A -t 10.0.0.1:80 -s wrr\n\
+                       -a -t 10.0.0.1:80 -r 10.1.0.1:80 -m -w 2\n\
+                       -a -t 10.0.0.1:80 -r 10.1.0.2:80 -m\n";
+
+    fn shape(d: &Director) -> Vec<(String, Vec<(Endpoint, u32)>)> {
+        let config = d.config();
+        let dests =
+            |s: &lvs_core::Service| s.dests().iter().map(|d| (d.addr(), d.weight())).collect();
+        config
+            .services()
+            .iter()
+            .map(|s| (s.key().to_string(), dests(s)))
+            .collect()
+    }
+
+    #[test]
+    fn servers_stand_newest_first() {
+        let d = Director::new(&Settings::default());
+        apply(&d, &read(TWO)).unwrap();
+        let e = |s: &str| s.parse::<Endpoint>().unwrap();
+        let want = vec![(e("10.1.0.2:80"), 1), (e("10.1.0.1:80"), 2)];
+        assert_eq!(shape(&d), [("TCP 10.0.0.1:80".to_owned(), want)]);
+    }
+
+    #[test]
+    fn the_same_rules_again_change_nothing() {
+        let d = Director::new(&Settings::default());
+        apply(&d, &read(TWO)).unwrap();
+        let before = d.config();
+        apply(&d, &read(TWO)).unwrap();
+        let after = d.config();
+        for (a, b) in before.services().iter().zip(after.services()) {
+            assert!(Arc::ptr_eq(a, b), "not even a copy is made");
+        }
+    }
+
+    #[test]
+    fn a_difference_keeps_what_stays() {
+        let d = Director::new(&Settings::default());
+        apply(&d, &read(TWO)).unwrap();
+        let live = |d: &Director, i: usize| d.config().services()[0].dests()[i].live().clone();
+        let kept = live(&d, 0);
+        apply(
+            &d,
+            &read("-A -t 10.0.0.1:80 -s wrr\n-a -t 10.0.0.1:80 -r 10.1.0.2:80 -m -w 7\n"),
+        )
+        .unwrap();
+        assert!(Arc::ptr_eq(&kept, &live(&d, 0)));
+        assert_eq!(d.config().services()[0].dests()[0].weight(), 7);
+        apply(&d, &read("")).unwrap();
+        assert!(d.config().services().is_empty() && !kept.is_available());
+    }
+
+    #[test]
+    fn a_server_on_the_director_is_refused() {
+        let mut b = Topology::builder();
+        b.local("10.1.0.2".parse::<Ip>().unwrap());
+        let error = refuse_local_servers(&read(TWO), &b.build()).unwrap_err();
+        assert!(error.to_string().contains("10.1.0.2"));
+    }
+}

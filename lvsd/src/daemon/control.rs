@@ -1,0 +1,203 @@
+//! The control thread: follows the kernel and keeps everything else in step with it.
+
+use std::collections::HashSet;
+use std::os::fd::{AsFd as _, AsRawFd as _};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::mpsc::Receiver;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use lvs_core::{Director, Ip, Time};
+use lvs_fwd::frame::PortId;
+use lvs_fwd::io::bpf::Entry;
+use lvs_fwd::io::netlink::{Monitor, Resolver};
+use lvs_fwd::responder;
+use lvs_fwd::route::{Interface, Topology};
+use mio::unix::SourceFd;
+use mio::{Events, Interest, Poll, Token, Waker};
+
+use super::guard::{self, Guard};
+use super::mailbox::{Mailbox, Order};
+use super::{Clock, Error, entries};
+
+const TICK: Duration = Duration::from_secs(1);
+/// How often an address is announced, a tick apart: an announcement may be lost, or come while a switch still
+/// blocks the port.
+const ANNOUNCEMENTS: u32 = 3;
+/// How long replies of a removed server are still hidden from the host: most of its connections have been
+/// given up by then.
+const LINGER: Duration = Duration::from_secs(120);
+
+#[derive(Debug)]
+pub(super) struct Control {
+    monitor: Monitor,
+    resolver: Resolver,
+    ports: Vec<(PortId, u32)>,
+    requests: Receiver<(u32, Ip)>,
+    clock: Clock,
+    director: Arc<Director>,
+    topology: Arc<ArcSwap<Topology>>,
+    guard: Arc<Mutex<Guard>>,
+    stopping: Arc<AtomicBool>,
+    poll: Poll,
+    /// Addresses being announced, and how often they still will be.
+    announcing: Vec<(Ip, u32)>,
+    announced: HashSet<Ip>,
+    last: Vec<Entry>,
+    lingering: Vec<(Entry, Time)>,
+}
+
+impl Control {
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "everything the threads share meets here"
+    )]
+    pub(super) fn new(
+        monitor: Monitor,
+        ports: Vec<(PortId, u32)>,
+        requests: Receiver<(u32, Ip)>,
+        clock: Clock,
+        director: Arc<Director>,
+        topology: Arc<ArcSwap<Topology>>,
+        guard: Arc<Mutex<Guard>>,
+        stopping: Arc<AtomicBool>,
+    ) -> Result<(Self, Arc<Mailbox>), Error> {
+        let failed = |e| Error::System("epoll", e);
+        let resolver = Resolver::new().map_err(|e| Error::System("netlink", e))?;
+        let poll = Poll::new().map_err(failed)?;
+        let fd = monitor.as_fd().as_raw_fd();
+        poll.registry()
+            .register(&mut SourceFd(&fd), Token(0), Interest::READABLE)
+            .map_err(failed)?;
+        let waker = Waker::new(poll.registry(), Token(1)).map_err(failed)?;
+        let mailbox = Arc::new(Mailbox::new(waker));
+        let last = entries::of(&director.config(), &topology.load());
+        let control = Self {
+            monitor,
+            resolver,
+            ports,
+            requests,
+            clock,
+            director,
+            topology,
+            guard,
+            stopping,
+            poll,
+            announcing: Vec::new(),
+            announced: HashSet::new(),
+            last,
+            lingering: Vec::new(),
+        };
+        Ok((control, mailbox))
+    }
+
+    pub(super) fn run(mut self, workers: Vec<Arc<Mailbox>>) {
+        let mut events = Events::with_capacity(4);
+        let mut last_tick = None;
+        while !self.stopping.load(Relaxed) {
+            let now = self.clock.now();
+            // An error (the kernel ran out of memory for us, say) may pass; the old tables serve meanwhile.
+            if self.monitor.update().unwrap_or(false) {
+                self.topology
+                    .store(Arc::new(self.monitor.topology(&self.ports)));
+                workers.iter().for_each(|w| w.wake());
+            }
+            while let Ok((ifindex, ip)) = self.requests.try_recv() {
+                // A refusal (the interface has just gone) leaves the address unresolved, which is counted.
+                let _ = self.resolver.resolve(ifindex, ip, now);
+            }
+            self.follow(now);
+            if last_tick.is_none_or(|t| now.since(t) >= TICK) {
+                last_tick = Some(now);
+                let _ = self.resolver.refresh(now);
+                self.announce(&workers);
+            }
+            let _ = self.poll.poll(&mut events, Some(TICK));
+        }
+    }
+
+    /// Keeps guard and next hops in step with configuration and addresses.
+    fn follow(&mut self, now: Time) {
+        let (config, topology) = (self.director.config(), self.topology.load());
+        let entries = entries::of(&config, &topology);
+        let until = now + LINGER;
+        self.lingering.extend(
+            entries::lingering(&self.last, &entries)
+                .into_iter()
+                .map(|e| (e, until)),
+        );
+        self.lingering
+            .retain(|(e, until)| *until > now && !entries.contains(e));
+        let mut hidden = entries.clone();
+        hidden.extend(self.lingering.iter().map(|(e, _)| *e));
+        guard::lock(&self.guard).set_entries(&hidden);
+        self.last = entries;
+
+        let servers = config
+            .services()
+            .into_iter()
+            .flat_map(|s| s.dests().iter().map(|d| d.addr().ip));
+        let unspecified = [Ip::v4([0; 4]), Ip::UNSPECIFIED]; // the default routes' gateways
+        let hops: Vec<_> = servers
+            .chain(unspecified)
+            .filter_map(|ip| topology.next_hop(ip))
+            .collect();
+        // What the kernel refuses is resolved on demand instead.
+        let _ = self.resolver.manage(hops);
+
+        let ours: HashSet<Ip> = config
+            .owned()
+            .filter(|ip| !topology.is_local(*ip))
+            .collect();
+        self.announced.retain(|ip| ours.contains(ip));
+        self.announcing.retain(|(ip, _)| ours.contains(ip));
+        for ip in ours {
+            if self.announced.insert(ip) {
+                self.announcing.push((ip, ANNOUNCEMENTS));
+            }
+        }
+    }
+
+    /// Tells the link that the addresses which no interface holds are here.
+    fn announce(&mut self, workers: &[Arc<Mailbox>]) {
+        let topology = self.topology.load();
+        let Some(first) = workers.first() else { return };
+        for (ip, left) in &mut self.announcing {
+            let first_time = *left == ANNOUNCEMENTS;
+            *left -= 1;
+            let on_link = topology.next_hop(*ip).filter(|(_, hop)| hop == ip);
+            for interface in topology.interfaces() {
+                let Interface {
+                    port, mac, ifindex, ..
+                } = *interface;
+                let on_this_link = on_link.is_some_and(|(i, _)| i == ifindex);
+                match ip.as_v4() {
+                    Some(v4) if on_this_link => {
+                        first.post(Order::Send(
+                            port,
+                            responder::gratuitous_arp(mac, v4).to_vec(),
+                        ));
+                    }
+                    Some(_) => {}
+                    None => {
+                        if first_time {
+                            let group = responder::solicited_node_mac(*ip.bytes());
+                            workers
+                                .iter()
+                                .for_each(|w| w.post(Order::Join(port, group)));
+                        }
+                        if on_this_link {
+                            let frame = responder::unsolicited_na(mac, *ip.bytes());
+                            first.post(Order::Send(port, frame.to_vec()));
+                        }
+                    }
+                }
+            }
+        }
+        if !self.announcing.is_empty() {
+            workers.iter().for_each(|w| w.wake());
+        }
+        self.announcing.retain(|(_, left)| *left > 0);
+    }
+}

@@ -1,0 +1,175 @@
+//! Keeping the host's own stack out: the best guard this system allows.
+//!
+//! 1. A BPF program at the interfaces' ingress (TCX, Linux 6.6): needs `CAP_BPF`. Also filters and steers.
+//! 2. An nftables table of the netdev family, held by `nft`: needs `nft` and `CAP_NET_ADMIN`.
+//! 3. None. Then the host must not hold the VIPs, and must not forward (`ip_forward`); otherwise it answers and
+//!    duplicates what lvsd forwards, and connections break.
+
+use std::fs;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use lvs_core::{Config, Family};
+use lvs_fwd::io::bpf::{self, BpfError, Entry, Program};
+use lvs_fwd::io::nft::NftGuard;
+use lvs_fwd::io::packet::Device;
+use lvs_fwd::route::Topology;
+
+#[derive(Debug)]
+pub(super) struct Guard {
+    bpf: Option<bpf::Guard>,
+    nft: Option<NftGuard>,
+    /// Whether the BPF program hides packets (it may also only filter and steer).
+    attached: bool,
+    notes: Vec<String>,
+}
+
+pub(super) fn lock(guard: &Mutex<Guard>) -> MutexGuard<'_, Guard> {
+    guard.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn reason(e: &BpfError) -> String {
+    match e {
+        BpfError::Permission { .. } => "CAP_BPF is missing".to_owned(),
+        e => e.to_string(),
+    }
+}
+
+impl Guard {
+    /// Finds out what can be had for these interfaces; hides nothing yet.
+    pub(super) fn choose(interfaces: &[&str]) -> Self {
+        let mut guard = Self {
+            bpf: None,
+            nft: None,
+            attached: false,
+            notes: Vec::new(),
+        };
+        match bpf::Guard::new() {
+            Ok(g) => guard.bpf = Some(g),
+            Err(e) => {
+                guard.notes.push(format!(
+                    "no BPF ({}): every frame of the interfaces is copied to lvsd",
+                    reason(&e)
+                ));
+                guard.start_nft(interfaces);
+            }
+        }
+        guard
+    }
+
+    fn start_nft(&mut self, interfaces: &[&str]) {
+        match NftGuard::start(interfaces) {
+            Ok(g) => self.nft = Some(g),
+            Err(e) => self.notes.push(format!("no nftables guard: {e}")),
+        }
+    }
+
+    /// The program that chooses the frames lvsd receives.
+    pub(super) fn filter(&mut self) -> Option<Program> {
+        self.note(|g| g.filter(), "no receive filter")
+    }
+
+    /// The program that spreads frames over workers.
+    pub(super) fn steering(&mut self, shards: usize, workers: usize) -> Option<Program> {
+        if workers < 2 {
+            return None;
+        }
+        let (shards, workers) = (u32::try_from(shards).ok()?, u32::try_from(workers).ok()?);
+        self.note(|g| g.steering(shards, workers), "no steering")
+    }
+
+    fn note(
+        &mut self,
+        make: impl FnOnce(&bpf::Guard) -> Result<Program, BpfError>,
+        without: &str,
+    ) -> Option<Program> {
+        match make(self.bpf.as_ref()?) {
+            Ok(p) => Some(p),
+            Err(e) => {
+                self.notes.push(format!("{without} ({})", reason(&e)));
+                None
+            }
+        }
+    }
+
+    /// Begins to hide. The ports must be open by now.
+    pub(super) fn activate(&mut self, entries: &[Entry], devices: &[Device]) {
+        self.set_entries(entries);
+        if let Some(g) = &mut self.bpf {
+            match devices.iter().try_for_each(|d| g.attach(d.index)) {
+                Ok(()) => self.attached = true,
+                Err(e) => {
+                    devices.iter().for_each(|d| g.detach(d.index));
+                    self.notes.push(format!("no BPF guard ({})", reason(&e)));
+                    let names: Vec<&str> = devices.iter().map(|d| d.name.as_str()).collect();
+                    self.start_nft(&names);
+                    self.set_entries(entries);
+                }
+            }
+        }
+    }
+
+    /// Makes exactly these entries known.
+    pub(super) fn set_entries(&mut self, entries: &[Entry]) {
+        if let Some(g) = &mut self.bpf
+            && let Err(e) = g.set_entries(entries)
+        {
+            self.notes.push(format!(
+                "the BPF guard does not take the services ({})",
+                reason(&e)
+            ));
+        }
+        if let Some(g) = &mut self.nft
+            && let Err(e) = g.set_entries(entries)
+        {
+            self.notes.push(format!("nftables guard lost: {e}"));
+            self.nft = None;
+        }
+    }
+
+    /// Stops hiding.
+    pub(super) fn detach(&mut self) {
+        self.bpf = None;
+        self.nft = None;
+    }
+
+    /// What there is to say since the last call: which guard it is, what is missing and what follows.
+    pub(super) fn explain(&mut self, config: &Config, topology: &Topology) -> Vec<String> {
+        let mut lines = std::mem::take(&mut self.notes);
+        if self.attached {
+            lines.push("guard: BPF (TCX)".to_owned());
+        } else if self.nft.is_some() {
+            lines.push("guard: nftables (netdev ingress)".to_owned());
+        } else {
+            lines.push(
+                "guard: none; the host must neither hold the VIPs nor forward packets".to_owned(),
+            );
+            lines.extend(dangers(config, topology));
+        }
+        lines
+    }
+}
+
+/// What breaks without a guard.
+fn dangers(config: &Config, topology: &Topology) -> Vec<String> {
+    let mut lines = Vec::new();
+    for ip in config.owned().filter(|ip| topology.is_local(*ip)) {
+        lines.push(format!(
+            "warning: without a guard, the host holds {ip} and will reset its connections; \
+             remove the address from the interface (lvsd answers ARP and NDP for it)"
+        ));
+    }
+    for (family, file) in [
+        (Family::V4, "/proc/sys/net/ipv4/ip_forward"),
+        (Family::V6, "/proc/sys/net/ipv6/conf/all/forwarding"),
+    ] {
+        let forwards = fs::read_to_string(file).is_ok_and(|s| s.trim() != "0");
+        let concerned = config.services().iter().any(|s| s.key().family() == family);
+        if forwards && concerned {
+            lines.push(format!(
+                "warning: without a guard, {file} is not 0: the host will forward duplicates of what \
+                 lvsd forwards; write 0 to it"
+            ));
+        }
+    }
+    lines
+}

@@ -1,0 +1,349 @@
+//! The running director: threads, ports, guard, and the configuration they share.
+//!
+//! One *control* thread follows the kernel's interfaces, routes and neighbours, keeps the guard's entries right and
+//! announces addresses. Each *worker* thread has a packet port on every interface and sleeps while nothing
+//! arrives. They share the director, the topology (swapped whole when it changes), and a mailbox each.
+//!
+//! [`Daemon::start`] is to be called in the network namespace to work in; its threads stay in it.
+
+mod apply;
+mod control;
+mod entries;
+mod guard;
+mod mailbox;
+mod privileges;
+mod summary;
+mod worker;
+
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, mpsc};
+use std::thread::JoinHandle;
+use std::time::Instant;
+use std::{fmt, io};
+
+use arc_swap::ArcSwap;
+use lvs_core::{ConfigError, Director, Ip, Settings, Time};
+use lvs_fwd::frag::FragMemory;
+use lvs_fwd::frame::PortId;
+use lvs_fwd::io::netlink::{Link, Monitor};
+use lvs_fwd::io::packet::{Device, OpenError, PacketConfig, PacketPort};
+use lvs_fwd::pipeline::{Pipeline, Shared};
+use lvs_fwd::route::Topology;
+
+use crate::rules::RuleSet;
+use control::Control;
+use guard::Guard;
+use mailbox::Mailbox;
+use worker::WorkerThread;
+
+pub use summary::Summary;
+
+/// First fragments remembered at a time.
+const FRAGMENTS: usize = 8192;
+
+/// How a daemon is started.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Options {
+    /// The services.
+    pub rules: RuleSet,
+    /// The interfaces to work on; empty: every Ethernet interface that is up and not part of a bridge or bond.
+    pub interfaces: Vec<String>,
+    /// Worker threads, 1 to 16.
+    pub workers: usize,
+    /// The most connections at a time.
+    pub max_connections: usize,
+    /// Where notes about the start, the guard and the like go, a line each.
+    pub log: fn(&str),
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        let max_connections = Settings::default().max_connections;
+        let log = |_: &str| {};
+        Self {
+            rules: RuleSet::default(),
+            interfaces: Vec::new(),
+            workers: 1,
+            max_connections,
+            log,
+        }
+    }
+}
+
+/// Why the daemon does not start, or refuses a change. Says whose fault it is.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Error {
+    /// Configuration: there is no such interface, or it cannot be used.
+    Interface(String, &'static str),
+    /// Configuration: there is no interface to work on.
+    NoInterface,
+    /// Configuration: a real server is this host itself.
+    LocalServer(Ip),
+    /// Configuration: refused by the director.
+    Config(ConfigError),
+    /// Configuration: no such scheduler.
+    Scheduler(String),
+    /// System: a privilege is missing.
+    Privilege(String),
+    /// System: an interface cannot be opened.
+    Open(OpenError),
+    /// System: something else failed.
+    System(&'static str, io::Error),
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Interface(name, why) => write!(f, "interface {}: {why}", name.escape_debug()),
+            Self::NoInterface => f.write_str(
+                "there is no Ethernet interface that is up; name one with --interface or set one up",
+            ),
+            Self::LocalServer(ip) => write!(
+                f,
+                "the real server {ip} is this host itself, which is not supported yet; \
+                 remove it from the rules or move it to another host"
+            ),
+            Self::Config(e) => e.fmt(f),
+            Self::Scheduler(name) => write!(f, "there is no scheduler {}", name.escape_debug()),
+            Self::Privilege(what) => f.write_str(what),
+            Self::Open(e) => e.fmt(f),
+            Self::System(what, e) => write!(f, "{what}: {e}"),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl From<ConfigError> for Error {
+    fn from(e: ConfigError) -> Self {
+        Self::Config(e)
+    }
+}
+
+/// The clock of the process: what the library crates are told the time is.
+#[derive(Clone, Copy, Debug)]
+struct Clock(Instant);
+
+impl Clock {
+    fn now(self) -> Time {
+        Time::from_millis(u64::try_from(self.0.elapsed().as_millis()).unwrap_or(u64::MAX))
+    }
+}
+
+/// A running director.
+#[derive(Debug)]
+pub struct Daemon {
+    director: Arc<Director>,
+    topology: Arc<ArcSwap<Topology>>,
+    guard: Arc<Mutex<Guard>>,
+    mailboxes: Vec<Arc<Mailbox>>,
+    stopping: Arc<AtomicBool>,
+    threads: Vec<JoinHandle<()>>,
+    sources: summary::Sources,
+}
+
+impl Daemon {
+    /// Opens the interfaces, hides the services from the host's own stack and begins to forward.
+    ///
+    /// # Errors
+    ///
+    /// Whatever keeps it from forwarding. A guard that cannot be had is no error: what follows from that is
+    /// logged.
+    pub fn start(options: Options) -> Result<Self, Error> {
+        privileges::check()?;
+        let workers = options.workers.clamp(1, 16);
+        let seed = random_seed()?;
+        let director = Director::new(&Settings {
+            workers,
+            max_connections: options.max_connections,
+            seed,
+            ..Settings::default()
+        });
+        let monitor = Monitor::new().map_err(|e| Error::System("netlink", e))?;
+        let devices = choose(monitor.links(), &options.interfaces)?;
+        let ports: Vec<(PortId, u32)> = (0..)
+            .map(PortId)
+            .zip(devices.iter().map(|d| d.index))
+            .collect();
+        let topology = monitor.topology(&ports);
+        apply::refuse_local_servers(&options.rules, &topology)?;
+        apply::apply(&director, &options.rules)?;
+
+        // The order matters: nothing may be hidden from the host before we can receive it.
+        let names: Vec<&str> = devices.iter().map(|d| d.name.as_str()).collect();
+        let mut guard = Guard::choose(&names);
+        let filter = guard.filter();
+        let steering = guard.steering(director.shards(), workers);
+        let mut port_sets: Vec<Vec<PacketPort>> = (0..workers).map(|_| Vec::new()).collect();
+        for ((port, _), device) in ports.iter().zip(&devices) {
+            let mut config = PacketConfig::new(device, *port);
+            config.filter = filter.as_ref();
+            let group = PacketPort::open_group(&config, workers, steering.as_ref());
+            for (set, port) in port_sets.iter_mut().zip(group.map_err(Error::Open)?) {
+                set.push(port);
+            }
+        }
+        let entries = entries::of(&director.config(), &topology);
+        guard.activate(&entries, &devices);
+        for line in guard.explain(&director.config(), &topology) {
+            (options.log)(&line);
+        }
+
+        let clock = Clock(Instant::now());
+        let topology = Arc::new(ArcSwap::from_pointee(topology));
+        let fragments = Arc::new(Mutex::new(FragMemory::new(FRAGMENTS, seed)));
+        let shared = Shared {
+            topology: topology.clone(),
+            fragments,
+        };
+        let stopping = Arc::new(AtomicBool::new(false));
+        let guard = Arc::new(Mutex::new(guard));
+        let mut sources =
+            summary::Sources::new(director.clone(), names.iter().map(|s| (*s).to_owned()));
+        let (wanted, requests) = mpsc::sync_channel(1024);
+        let (control, control_mail) = Control::new(
+            monitor,
+            ports,
+            requests,
+            clock,
+            director.clone(),
+            topology.clone(),
+            guard.clone(),
+            stopping.clone(),
+        )?;
+
+        let mut daemon = Self {
+            director: director.clone(),
+            topology,
+            guard,
+            mailboxes: Vec::new(),
+            stopping: stopping.clone(),
+            threads: Vec::new(),
+            sources: sources.clone(),
+        };
+        let mut worker_mail = Vec::new();
+        let mut bodies: Vec<WorkerThread> = Vec::new();
+        for (n, ports) in port_sets.into_iter().enumerate() {
+            let Some(worker) = director.worker() else {
+                break;
+            };
+            let id_seed = (seed[0] as u32).wrapping_add((n as u32) << 24);
+            let pipeline = Pipeline::new(worker, &shared, id_seed);
+            let (body, mail) = WorkerThread::new(
+                pipeline,
+                ports,
+                wanted.clone(),
+                control_mail.clone(),
+                clock,
+                stopping.clone(),
+            )?;
+            sources.add_worker(body.counters(), body.statistics());
+            worker_mail.push(mail);
+            bodies.push(body);
+        }
+        daemon.sources = sources;
+        daemon.mailboxes = worker_mail.clone();
+        daemon.mailboxes.push(control_mail);
+        for (n, body) in bodies.into_iter().enumerate() {
+            daemon.spawn(format!("lvsd-worker-{n}"), move || body.run())?;
+        }
+        daemon.spawn("lvsd-control".to_owned(), move || control.run(worker_mail))?;
+        Ok(daemon)
+    }
+
+    fn spawn(&mut self, name: String, body: impl FnOnce() + Send + 'static) -> Result<(), Error> {
+        let thread = std::thread::Builder::new().name(name).spawn(body);
+        self.threads
+            .push(thread.map_err(|e| Error::System("cannot start a thread", e))?);
+        Ok(())
+    }
+
+    /// Replaces the services by those of `rules`, whole or not at all. What stays keeps its connections,
+    /// counts and scheduler; a scheduler starts afresh only if it is another one.
+    pub fn replace_rules(&self, rules: RuleSet) -> Result<(), Error> {
+        let topology = self.topology.load();
+        apply::refuse_local_servers(&rules, &topology)?;
+        let mut guard = guard::lock(&self.guard);
+        let before = entries::of(&self.director.config(), &topology);
+        apply::apply(&self.director, &rules)?;
+        // New entries come before the first packet that needs them could be answered by the host; what is
+        // no longer needed goes by and by (see `control`).
+        let mut entries = entries::of(&self.director.config(), &topology);
+        entries.extend(entries::lingering(&before, &entries));
+        guard.set_entries(&entries);
+        drop(guard);
+        self.mailboxes.iter().for_each(|m| m.wake());
+        Ok(())
+    }
+
+    /// Services, packets, and drops by reason.
+    pub fn summary(&self) -> Summary {
+        self.sources.summary()
+    }
+
+    /// Stops forwarding, gives the services back to the host, and ends all threads.
+    pub fn stop(mut self) -> Summary {
+        self.shut_down();
+        self.summary()
+    }
+
+    fn shut_down(&mut self) {
+        // The guard goes first: between the two the host's own stack must not be cut off by a dead lvsd.
+        guard::lock(&self.guard).detach();
+        self.stopping.store(true, Relaxed);
+        self.mailboxes.iter().for_each(|m| m.wake());
+        for thread in self.threads.drain(..) {
+            // A worker that panicked has said so itself.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        self.shut_down();
+    }
+}
+
+/// The interfaces to work on.
+fn choose(links: &[Link], names: &[String]) -> Result<Vec<Device>, Error> {
+    let usable = |l: &&Link| l.ethernet && l.up && l.controller.is_none();
+    let chosen: Vec<&Link> = if names.is_empty() {
+        links.iter().filter(usable).collect()
+    } else {
+        let mut chosen: Vec<&Link> = Vec::new();
+        for name in names {
+            let found = links.iter().find(|l| l.name == *name);
+            let link = found.ok_or_else(|| Error::Interface(name.clone(), "does not exist"))?;
+            if !link.ethernet {
+                return Err(Error::Interface(
+                    name.clone(),
+                    "is not an Ethernet interface",
+                ));
+            }
+            if chosen.iter().any(|l| l.ifindex == link.ifindex) {
+                return Err(Error::Interface(name.clone(), "is named twice"));
+            }
+            chosen.push(link);
+        }
+        chosen
+    };
+    if chosen.is_empty() {
+        return Err(Error::NoInterface);
+    }
+    let device = |l: &&Link| {
+        Device::by_index(l.ifindex).map_err(|e| Error::System("cannot read an interface", e))
+    };
+    chosen.iter().map(device).collect()
+}
+
+fn random_seed() -> Result<[u64; 4], Error> {
+    use std::io::Read as _;
+    let mut bytes = [0; 32];
+    let source = std::fs::File::open("/dev/urandom").and_then(|mut f| f.read_exact(&mut bytes));
+    source.map_err(|e| Error::System("/dev/urandom", e))?;
+    let (words, _) = bytes.as_chunks::<8>();
+    Ok(std::array::from_fn(|i| u64::from_ne_bytes(words[i])))
+}

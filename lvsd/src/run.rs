@@ -1,0 +1,185 @@
+//! `lvsd run`: the daemon in the foreground.
+
+use std::fs;
+use std::io::{self, Write as _};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
+use signal_hook::iterator::Signals;
+
+use crate::daemon::{Daemon, Options};
+use crate::rules::{self, RuleSet, SystemNames};
+
+const USAGE: &str = "\
+Usage: lvsd run --rules FILE [--interface NAME]... [--workers N] [--max-connections N]
+
+Forwards in the foreground until SIGTERM or SIGINT. Says \"ready\" once it does.
+
+Options:
+  --rules FILE         services and servers, as `ipvsadm -Sn` writes them (see docs/rules.md)
+  --interface NAME     work on this interface; may be repeated (default: all Ethernet interfaces that are up)
+  --workers N          worker threads, 1 to 16 (default 1)
+  --max-connections N  the most connections tracked at a time (default 10000000)
+  -h, --help           this text
+
+Signals: SIGUSR1 prints a summary of services, packets and drops; SIGTERM and SIGINT stop, with a summary.
+
+Exit status: 0 stopped as asked, 1 the system does not allow it, 2 wrong usage or rules.
+";
+
+/// Runs `lvsd run` with the arguments behind that word, and returns its exit status (see the usage).
+pub fn run(args: &[String]) -> ExitCode {
+    let (options, file) = match parse(args) {
+        Ok(Some(parsed)) => parsed,
+        Ok(None) => {
+            print(USAGE);
+            return ExitCode::SUCCESS;
+        }
+        Err(message) => return wrong(&format!("lvsd run: {message}\n\n{USAGE}")),
+    };
+    let rules = match read(&file) {
+        Ok(rules) => rules,
+        Err(message) => return wrong(&message),
+    };
+    // Before the daemon starts, so that a signal can never end it half-way.
+    let mut signals = match Signals::new([SIGTERM, SIGINT, SIGUSR1]) {
+        Ok(s) => s,
+        Err(e) => return fail(&format!("cannot receive signals: {e}")),
+    };
+    let daemon = match Daemon::start(Options {
+        rules,
+        log,
+        ..options
+    }) {
+        Ok(d) => d,
+        Err(e @ (crate::daemon::Error::Config(_) | crate::daemon::Error::LocalServer(_))) => {
+            return wrong(&format!("lvsd run: {}: {e}\n", file.display()));
+        }
+        Err(e) => return fail(&e.to_string()),
+    };
+    log("ready");
+    for signal in signals.forever() {
+        match signal {
+            SIGUSR1 => print(&daemon.summary().to_string()),
+            _ => break,
+        }
+    }
+    print(&daemon.stop().to_string());
+    ExitCode::SUCCESS
+}
+
+fn log(line: &str) {
+    // Nobody is left to be told if that fails.
+    let _ = writeln!(io::stderr(), "lvsd: {line}");
+}
+
+fn print(text: &str) {
+    // Whoever closed our output does not want to know.
+    let _ = io::stdout()
+        .write_all(text.as_bytes())
+        .and_then(|()| io::stdout().flush());
+}
+
+fn fail(message: &str) -> ExitCode {
+    log(message);
+    ExitCode::FAILURE
+}
+
+fn wrong(message: &str) -> ExitCode {
+    let _ = io::stderr().write_all(message.as_bytes());
+    ExitCode::from(2)
+}
+
+fn read(file: &PathBuf) -> Result<RuleSet, String> {
+    let name = file.display().to_string();
+    let bytes = fs::read(file).map_err(|e| format!("lvsd run: {}: {e}\n", name.escape_debug()))?;
+    let text = String::from_utf8_lossy(&bytes);
+    rules::parse(&text, &SystemNames::default())
+        .map_err(|problems| rules::render(&problems, &name, &text))
+}
+
+/// The options and the rule file, or `None` if only help is wanted.
+fn parse(args: &[String]) -> Result<Option<(Options, PathBuf)>, String> {
+    let mut options = Options::default();
+    let mut file = None;
+    let mut args = args.iter();
+    while let Some(arg) = args.next() {
+        let (name, glued) = match arg.split_once('=') {
+            Some((name, value)) if name.starts_with("--") => (name, Some(value.to_owned())),
+            _ => (arg.as_str(), None),
+        };
+        if matches!(name, "-h" | "--help") {
+            return Ok(None);
+        }
+        if !matches!(
+            name,
+            "--rules" | "--interface" | "--workers" | "--max-connections"
+        ) {
+            return Err(format!("{arg:?} is not known"));
+        }
+        let value = glued.or_else(|| args.next().cloned());
+        let value = value.ok_or_else(|| format!("{name} wants a value"))?;
+        let number = |range: std::ops::RangeInclusive<usize>| {
+            let n = value.parse().ok().filter(|n| range.contains(n));
+            n.ok_or_else(|| {
+                format!(
+                    "{name} wants a number from {} to {}",
+                    range.start(),
+                    range.end()
+                )
+            })
+        };
+        match name {
+            "--rules" if file.is_some() => return Err("--rules is given twice".to_owned()),
+            "--rules" => file = Some(PathBuf::from(value)),
+            "--interface" => options.interfaces.push(value),
+            "--workers" => options.workers = number(1..=16)?,
+            _ => options.max_connections = number(1..=100_000_000)?,
+        }
+    }
+    match file {
+        Some(file) => Ok(Some((options, file))),
+        None => Err("--rules FILE is missing".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(line: &str) -> Result<Option<(Options, PathBuf)>, String> {
+        parse(
+            &line
+                .split_whitespace()
+                .map(str::to_owned)
+                .collect::<Vec<_>>(),
+        )
+    }
+
+    #[test]
+    fn arguments_are_read_in_both_forms() {
+        let (o, file) = parsed("--rules=a --workers 2 --interface x --interface=y")
+            .unwrap()
+            .unwrap();
+        assert_eq!((file, o.workers), (PathBuf::from("a"), 2));
+        assert_eq!(o.interfaces, ["x", "y"]);
+        assert!(parsed("--rules a -h").unwrap().is_none());
+    }
+
+    #[test]
+    fn wrong_arguments_are_named() {
+        for (line, word) in [
+            ("", "--rules"),
+            ("--rules", "value"),
+            ("--rules a --rules b", "twice"),
+            ("--rules a --workers 17", "16"),
+            ("--rules a --workers x", "number"),
+            ("--rules a --frob", "--frob"),
+            ("a", "\"a\""),
+        ] {
+            let e = parsed(line).unwrap_err();
+            assert!(e.contains(word), "{line:?}: {e}");
+        }
+    }
+}
