@@ -1,0 +1,145 @@
+//! Decisions: following connections, opening them, expiring them, and publishing a changed configuration.
+
+use std::time::Duration;
+
+use benches::bed::{self, NOW, VIP, segment};
+use benches::{Shuffled, timed};
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use lvs_core::{ConfigError, Director, Endpoint, Method, ServiceKey, Settings, TcpFlags};
+
+const BURST: usize = 32;
+const SERVERS: usize = 10;
+const MILLION: usize = 1_000_000;
+
+fn follow(c: &mut Criterion) {
+    let mut group = c.benchmark_group("follow");
+    group.throughput(Throughput::Elements(BURST as u64));
+    for (count, size) in [(10_000, "10 k"), (MILLION, "1 M")] {
+        let director = bed::director(Method::Nat, SERVERS);
+        let mut worker = director.worker().expect("the first worker");
+        let replies = bed::establish(&mut worker, 0..count);
+        let (mut segments, mut verdicts) = (Vec::new(), Vec::new());
+        for direction in ["in", "out"] {
+            group.bench_function(format!("{direction}, {size} connections"), |b| {
+                b.iter_custom(|rounds| {
+                    let mut order = Shuffled(rounds);
+                    let mut total = Duration::ZERO;
+                    for _ in 0..rounds {
+                        segments.clear();
+                        segments.extend((0..BURST).map(|_| {
+                            let i = order.below(count);
+                            let (src, dst) = match direction {
+                                "in" => (bed::client(i), VIP),
+                                _ => replies[i],
+                            };
+                            segment(src, dst, TcpFlags::ACK)
+                        }));
+                        total += timed(|| worker.decide(NOW, &segments, &mut verdicts));
+                    }
+                    total
+                });
+            });
+        }
+    }
+}
+
+fn open(c: &mut Criterion) {
+    let mut group = c.benchmark_group("connection");
+    group.throughput(Throughput::Elements(BURST as u64));
+    let director = bed::director(Method::Nat, SERVERS);
+    let mut worker = director.worker().expect("the first worker");
+    let (mut segments, mut verdicts) = (Vec::new(), Vec::new());
+    let (mut next, mut now) = (0, NOW);
+    group.bench_function("open, wlc, 10 servers, budget 400 ns", |b| {
+        b.iter_custom(|rounds| {
+            let mut total = Duration::ZERO;
+            for _ in 0..rounds {
+                let syn = |i| segment(bed::client(i), VIP, TcpFlags::SYN);
+                segments.clear();
+                segments.extend((next..next + BURST).map(syn));
+                next += BURST;
+                total += timed(|| worker.decide(now, &segments, &mut verdicts));
+                if next >= MILLION {
+                    next = 0;
+                    now = now + Duration::from_secs(1000);
+                    worker.expire(now, usize::MAX);
+                }
+            }
+            total
+        });
+    });
+}
+
+/// A million connections that were opened over fifty seconds in an order of their own, so that what expires
+/// together does not lie together.
+fn expire(c: &mut Criterion) {
+    let mut group = c.benchmark_group("connection");
+    group.throughput(Throughput::Elements(BURST as u64));
+    let director = bed::director(Method::Nat, SERVERS);
+    let mut worker = director.worker().expect("the first worker");
+    let mut now = NOW;
+    let mut order = Shuffled(1);
+    group.bench_function("expire, budget 50 ns", |b| {
+        b.iter_custom(|rounds| {
+            let mut total = Duration::ZERO;
+            for _ in 0..rounds {
+                if director.connection_count() < BURST {
+                    worker.expire(now, usize::MAX);
+                    let millis = |ms| Duration::from_millis(ms);
+                    bed::open(&mut worker, MILLION, || {
+                        now + millis(order.below(50_000) as u64)
+                    });
+                    now = now + Duration::from_secs(1000);
+                }
+                total += timed(|| {
+                    worker.expire(now, BURST);
+                });
+            }
+            total
+        });
+    });
+}
+
+fn publish(c: &mut Criterion) {
+    let director = Director::new(&Settings::default());
+    let service = |i: u16| ServiceKey::tcp(Endpoint::new(VIP.ip, 1000 + i));
+    let made: Result<(), ConfigError> = director.edit(|draft| {
+        for i in 0..1000 {
+            let scheduler = lvs_sched::build("wlc").expect("a known scheduler");
+            draft.add_service(service(i), scheduler, &[])?;
+            for s in 0..4 {
+                draft.add_dest(service(i), bed::server(s), Method::Nat, 1)?;
+            }
+        }
+        Ok(())
+    });
+    made.expect("a sound configuration");
+    let mut weight = 1;
+    c.bench_function(
+        "publish a changed weight, 1000 services of 4 servers, budget 5 ms",
+        |b| {
+            b.iter(|| {
+                weight ^= 2;
+                director.edit(|draft| {
+                    draft.edit_dest(service(500), bed::server(2), Method::Nat, weight)
+                })
+            });
+        },
+    );
+    c.bench_function(
+        "publish changed weights of 1000 services of 4 servers, budget 5 ms",
+        |b| {
+            b.iter(|| {
+                weight ^= 2;
+                director.edit(|draft| {
+                    (0..1000).try_for_each(|i| {
+                        draft.edit_dest(service(i), bed::server(2), Method::Nat, weight)
+                    })
+                })
+            });
+        },
+    );
+}
+
+criterion_group!(benches, follow, open, expire, publish);
+criterion_main!(benches);
