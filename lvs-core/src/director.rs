@@ -33,6 +33,10 @@ pub struct Settings {
     pub max_connections: usize,
     /// How long connections are kept without traffic.
     pub timeouts: Timeouts,
+    /// Whether a SYN may open a connection anew that is still known, but whose server has been removed. IPVS
+    /// drops it until the old connection times out, so that clients which soon use a port again hang for
+    /// up to 15 minutes; `false` restores that.
+    pub reopen_removed: bool,
     /// Keys the hashes; from the system's randomness in production, so that nobody can aim at a bucket.
     pub seed: [u64; 4],
 }
@@ -45,6 +49,7 @@ impl Default for Settings {
             workers: 1,
             max_connections: 10_000_000,
             timeouts,
+            reopen_removed: true,
             seed: [0; 4],
         }
     }
@@ -62,6 +67,7 @@ pub struct Director {
     config: Arc<ArcSwap<Config>>,
     shards: Box<[Mutex<Shard>]>,
     timeouts: Timeouts,
+    reopen_removed: bool,
     seed: RandomState,
     trash: Mutex<Trash>,
     workers: usize,
@@ -81,6 +87,7 @@ impl Director {
             config: Arc::new(ArcSwap::from_pointee(Config::empty(&seed))),
             shards: (0..count as u32).map(shard).collect(),
             timeouts: settings.timeouts,
+            reopen_removed: settings.reopen_removed,
             seed,
             trash: Mutex::default(),
             workers,

@@ -26,7 +26,7 @@ pub(super) fn decide(
     {
         if conn.deadline <= cx.now {
             shard.remove(f.id);
-        } else if !reopens(s, f.direction, conn.state) {
+        } else if !reopens(cx, s, f.direction, conn) {
             return follow(cx, shard, f, s);
         } else if let Some(service) = service_of(cx, s) {
             return schedule(cx, shard, service, Some(f), s);
@@ -50,14 +50,15 @@ fn service_of<'a>(cx: &Context<'a>, s: &Segment) -> Option<&'a Service> {
         .map(|s| &**s)
 }
 
-/// Whether a client opens anew a connection that is only remembered (IPVS: `conn_reuse_mode` 1).
-fn reopens(s: &Segment, direction: Direction, state: State) -> bool {
+/// Whether a client opens anew a connection that is only remembered (IPVS: `conn_reuse_mode` 1), or one whose
+/// server has been removed.
+fn reopens(cx: &Context<'_>, s: &Segment, direction: Direction, conn: &Conn) -> bool {
     direction == Direction::In
         && s.kind == Kind::Packet
         && s.protocol == Protocol::TCP
         && s.flags.has(TcpFlags::SYN)
         && !s.flags.has(TcpFlags::RST)
-        && state.is_closed()
+        && (conn.state.is_closed() || cx.director.reopen_removed && !conn.dest.is_available())
 }
 
 /// A packet of a known connection.
