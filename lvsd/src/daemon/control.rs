@@ -119,6 +119,8 @@ impl Control {
 
     /// Keeps guard and next hops in step with configuration and addresses.
     fn follow(&mut self, now: Time) {
+        // Held from the first look at the configuration on: whoever changes it meanwhile sets its entries after us.
+        let mut guard = guard::lock(&self.guard);
         let (config, topology) = (self.director.config(), self.topology.load());
         let entries = entries::of(&config, &topology);
         let until = now + LINGER;
@@ -131,7 +133,8 @@ impl Control {
             .retain(|(e, until)| *until > now && !entries.contains(e));
         let mut hidden = entries.clone();
         hidden.extend(self.lingering.iter().map(|(e, _)| *e));
-        guard::lock(&self.guard).set_entries(&hidden);
+        guard.set_entries(&hidden);
+        drop(guard);
         self.last = entries;
 
         let servers = config

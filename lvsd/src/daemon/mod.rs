@@ -254,6 +254,10 @@ impl Daemon {
     }
 
     fn spawn(&mut self, name: String, body: impl FnOnce() + Send + 'static) -> Result<(), Error> {
+        let body = move || {
+            let _half_dead = AbortOnPanic;
+            body();
+        };
         let thread = std::thread::Builder::new().name(name).spawn(body);
         self.threads
             .push(thread.map_err(|e| Error::System("cannot start a thread", e))?);
@@ -295,8 +299,7 @@ impl Daemon {
         self.stopping.store(true, Relaxed);
         self.mailboxes.iter().for_each(|m| m.wake());
         for thread in self.threads.drain(..) {
-            // A worker that panicked has said so itself.
-            let _ = thread.join();
+            let _ = thread.join(); // cannot fail: a thread that panics takes the process with it
         }
     }
 }
@@ -304,6 +307,18 @@ impl Daemon {
 impl Drop for Daemon {
     fn drop(&mut self) {
         self.shut_down();
+    }
+}
+
+/// A director that has lost a thread hides its services from the host and serves them to nobody. Better to end
+/// at once: the guard ends too, and whoever supervises us starts anew.
+struct AbortOnPanic;
+
+impl Drop for AbortOnPanic {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            std::process::abort();
+        }
     }
 }
 
