@@ -137,7 +137,17 @@ impl std::error::Error for ConfigError {}
 
 /// Destinations that were removed but may still have connections, so that one added again gets its
 /// connections and counts back (IPVS: the trash).
-pub(crate) type Trash = Vec<Weak<DestLive>>;
+pub(crate) type Trash = BTreeMap<DestKey, Weak<DestLive>>;
+
+type DestKey = (ServiceKey, Endpoint);
+
+/// The values of one service's destinations.
+fn of_service<T>(map: &BTreeMap<DestKey, T>, key: ServiceKey) -> impl Iterator<Item = &T> {
+    let least = Endpoint::new(Ip::UNSPECIFIED, 0);
+    map.range((key, least)..)
+        .take_while(move |(k, _)| k.0 == key)
+        .map(|(_, v)| v)
+}
 
 /// A change being prepared.
 #[derive(Debug)]
@@ -146,8 +156,8 @@ pub struct Draft<'a> {
     services: BTreeMap<ServiceKey, Arc<Service>>,
     /// Services that differ from the published ones.
     edited: BTreeMap<ServiceKey, Service>,
-    removed: Vec<Arc<DestLive>>,
-    revived: Vec<Arc<DestLive>>,
+    removed: BTreeMap<DestKey, Arc<DestLive>>,
+    revived: BTreeMap<DestKey, Arc<DestLive>>,
     trash: &'a mut Trash,
     stripes: usize,
 }
@@ -157,8 +167,8 @@ impl<'a> Draft<'a> {
         Self {
             services: from.services.iter().map(|(k, s)| (*k, s.clone())).collect(),
             edited: BTreeMap::new(),
-            removed: Vec::new(),
-            revived: Vec::new(),
+            removed: BTreeMap::new(),
+            revived: BTreeMap::new(),
             trash,
             stripes,
         }
@@ -216,11 +226,10 @@ impl<'a> Draft<'a> {
         if !matches!(key.protocol, Protocol::TCP | Protocol::UDP) {
             return Err(ConfigError::ProtocolNotBalanced(key));
         }
-        let old = self
-            .trash
-            .iter()
-            .filter_map(Weak::upgrade)
-            .find(|d| d.service().key() == key);
+        let old = of_service(&self.removed, key)
+            .cloned()
+            .chain(of_service(self.trash, key).filter_map(Weak::upgrade))
+            .next();
         let live = match old {
             Some(dest) => dest.service().clone(),
             None => Arc::new(ServiceLive::new(key, self.stripes)),
@@ -265,7 +274,8 @@ impl<'a> Draft<'a> {
     pub fn remove_service(&mut self, key: ServiceKey) -> Result<(), ConfigError> {
         self.edit(key)?;
         if let Some(s) = self.edited.remove(&key) {
-            self.removed.extend(s.dests.into_iter().map(|d| d.live));
+            let lives = s.dests.into_iter().map(|d| ((key, d.addr()), d.live));
+            self.removed.extend(lives);
         }
         Ok(())
     }
@@ -285,12 +295,11 @@ impl<'a> Draft<'a> {
             return Err(ConfigError::DestinationExists(key, addr));
         }
         let service_live = service.live.clone();
-        let same = |d: &Arc<DestLive>| d.addr() == addr && Arc::ptr_eq(d.service(), &service_live);
-        let removed_just_now = self.removed.iter().position(same);
-        let live = if let Some(i) = removed_just_now {
-            self.removed.swap_remove(i)
-        } else if let Some(old) = self.trash.iter().filter_map(Weak::upgrade).find(same) {
-            self.revived.push(old.clone());
+        let dest_key = (key, addr);
+        let live = if let Some(just_removed) = self.removed.remove(&dest_key) {
+            just_removed
+        } else if let Some(old) = self.trash.get(&dest_key).and_then(Weak::upgrade) {
+            self.revived.insert(dest_key, old.clone());
             old
         } else {
             Arc::new(DestLive::new(addr, service_live, stripes))
@@ -331,7 +340,7 @@ impl<'a> Draft<'a> {
         let i = position(service, key, addr)?;
         let dest = service.dests.remove(i);
         service.scheduler.edited(&service.dests, Edit::Removed(i));
-        self.removed.push(dest.live);
+        self.removed.insert((key, addr), dest.live);
         Ok(())
     }
 
@@ -361,15 +370,14 @@ impl<'a> Draft<'a> {
                 }
             }
         }
-        self.trash.retain(|d| d.strong_count() > 0);
-        for d in &self.revived {
+        self.trash.retain(|_, d| d.strong_count() > 0);
+        for (key, d) in &self.revived {
             d.set_available(true);
-            self.trash
-                .retain(|t| !std::ptr::eq(t.as_ptr(), Arc::as_ptr(d)));
+            self.trash.remove(key);
         }
-        for d in &self.removed {
+        for (key, d) in &self.removed {
             d.set_available(false);
-            self.trash.push(Arc::downgrade(d));
+            self.trash.insert(*key, Arc::downgrade(d));
         }
         let mut config = Config::empty(seed);
         config.services.extend(self.services);
