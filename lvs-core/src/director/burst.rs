@@ -104,16 +104,21 @@ pub(super) fn decide(
     }
 }
 
-/// Which end is the client was only guessed from the addresses. Where a service was removed, or a client has
-/// a virtual address itself, the guess is wrong, and the connection is in the other end's shard.
+/// Which end is the client was only guessed from the addresses. Where a service or a local address was
+/// removed, or a client has a virtual address itself, the guess is wrong, and the connection is in the shard
+/// that another guess leads to.
 fn look_at_the_other_end(cx: &Context<'_>, s: &Segment, plan: &Plan, verdict: &mut Verdict) {
     if !matches!(s.protocol, Protocol::TCP | Protocol::UDP) {
         return;
     }
     let shards = cx.director.shards.len() as u32;
     let tuple = Tuple::from(s);
-    for end in [s.src, s.dst] {
-        let i = client_shard(end.ip, end.port, shards) as usize;
+    let others = [
+        client_shard(s.src.ip, s.src.port, shards),
+        client_shard(s.dst.ip, s.dst.port, shards),
+        local_port_shard(s.dst.port, shards),
+    ];
+    for i in others.map(|i| i as usize) {
         if i == plan.shard {
             continue;
         }
