@@ -61,16 +61,18 @@ fn reopens(cx: &Context<'_>, s: &Segment, direction: Direction, conn: &Conn) -> 
         && (conn.state.is_closed() || cx.director.reopen_removed && !conn.dest.is_available())
 }
 
-/// A packet of a known connection.
+/// A packet of a known connection. Of a removed real server's, only what it sends itself goes on: it is
+/// translated, and no longer counted in statistics (IPVS).
 fn follow(cx: &Context<'_>, shard: &mut Shard, found: Found, s: &Segment) -> Verdict {
     let Found { id, direction } = found;
     let Some(conn) = shard.get_mut(id) else {
         return Verdict::Pass(PassReason::NotOurs);
     };
-    if !conn.dest.is_available() {
+    if conn.dest.is_available() {
+        count(conn, direction, cx.stripe, s.len);
+    } else if direction == Direction::In {
         return Verdict::Drop(DropReason::DestinationRemoved);
     }
-    count(conn, direction, cx.stripe, s.len);
     let verdict = carry(conn, direction);
     match s.kind {
         Kind::Packet => {
@@ -128,7 +130,7 @@ fn carry(conn: &Conn, direction: Direction) -> Verdict {
 fn admit(cx: &Context<'_>, shard: &mut Shard, service: &Service, s: &Segment) -> Verdict {
     match s.kind {
         Kind::LaterFragment => return Verdict::Drop(DropReason::FragmentUnknown),
-        Kind::IcmpError => return Verdict::Pass(PassReason::NoConnection),
+        Kind::IcmpError => return Verdict::Pass(PassReason::OtherProtocol),
         Kind::Packet => {}
     }
     let opens = match s.protocol {
