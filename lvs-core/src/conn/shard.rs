@@ -48,7 +48,7 @@ impl Shard {
         Self {
             number,
             shards,
-            limit,
+            limit: limit.min(Id::LIMIT),
             seed: seed.clone(),
             slab: Slab::default(),
             index: Index::default(),
@@ -82,9 +82,19 @@ impl Shard {
 
     /// Takes a connection in: binds it to its destination, indexes it and starts its timer. `None` if no
     /// more fit.
+    ///
+    /// Two NAT services may lead to the same real server, and a client may use one port for both. The server
+    /// takes the two for one connection, and so for over what was before the newest: the older is removed.
     pub(crate) fn insert(&mut self, conn: Conn, now: Time) -> Option<Id> {
         if self.is_full() {
             return None;
+        }
+        if conn.method == Method::Nat {
+            let reply = conn.tuple(Direction::Out);
+            let older = self.find(self.seed.hash_one(reply), &reply);
+            if let Some(older) = older.filter(|f| f.direction == Direction::Out) {
+                self.remove(older.id);
+            }
         }
         let (dest, active) = (conn.dest.clone(), conn.state.is_active());
         let id = self.slab.insert(conn)?;
