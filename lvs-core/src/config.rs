@@ -405,3 +405,6 @@ fn position(service: &Service, key: ServiceKey, addr: Endpoint) -> Result<usize,
     let found = service.dests.iter().position(|d| d.addr() == addr);
     found.ok_or(ConfigError::NoSuchDestination(key, addr))
 }
+
+#[cfg(test)]
+mod tests;

@@ -40,6 +40,6 @@ pub trait Scheduler: fmt::Debug + Send + Sync {
     fn edited(&mut self, dests: &[Dest], edit: Edit);
 
     /// All edits of a change are made: the place to build tables. Called once before publication, also
-    /// when there was no edit.
+    /// when there was no edit; and once more at the very start for a scheduler that takes over a list.
     fn settle(&mut self, _dests: &[Dest]) {}
 }

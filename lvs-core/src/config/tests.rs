@@ -1,0 +1,397 @@
+//! Changes: refused whole or made whole, and unnoticed by whatever stays.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::director::tests::{Least, ep};
+use crate::segment::Protocol;
+use crate::{Director, Settings};
+
+const VIP: &str = "10.9.0.100:80";
+const R1: &str = "10.10.0.11:8080";
+const R2: &str = "10.10.0.12:8080";
+
+fn key() -> ServiceKey {
+    ServiceKey::tcp(ep(VIP))
+}
+
+fn least() -> Box<dyn Scheduler> {
+    Box::new(Least::default())
+}
+
+fn local(s: &str) -> LocalAddr {
+    LocalAddr::new(s.parse().unwrap())
+}
+
+/// A service with one server.
+fn director() -> Arc<Director> {
+    let director = Director::new(&Settings::default());
+    let made: Result<_, ConfigError> = director.edit(|d| {
+        d.add_service(key(), least(), &[])?;
+        d.add_dest(key(), ep(R1), Method::Nat, 1)
+    });
+    made.unwrap();
+    director
+}
+
+/// Makes a change on top of good ones, and expects all of them to be refused for this reason.
+#[track_caller]
+fn refused(
+    why: ConfigError,
+    change: impl FnOnce(&mut Draft<'_>) -> Result<(), ConfigError>,
+) -> String {
+    let director = director();
+    let before = director.config();
+    let live = before.service(&key()).unwrap().dests()[0].live().clone();
+    let result = director.edit(|d| {
+        let other = ServiceKey::tcp(ep("10.9.0.200:80"));
+        d.add_service(other, least(), &[])?;
+        d.remove_dest(key(), ep(R1))?;
+        d.add_dest(key(), ep(R2), Method::Nat, 7)?;
+        change(d)
+    });
+    assert_eq!(result, Err(why));
+    assert!(Arc::ptr_eq(&before, &director.config()));
+    assert!(live.is_available(), "its removal did not take place");
+    why.to_string()
+}
+
+#[test]
+fn what_cannot_be_is_refused_and_nothing_of_it_done() {
+    let missing = ServiceKey::udp(ep(VIP));
+    let six = ep("[fd00::11]:80");
+    let sctp = ServiceKey {
+        protocol: Protocol(132),
+        ..key()
+    };
+    let vip = ep(VIP).ip;
+    let backwards = LocalAddr {
+        last_port: 1000,
+        ..local("10.10.0.2")
+    };
+    let from_zero = LocalAddr {
+        first_port: 0,
+        ..local("10.10.0.2")
+    };
+    use ConfigError as E;
+    let texts = [
+        refused(E::ServiceExists(key()), |d| {
+            d.add_service(key(), least(), &[])
+        }),
+        refused(E::NoSuchService(missing), |d| d.remove_service(missing)),
+        refused(E::NoSuchService(missing), |d| {
+            d.set_scheduler(missing, least())
+        }),
+        refused(E::NoSuchService(missing), |d| {
+            d.set_local_addrs(missing, &[])
+        }),
+        refused(E::NoSuchService(missing), |d| {
+            d.add_dest(missing, ep(R1), Method::Nat, 1)
+        }),
+        refused(E::DestinationExists(key(), ep(R2)), |d| {
+            d.add_dest(key(), ep(R2), Method::Nat, 1)
+        }),
+        refused(E::NoSuchDestination(key(), ep(R1)), |d| {
+            d.edit_dest(key(), ep(R1), Method::Nat, 1)
+        }),
+        refused(E::NoSuchDestination(key(), ep(R1)), |d| {
+            d.remove_dest(key(), ep(R1))
+        }),
+        refused(E::FamilyMismatch(key(), six), |d| {
+            d.add_dest(key(), six, Method::DirectRoute, 1)
+        }),
+        refused(E::WeightTooLarge(1 << 31), |d| {
+            d.edit_dest(key(), ep(R2), Method::Nat, 1 << 31)
+        }),
+        refused(E::ProtocolNotBalanced(sctp), |d| {
+            d.add_service(sctp, least(), &[])
+        }),
+        refused(E::LocalIsVirtual(vip), |d| {
+            d.set_local_addrs(key(), &[local("10.9.0.100")])
+        }),
+        refused(E::BadPortRange(backwards), |d| {
+            d.set_local_addrs(key(), &[backwards])
+        }),
+        refused(E::BadPortRange(from_zero), |d| {
+            d.set_local_addrs(key(), &[from_zero])
+        }),
+        refused(E::NoLocalAddress(key(), ep(R2)), |d| {
+            d.set_local_addrs(key(), &[local("fd00::2")])?;
+            d.edit_dest(key(), ep(R2), Method::FullNat, 1)
+        }),
+    ];
+    assert!(
+        texts
+            .iter()
+            .all(|t| t.contains("10.") || t.contains("2147483647"))
+    );
+}
+
+#[test]
+fn a_change_may_go_on_after_a_refusal_it_expected() {
+    let director = director();
+    let made: Result<_, ConfigError> = director.edit(|d| {
+        let twice = d.add_dest(key(), ep(R1), Method::Nat, 9);
+        assert_eq!(twice, Err(ConfigError::DestinationExists(key(), ep(R1))));
+        d.add_dest(key(), ep(R2), Method::Nat, 2)
+    });
+    made.unwrap();
+    let config = director.config();
+    let dests = config.service(&key()).unwrap().dests();
+    let seen: Vec<_> = dests.iter().map(|d| (d.addr(), d.weight())).collect();
+    assert_eq!(seen, [(ep(R2), 2), (ep(R1), 1)], "the newest first");
+}
+
+#[test]
+fn a_panic_in_a_change_leaves_everything_as_it_was() {
+    let director = director();
+    let before = director.config();
+    let result = catch_unwind(AssertUnwindSafe(|| {
+        director.edit::<(), ConfigError>(|d| {
+            d.remove_service(key())?;
+            panic!("on purpose")
+        })
+    }));
+    assert!(result.is_err());
+    assert!(Arc::ptr_eq(&before, &director.config()));
+    let again: Result<_, ConfigError> = director.edit(|d| d.remove_dest(key(), ep(R1)));
+    again.unwrap();
+}
+
+#[test]
+fn a_scheduler_hears_every_edit_in_order() {
+    let director = director();
+    let made: Result<_, ConfigError> = director.edit(|d| {
+        d.add_dest(key(), ep(R2), Method::Nat, 1)?;
+        d.edit_dest(key(), ep(R1), Method::Nat, 4)?;
+        d.edit_dest(key(), ep(R2), Method::Nat, 5)?;
+        d.remove_dest(key(), ep(R1))?;
+        let heard = format!("{:?}", d.service(&key()).unwrap().scheduler());
+        assert_eq!(
+            heard,
+            "Least { heard: [Added(0), Changed(1), Changed(0), Removed(1)], settled: 0 }"
+        );
+        Ok(())
+    });
+    made.unwrap();
+    let config = director.config();
+    let heard = format!("{:?}", config.service(&key()).unwrap().scheduler());
+    assert!(heard.ends_with("settled: 1 }"), "{heard}");
+}
+
+/// One edit of a random change; services and servers by number.
+#[derive(Clone, Debug)]
+enum Op {
+    AddService(usize, usize),
+    RemoveService(usize),
+    SetLocals(usize, usize),
+    SetScheduler(usize),
+    AddDest(usize, usize, usize, u32),
+    EditDest(usize, usize, usize, u32),
+    RemoveDest(usize, usize),
+}
+
+const SERVICES: [&str; 3] = ["10.9.0.100:80", "10.9.0.100:81", "10.9.0.101:80"];
+const SERVERS: [&str; 4] = [R1, R2, "10.9.0.13:80", "[fd00::14]:80"];
+/// Sets of local addresses; the last is also a virtual address.
+const LOCALS: [&[&str]; 4] = [
+    &[],
+    &["10.10.0.2"],
+    &["10.10.0.2", "fd00::2"],
+    &["10.9.0.101"],
+];
+const METHODS: [Method; 4] = [
+    Method::Nat,
+    Method::DirectRoute,
+    Method::Tunnel,
+    Method::FullNat,
+];
+
+fn service(i: usize) -> ServiceKey {
+    ServiceKey::tcp(ep(SERVICES[i]))
+}
+
+fn locals(i: usize) -> Vec<LocalAddr> {
+    LOCALS[i].iter().map(|s| local(s)).collect()
+}
+
+fn op() -> impl Strategy<Value = Op> {
+    let (s, d, m) = (0..SERVICES.len(), 0..SERVERS.len(), 0..METHODS.len());
+    let (l, w) = (0..LOCALS.len(), 0..3u32);
+    let dest = (s.clone(), d.clone(), m, w);
+    prop_oneof![
+        3 => (s.clone(), l.clone()).prop_map(|(s, l)| Op::AddService(s, l)),
+        1 => s.clone().prop_map(Op::RemoveService),
+        1 => (s.clone(), l).prop_map(|(s, l)| Op::SetLocals(s, l)),
+        1 => s.clone().prop_map(Op::SetScheduler),
+        6 => dest.clone().prop_map(|(s, d, m, w)| Op::AddDest(s, d, m, w)),
+        2 => dest.prop_map(|(s, d, m, w)| Op::EditDest(s, d, m, w)),
+        3 => (s, d).prop_map(|(s, d)| Op::RemoveDest(s, d)),
+    ]
+}
+
+fn apply(d: &mut Draft<'_>, op: &Op) -> Result<(), ConfigError> {
+    match *op {
+        Op::AddService(s, l) => d.add_service(service(s), least(), &locals(l)),
+        Op::RemoveService(s) => d.remove_service(service(s)),
+        Op::SetLocals(s, l) => d.set_local_addrs(service(s), &locals(l)),
+        Op::SetScheduler(s) => d.set_scheduler(service(s), least()),
+        Op::AddDest(s, r, m, w) => d.add_dest(service(s), ep(SERVERS[r]), METHODS[m], w),
+        Op::EditDest(s, r, m, w) => d.edit_dest(service(s), ep(SERVERS[r]), METHODS[m], w),
+        Op::RemoveDest(s, r) => d.remove_dest(service(s), ep(SERVERS[r])),
+    }
+}
+
+type ModelDest = (usize, usize, u32);
+
+/// What is configured, as plainly as it can be said: local addresses and servers of each service.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Model(BTreeMap<usize, (usize, Vec<ModelDest>)>);
+
+impl Model {
+    /// Does an edit; whether it is allowed.
+    fn apply(&mut self, op: &Op) -> bool {
+        match *op {
+            Op::AddService(s, l) => {
+                let free = !self.0.contains_key(&s);
+                self.0.entry(s).or_insert((l, Vec::new()));
+                free
+            }
+            Op::RemoveService(s) => self.0.remove(&s).is_some(),
+            Op::SetLocals(s, l) => self.0.get_mut(&s).map(|x| x.0 = l).is_some(),
+            Op::SetScheduler(s) => self.0.contains_key(&s),
+            Op::AddDest(s, r, m, w) => {
+                let fits = SERVERS[r].starts_with("10.") || METHODS[m] == Method::Tunnel;
+                let Some((_, dests)) = self.0.get_mut(&s).filter(|_| fits) else {
+                    return false;
+                };
+                let free = dests.iter().all(|d| d.0 != r);
+                dests.insert(0, (r, m, w));
+                free
+            }
+            Op::EditDest(s, r, m, w) => {
+                let fits = SERVERS[r].starts_with("10.") || METHODS[m] == Method::Tunnel;
+                let dest = self.0.get_mut(&s).filter(|_| fits);
+                let dest = dest.and_then(|x| x.1.iter_mut().find(|d| d.0 == r));
+                dest.map(|d| *d = (r, m, w)).is_some()
+            }
+            Op::RemoveDest(s, r) => {
+                let dests = self.0.get_mut(&s).map(|x| &mut x.1);
+                let found = dests.and_then(|d| d.iter().position(|d| d.0 == r).map(|i| (d, i)));
+                found.map(|(d, i)| d.remove(i)).is_some()
+            }
+        }
+    }
+
+    fn virtuals(&self) -> BTreeSet<String> {
+        let all = self.0.keys();
+        all.map(|&s| service(s).addr.ip.to_string()).collect()
+    }
+
+    fn locals(&self) -> BTreeSet<String> {
+        let all = self.0.values().flat_map(|(l, _)| LOCALS[*l]);
+        all.map(ToString::to_string).collect()
+    }
+
+    /// Whether the whole may be published.
+    fn is_sound(&self) -> bool {
+        let full_nat = |d: &ModelDest| METHODS[d.1] == Method::FullNat;
+        let fed = |(l, dests): &(usize, Vec<ModelDest>)| !dests.iter().any(full_nat) || *l > 0;
+        self.virtuals().is_disjoint(&self.locals()) && self.0.values().all(fed)
+    }
+}
+
+fn observed(config: &Config) -> Model {
+    let mut model = Model::default();
+    for s in config.services() {
+        let i = (0..SERVICES.len())
+            .find(|&i| service(i) == s.key())
+            .unwrap();
+        let l = (0..LOCALS.len()).find(|&l| locals(l) == s.local_addrs());
+        let dest = |d: &Dest| {
+            let r = SERVERS.iter().position(|r| ep(r) == d.addr()).unwrap();
+            let m = METHODS.iter().position(|m| *m == d.method()).unwrap();
+            assert!(d.live().is_available());
+            assert!(Arc::ptr_eq(d.live().service(), s.live()));
+            (r, m, d.weight())
+        };
+        model
+            .0
+            .insert(i, (l.unwrap(), s.dests().iter().map(dest).collect()));
+    }
+    model
+}
+
+fn lives(config: &Config) -> BTreeMap<DestKey, Arc<DestLive>> {
+    let services = config.services().into_iter();
+    let dests = services.flat_map(|s| s.dests().iter().map(|d| ((s.key(), d.addr()), d)));
+    dests.map(|(k, d)| (k, d.live().clone())).collect()
+}
+
+proptest! {
+    /// Random changes of several edits: refused or made as the model says, whole; what stays is not touched.
+    #[test]
+    fn changes_are_whole_and_spare_what_stays(
+        changes in prop::collection::vec(prop::collection::vec(op(), 0..6), 1..40),
+    ) {
+        let director = Director::new(&Settings::default());
+        let mut model = Model::default();
+        let mut ever = BTreeMap::new();
+        for change in changes {
+            let mut next = model.clone();
+            let allowed = change.iter().all(|op| next.apply(op)) && next.is_sound();
+            let before = director.config();
+            let result: Result<(), ConfigError> =
+                director.edit(|d| change.iter().try_for_each(|op| apply(d, op)));
+            prop_assert_eq!(result.is_ok(), allowed, "{:?}: {:?}", change, result);
+            let after = director.config();
+            if allowed {
+                model = next;
+            } else {
+                prop_assert!(Arc::ptr_eq(&before, &after));
+            }
+            prop_assert_eq!(observed(&after), model.clone());
+            let owned: BTreeSet<_> = after.owned().map(|ip| ip.to_string()).collect();
+            let expected = &model.virtuals() | &model.locals();
+            prop_assert_eq!(owned, expected);
+            let (old, new) = (lives(&before), lives(&after));
+            for (k, live) in &new {
+                if let Some(old) = old.get(k) {
+                    prop_assert!(Arc::ptr_eq(old, live), "{:?} lost its live half", k);
+                }
+            }
+            for (k, live) in &old {
+                prop_assert_eq!(live.is_available(), new.contains_key(k));
+            }
+            ever.extend(new);
+            // As long as somebody holds a removed server (its connections do), it can come back: so there
+            // is only ever one live half for a server.
+            for (k, live) in &lives(&after) {
+                prop_assert!(Arc::ptr_eq(live, &ever[k]));
+            }
+        }
+        for live in ever.values() {
+            prop_assert_eq!(live.active() + live.inactive(), 0);
+        }
+    }
+
+    /// Publishing what is there already changes nothing at all.
+    #[test]
+    fn the_same_again_changes_nothing(ops in prop::collection::vec(op(), 0..30)) {
+        let director = Director::new(&Settings::default());
+        for op in &ops {
+            let _: Result<(), ConfigError> = director.edit(|d| apply(d, op));
+        }
+        let before = director.config();
+        director.edit::<_, ConfigError>(|_| Ok(())).unwrap();
+        let after = director.config();
+        prop_assert_eq!(before.services().len(), after.services().len());
+        for (a, b) in before.services().into_iter().zip(after.services()) {
+            prop_assert!(Arc::ptr_eq(a, b), "services that nobody edits are the same objects");
+        }
+        prop_assert_eq!(observed(&before), observed(&after));
+    }
+}
