@@ -86,6 +86,8 @@ build_lan() {
             net.ipv4.ip_local_port_range="1024 65535" net.ipv4.tcp_tw_reuse=1
         ip -n "$id-$host" link set lo up
     done
+    # A switch looks at no IP header; Linux's does where br_netfilter is there.
+    in_ns switch sysctl -qw net.bridge.bridge-nf-call-iptables=0 2>/dev/null || true
     for bridge in clients servers; do
         ip -n "$id-switch" link add "$bridge" type bridge mcast_snooping 0
         ip -n "$id-switch" link set "$bridge" up

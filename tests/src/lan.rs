@@ -207,6 +207,11 @@ impl Lan {
     fn cable(&self) {
         let switch = &self._switch;
         switch.sysctl(&[("net.ipv6.conf.default.disable_ipv6", "1")]);
+        // A switch looks at no IP header; Linux's does where br_netfilter is there, and drops bad ones.
+        for tables in ["iptables", "ip6tables", "arptables"] {
+            let name = format!("net.bridge.bridge-nf-call-{tables}");
+            switch.output(&["sysctl", "-qw", &format!("{name}=0")]);
+        }
         let mut batch = String::new();
         for bridge in ["clients", "servers"] {
             batch += &format!("link add {bridge} type bridge mcast_snooping 0\n");

@@ -42,7 +42,7 @@ fn asked_it_sums_up() {
     let mut lvsd = Lvsd::start(&lan, nat_rules(&lan));
     lan.client.fetch(&url(Family::V4.vip(), "/"), 23);
     let summary = lvsd.summary("10.9.0.100:7000");
-    for known in ["10.9.0.100:80", "10.10.0.11:80", "10.10.0.12:80", "23"] {
+    for known in ["10.9.0.100:80", "10.10.0.11:80", "10.10.0.12:80", " 23 "] {
         assert!(summary.contains(known), "no {known} in: {summary}");
     }
     assert_eq!(lan.client.fetch(&url(Family::V4.vip(), "/"), 2).len(), 2);
@@ -86,35 +86,63 @@ fn syn(lan: &Lan, spoil: impl Fn(&mut Vec<u8>)) -> Vec<u8> {
     frame(lan, 0x0800, &packet)
 }
 
+/// Makes the IPv4 header's checksum right again.
+fn mend(packet: &mut [u8]) {
+    packet[10..12].fill(0);
+    let words = packet[..20].chunks(2);
+    let sum: u32 = words.map(|w| u32::from(w[0]) << 8 | u32::from(w[1])).sum();
+    let sum = (sum & 0xffff) + (sum >> 16);
+    let sum = !((sum & 0xffff) + (sum >> 16)) as u16;
+    packet[10..12].copy_from_slice(&sum.to_be_bytes());
+}
+
 #[test]
 fn rubbish_is_counted_and_survived() {
     let lan = nat();
     let _servers = lan.backends(Method::Nat);
     let mut lvsd = Lvsd::start(&lan, nat_rules(&lan));
     let frames = [
+        // Too short to tell whose they are: left to the host.
         syn(&lan, |f| f.truncate(12)),
-        syn(&lan, |f| f.truncate(24)),
+        frame(&lan, 0x86dd, &[0x60]),
+        // Ours, and counted.
+        syn(&lan, |f| f.truncate(30)), // shorter than it says
+        syn(&lan, |f| {
+            f.truncate(30); // and says so
+            f[3] = 30;
+            mend(f);
+        }),
         syn(&lan, |f| f[0] = 0x65),   // version 6 in an IPv4 frame
-        syn(&lan, |f| f[0] = 0x41),   // header of 4 bytes
-        syn(&lan, |f| f[2] = 0xff),   // longer than it is
         syn(&lan, |f| f[10] ^= 0xff), // header checksum
         syn(&lan, |f| f[32] = 0x10),  // TCP header of 4 bytes
-        syn(&lan, |f| f[12..16].copy_from_slice(&[127, 0, 0, 1])), // martian
-        frame(&lan, 0x86dd, &[0x60]),
+        syn(&lan, |f| {
+            f[12..16].copy_from_slice(&[127, 0, 0, 1]);
+            mend(f);
+        }),
+        syn(&lan, |f| {
+            f[12..16].copy_from_slice(&[10, 9, 0, 100]); // from the VIP to the VIP
+            mend(f);
+        }),
         frame(&lan, 0x86dd, &[0xff; 60]),
         frame(&lan, 0x0806, &[0, 1]),
         frame(&lan, 0xffff, &[0; 1400]),
     ];
     lan.client.inject(frames.iter().map(Vec::as_slice));
-    let summary = lvsd.summary("10.9.0.100:80").to_lowercase();
+    thread::sleep(Duration::from_millis(500));
+    let summary = lvsd.summary("dropped");
     for reason in [
         "truncated",
-        "version",
-        "header length",
+        "bad version",
+        "bad header length",
         "bad length",
-        "checksum",
+        "bad checksum",
+        "martian",
+        "looped",
     ] {
-        assert!(summary.contains(reason), "no {reason} in: {summary}");
+        assert!(
+            summary.contains(&format!("1 {reason}")),
+            "no {reason} in: {summary}"
+        );
     }
     assert_eq!(lan.client.fetch(&url(Family::V4.vip(), "/"), 10).len(), 10);
 }
@@ -141,11 +169,12 @@ fn without_network_administration_it_says_so() {
     assert!(said.contains("CAP_NET_ADMIN"), "{said}");
 }
 
-/// The guard falls back, and says to what; everything else works.
+/// The guard falls back, and says so; everything else works, on a host that would get in the way too.
 #[test]
 fn without_bpf_it_falls_back() {
     for method in Method::ALL {
-        let lan = Plan::of(method, 2).build();
+        let plan = Plan::of(method, 2).vip_on_director(true).ip_forward(true);
+        let lan = plan.build();
         let _servers = lan.backends(method);
         for family in Family::BOTH {
             let rules = Rules::of(&lan, method, family);
@@ -190,7 +219,8 @@ fn many_services_side_by_side() {
     }
 }
 
-/// Five local ports carry five flows to a server; the sixth is dropped, and the summary says why.
+/// Six flows do not fit five local ports. (Fewer than five may, as every shard of the connection table has
+/// ports of its own.) What does not fit is dropped, and the summary says how much and why.
 #[test]
 fn local_ports_that_run_out_are_counted() {
     let lan = Plan::of(Method::FullNat, 1).build();
@@ -201,7 +231,7 @@ fn local_ports_that_run_out_are_counted() {
     let served = UdpAsk::new(Family::V4.vip(), 7000)
         .flows(6)
         .from(&lan.client);
-    assert_eq!(served, ["r1", "r1", "r1", "r1", "r1", "lost"]);
-    let summary = lvsd.summary("no local port");
-    assert!(summary.contains("10.9.0.100:7000"), "{summary}");
+    let lost = served.iter().filter(|answer| *answer == "lost").count();
+    assert!((1..6).contains(&lost), "{served:?}");
+    lvsd.summary(&format!("{lost} no local port"));
 }
