@@ -2,14 +2,12 @@
 //! a simple model, then many threads.
 
 mod bursts;
-//EDITS
 mod life;
 mod local_ports;
 mod methods;
-//MODEL
+mod model;
 mod removal;
 mod shards;
-//THREADS
 mod unusual;
 
 use std::sync::Arc;
