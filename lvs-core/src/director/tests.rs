@@ -8,6 +8,7 @@ mod methods;
 mod model;
 mod removal;
 mod shards;
+mod threads;
 mod unusual;
 
 use std::sync::Arc;
