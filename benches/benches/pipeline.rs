@@ -78,10 +78,10 @@ fn established(c: &mut Criterion) {
                             }
                             total += timed(|| pipeline.process(NOW, &mut burst, &mut outputs));
                         }
+                        assert!(rounds == 0 || outputs.len() == BURST, "all is forwarded");
                         total
                     });
                 });
-                assert_eq!(outputs.len(), BURST, "everything is forwarded");
             }
         }
     }

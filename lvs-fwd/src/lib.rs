@@ -8,6 +8,7 @@ pub mod counters;
 pub mod frag;
 pub mod frame;
 mod head;
+mod hops;
 pub mod io;
 mod limit;
 mod parking;

@@ -20,6 +20,7 @@ use crate::answer::{self, IcmpAnswer};
 use crate::counters::Counters;
 use crate::frag::FragMemory;
 use crate::frame::{BURST, Burst, Frame, Outputs};
+use crate::hops::Hops;
 use crate::limit::Limit;
 use crate::parking::Parking;
 use crate::parse::{IpPacket, Layout, Parsed, parse};
@@ -59,6 +60,7 @@ pub struct Pipeline {
     worker: Worker,
     topology: Cache<Arc<ArcSwap<Topology>>, Arc<Topology>>,
     fragments: Arc<Mutex<FragMemory>>,
+    hops: Hops,
     rewriter: Rewriter,
     counters: Arc<Counters>,
     icmp_limit: Limit,
@@ -79,6 +81,7 @@ impl Pipeline {
             worker,
             topology: Cache::new(shared.topology.clone()),
             fragments: shared.fragments.clone(),
+            hops: Hops::default(),
             rewriter: Rewriter::new(id_seed),
             counters: Arc::default(),
             icmp_limit: Limit::new(ICMP_RATE, ICMP_RATE),
@@ -111,6 +114,7 @@ impl Pipeline {
     pub fn process(&mut self, now: Time, burst: &mut Burst, outputs: &mut Outputs) {
         outputs.clear();
         let topology = self.topology.load().clone();
+        self.hops.follow(&topology);
         self.counters.received.add(burst.frames().len() as u64);
         self.read(now, &topology, burst, outputs);
         self.worker.decide(now, &self.segments, &mut self.verdicts);
@@ -128,7 +132,7 @@ impl Pipeline {
                     packet,
                     outputs,
                 };
-                self.carry_out(*verdict, item);
+                self.carry_out(verdict, item);
             }
         }
         (self.packets, self.verdicts) = (packets, verdicts);
@@ -142,6 +146,7 @@ impl Pipeline {
             return;
         }
         let topology = self.topology.load().clone();
+        self.hops.follow(&topology);
         for parked in self.parking.take() {
             if parked.is_stale(now) {
                 self.counters.count_drop(DropReason::Unresolved);
@@ -163,7 +168,7 @@ impl Pipeline {
                 let packet = &parked.packet;
                 let topology = &topology;
                 self.forward(
-                    forward,
+                    &forward,
                     Item {
                         now,
                         topology,
@@ -186,12 +191,14 @@ impl Pipeline {
                 self.counters.count_pass(PassReason::LinkLayer); // the interface has just gone
                 continue;
             };
-            match parse(frame.bytes(), frame.offload, interface.mac) {
+            // Matched by reference: a packet is copied where it is kept and nowhere else.
+            match &parse(frame.bytes(), frame.offload, interface.mac) {
                 Ok(Parsed::Ip(packet)) if packet.fragment.is_none() => {
                     self.segments.push(packet.segment);
-                    self.packets.push((index, packet));
+                    self.packets.push((index, *packet));
                 }
-                Ok(Parsed::Ip(mut packet)) => {
+                Ok(Parsed::Ip(packet)) => {
+                    let mut packet = *packet;
                     if self.follow_fragment(&mut packet, now) {
                         self.segments.push(packet.segment);
                         self.packets.push((index, packet));
@@ -213,8 +220,8 @@ impl Pipeline {
                     outputs,
                     |frame, mac, ours| responder::answer_ndp(frame, mac, ours),
                 ),
-                Ok(Parsed::Pass(reason)) => self.counters.count_pass(reason),
-                Err(reason) => self.counters.count_drop(reason),
+                Ok(Parsed::Pass(reason)) => self.counters.count_pass(*reason),
+                Err(reason) => self.counters.count_drop(*reason),
             }
         }
     }
@@ -256,9 +263,9 @@ impl Pipeline {
         }
     }
 
-    fn carry_out(&mut self, verdict: Verdict, item: Item<'_>) {
-        match verdict {
-            Verdict::Forward(forward) => self.forward(forward, item),
+    fn carry_out(&mut self, verdict: &Verdict, item: Item<'_>) {
+        match *verdict {
+            Verdict::Forward(ref forward) => self.forward(forward, item),
             Verdict::Pass(reason) => {
                 self.counters.count_pass(reason);
                 if reason == PassReason::NoConnection {
@@ -274,7 +281,7 @@ impl Pipeline {
         }
     }
 
-    fn forward(&mut self, forward: Forward, item: Item<'_>) {
+    fn forward(&mut self, forward: &Forward, item: Item<'_>) {
         let Forward { direction, rewrite } = forward;
         let Item {
             now,
@@ -290,9 +297,9 @@ impl Pipeline {
         let to = match rewrite {
             Rewrite::Route { next_hop } => next_hop,
             Rewrite::Tunnel { remote } => remote,
-            Rewrite::Nat { dst, .. } => dst.unwrap_or(packet.segment.dst).ip,
+            Rewrite::Nat { dst, .. } => &dst.as_ref().unwrap_or(&packet.segment.dst).ip,
         };
-        let hop = match topology.resolve(to) {
+        let hop = match self.hops.resolve(to) {
             Resolution::Ready(hop) => hop,
             Resolution::Unresolved { ifindex, next_hop } => {
                 if self.wanted.len() < MAX_WANTED && !self.wanted.contains(&(ifindex, next_hop)) {
@@ -300,7 +307,7 @@ impl Pipeline {
                 }
                 match self
                     .parking
-                    .park(frame, packet, rewrite, direction, to, now)
+                    .park(frame, packet, *rewrite, *direction, *to, now)
                 {
                     true => self.counters.parked.add(1),
                     false => self.counters.count_drop(DropReason::Unresolved),
@@ -311,15 +318,15 @@ impl Pipeline {
             Resolution::NoRoute => return self.counters.count_drop(DropReason::NoRoute),
         };
         let source = match rewrite {
-            Rewrite::Tunnel { .. } => topology.source_for(to),
+            Rewrite::Tunnel { .. } => topology.source_for(*to),
             _ => None,
         };
         let egress = Egress { hop, source };
         match self
             .rewriter
-            .emit(&rewrite, &egress, index, frame, packet, outputs)
+            .emit(rewrite, &egress, index, frame, packet, outputs)
         {
-            Ok(()) => self.counters.count_forward(direction),
+            Ok(()) => self.counters.count_forward(*direction),
             Err(refusal) => {
                 self.counters.count_drop(refusal.reason());
                 let answer = match refusal {

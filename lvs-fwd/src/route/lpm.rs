@@ -1,5 +1,6 @@
 //! Longest-prefix match: one hash map for each prefix length in use, longest first. A host has few
-//! lengths (three is usual), so this beats a trie, and it does not care how many routes there are.
+//! lengths (three is usual), so this beats a trie, and it does not care how many routes there are. The
+//! default route, by which most packets to clients leave, needs no map.
 
 use std::hash::BuildHasherDefault;
 
@@ -7,15 +8,27 @@ use ahash::AHasher;
 use hashbrown::HashMap;
 use lvs_core::{Family, Ip};
 
-/// What each prefix stands for: a mask and the prefixes of that length, longest first.
+/// What each prefix stands for.
 #[derive(Clone, Debug)]
-pub(super) struct Lpm<T>(Vec<(u128, Map<u128, T>)>);
+pub(super) struct Lpm<T> {
+    /// A mask and the prefixes of that length, longest first.
+    by_mask: Vec<(u128, Map<u128, T>)>,
+    /// What the prefix of length 0 stands for.
+    default: Option<T>,
+}
 
 impl<T> Lpm<T> {
     /// Of entries with the same prefix the first one counts. Lengths above the family's are cut to it.
     pub(super) fn new(family: Family, entries: impl Iterator<Item = (Ip, u8, T)>) -> Self {
-        let mut by_mask: Vec<(u128, Map<u128, T>)> = Vec::new();
+        let Self {
+            mut by_mask,
+            mut default,
+        } = Self::default();
         for (ip, len, value) in entries {
+            if len == 0 {
+                default.get_or_insert(value);
+                continue;
+            }
             let mask = mask(family, len);
             let i = match by_mask.binary_search_by(|(m, _)| mask.cmp(m)) {
                 Ok(i) => i,
@@ -28,20 +41,21 @@ impl<T> Lpm<T> {
                 map.entry(bits(ip) & mask).or_insert(value);
             }
         }
-        Self(by_mask)
+        Self { by_mask, default }
     }
 
     /// What the longest prefix that holds the address stands for.
     #[inline]
     pub(super) fn get(&self, bits: u128) -> Option<&T> {
-        self.0
+        self.by_mask
             .iter()
             .find_map(|(mask, map)| map.get(&(bits & mask)))
+            .or(self.default.as_ref())
     }
 
     /// All entries for one address.
     pub(super) fn hosts(&self) -> impl Iterator<Item = (Ip, &T)> {
-        let hosts = self.0.iter().filter(|(mask, _)| *mask == u128::MAX);
+        let hosts = self.by_mask.iter().filter(|(mask, _)| *mask == u128::MAX);
         hosts
             .flat_map(|(_, map)| map)
             .map(|(bits, value)| (Ip::v6(bits.to_be_bytes()), value))
@@ -50,7 +64,10 @@ impl<T> Lpm<T> {
 
 impl<T> Default for Lpm<T> {
     fn default() -> Self {
-        Self(Vec::new())
+        Self {
+            by_mask: Vec::new(),
+            default: None,
+        }
     }
 }
 
