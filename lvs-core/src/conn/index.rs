@@ -118,3 +118,6 @@ impl Index {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

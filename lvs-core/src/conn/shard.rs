@@ -19,7 +19,7 @@ use crate::verdict::Direction;
 /// How many of the longest used ports of an exhausted pool are looked at for one whose connection has closed.
 const RECLAIM_TRIES: u32 = 64;
 
-/// At this many port pools the unused ones are dropped.
+/// At this many port pools, or twice as many as were in use the last time, the unused ones are dropped.
 const MANY_POOLS: usize = 4096;
 
 /// A look-up's answer.
@@ -39,6 +39,8 @@ pub(crate) struct Shard {
     index: Index,
     wheel: Wheel,
     pools: HashMap<PoolKey, PortPool, RandomState>,
+    /// How many pools there may be before the unused ones are dropped.
+    pools_wanted: usize,
     /// Counts insertions and removals, so that an earlier look-up can be known to be stale.
     version: u64,
 }
@@ -54,6 +56,7 @@ impl Shard {
             index: Index::default(),
             wheel: Wheel::default(),
             pools: HashMap::with_hasher(seed.clone()),
+            pools_wanted: MANY_POOLS,
             version: 0,
         }
     }
@@ -183,8 +186,9 @@ impl Shard {
             };
             // Pools of servers long gone are cleared out now and then; a live one must stay even while it is
             // empty, since it knows which port was used last.
-            if self.pools.len() >= MANY_POOLS && !self.pools.contains_key(&key) {
+            if self.pools.len() >= self.pools_wanted && !self.pools.contains_key(&key) {
                 self.pools.retain(|_, p| !p.is_empty());
+                self.pools_wanted = MANY_POOLS.max(2 * self.pools.len());
             }
             let (number, shards) = (self.number, self.shards);
             let pool = self
@@ -252,3 +256,6 @@ impl Shard {
         end < self.slab.end()
     }
 }
+
+#[cfg(test)]
+mod tests;

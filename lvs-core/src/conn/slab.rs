@@ -94,3 +94,6 @@ impl Slab {
         Some(conn)
     }
 }
+
+#[cfg(test)]
+mod tests;
