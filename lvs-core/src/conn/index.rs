@@ -54,6 +54,10 @@ impl Hash for Tuple {
     }
 }
 
+/// An entry that is likely the one looked for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Guess(u32);
+
 #[derive(Debug)]
 pub(super) struct Index {
     parts: Box<[HashTable<u32>]>,
@@ -94,6 +98,30 @@ const fn part(hash: u64) -> usize {
 }
 
 impl Index {
+    /// The first entry whose hash looks alike, no record asked; without one there is no such connection. It
+    /// is the right one 99 times in a hundred, and [`Self::confirm`] looks.
+    #[inline]
+    pub(super) fn guess(&self, hash: u64) -> Option<Guess> {
+        let part = &self.parts[part(hash)];
+        part.find(hash, |_| true).map(|&e| Guess(e))
+    }
+
+    /// What [`Self::find`] would say, given what [`Self::guess`] said of the same hash.
+    #[inline]
+    pub(super) fn confirm(
+        &self,
+        guess: Option<Guess>,
+        hash: u64,
+        tuple: &Tuple,
+        slab: &Slab,
+    ) -> Option<(Id, Direction)> {
+        let Guess(e) = guess?;
+        match tuple_of(slab, e).is_some_and(|t| t == *tuple) {
+            true => Some(parts_of(e)),
+            false => self.find(hash, tuple, slab),
+        }
+    }
+
     pub(super) fn find(&self, hash: u64, tuple: &Tuple, slab: &Slab) -> Option<(Id, Direction)> {
         self.parts[part(hash)]
             .find(hash, |&e| tuple_of(slab, e).is_some_and(|t| t == *tuple))

@@ -24,7 +24,7 @@ use crate::state::State;
 use crate::time::Time;
 use crate::verdict::Direction;
 
-pub(crate) use index::Tuple;
+pub(crate) use index::{Guess, Tuple};
 pub(crate) use shard::{Found, Shard};
 
 /// One tracked connection: two cache lines.

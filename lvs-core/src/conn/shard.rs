@@ -3,7 +3,7 @@
 use ahash::RandomState;
 use hashbrown::HashMap;
 
-use super::index::{Index, Tuple};
+use super::index::{Guess, Index, Tuple};
 use super::pool::{PoolKey, PortPool};
 use super::slab::{Id, Slab};
 use super::wheel::Wheel;
@@ -71,6 +71,20 @@ impl Shard {
 
     pub(crate) fn is_full(&self) -> bool {
         self.slab.len() >= self.limit
+    }
+
+    /// Half a look-up, which waits for the index only.
+    #[inline]
+    pub(crate) fn guess(&self, hash: u64) -> Option<Guess> {
+        self.index.guess(hash)
+    }
+
+    /// The other half, which waits for the record.
+    #[inline]
+    pub(crate) fn confirm(&self, guess: Option<Guess>, hash: u64, tuple: &Tuple) -> Option<Found> {
+        self.index
+            .confirm(guess, hash, tuple, &self.slab)
+            .map(|(id, direction)| Found { id, direction })
     }
 
     pub(crate) fn find(&self, hash: u64, tuple: &Tuple) -> Option<Found> {

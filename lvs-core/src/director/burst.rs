@@ -1,14 +1,15 @@
 //! A burst through the shards.
 //!
-//! A look-up in a large table is a wait for memory. So the whole burst is hashed first, then looked up
-//! without doing anything else in between, so that the waits overlap; only then are the packets treated one
-//! by one, in the order in which they came. The shards they need are locked together, lowest first.
+//! A look-up in a large table is a wait for memory, first for the index and then for the record. So the whole
+//! burst is hashed first, then looked up in the index, then compared with the records, each without doing
+//! anything else in between, so that the waits overlap; only then are the packets treated one by one, in
+//! the order in which they came. The shards they need are locked together, lowest first.
 
 use std::sync::MutexGuard;
 
 use super::{Director, lock, packet};
 use crate::config::{Config, Role};
-use crate::conn::{Found, Shard, Tuple};
+use crate::conn::{Found, Guess, Shard, Tuple};
 use crate::segment::{Protocol, Segment};
 use crate::steer::{client_shard, local_port_shard};
 use crate::time::Time;
@@ -24,6 +25,7 @@ const MAX_SHARDS: usize = 64;
 struct Plan {
     hash: u64,
     shard: usize,
+    guess: Option<Guess>,
     found: Option<Found>,
 }
 
@@ -56,6 +58,7 @@ pub(super) fn decide(
     let mut plans = [Plan {
         hash: 0,
         shard: 0,
+        guess: None,
         found: None,
     }; MAX];
     let mut needed = 0u64;
@@ -73,9 +76,14 @@ pub(super) fn decide(
         versions[i] = guard.version();
         guards[i] = Some(guard);
     }
+    for plan in &mut plans[..segments.len()] {
+        if let Some(shard) = &guards[plan.shard] {
+            plan.guess = shard.guess(plan.hash);
+        }
+    }
     for (s, plan) in segments.iter().zip(&mut plans) {
         if let Some(shard) = &guards[plan.shard] {
-            plan.found = shard.find(plan.hash, &Tuple::from(s));
+            plan.found = shard.confirm(plan.guess, plan.hash, &Tuple::from(s));
         }
     }
     let cx = Context {
