@@ -130,9 +130,10 @@ start_servers() {
 target_ip=$vip
 daemon=
 
-# run_daemon COMMAND…: on the director, until stop_daemon.
+# run_daemon COMMAND…: on the director, until stop_daemon. (Not by in_ns: a function in the background is
+# a shell, and it would get the signal.)
 run_daemon() {
-    in_ns director "$@" >"$dir/daemon.log" 2>&1 &
+    ip netns exec "$id-director" "$@" >"$dir/daemon.log" 2>&1 &
     daemon=$!
     disown "$daemon"
 }
@@ -140,6 +141,8 @@ run_daemon() {
 stop_daemon() {
     kill "$daemon"
     while kill -0 "$daemon" 2>/dev/null; do sleep 0.05; done
+    local left=$(ip netns pids "$id-director")
+    [ -z "$left" ] || { echo "still on the director: $left" >&2; exit 1; }
 }
 
 start_routing() { target_ip=10.10.0.11; }
