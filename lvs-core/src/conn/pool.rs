@@ -113,6 +113,14 @@ impl PortPool {
         let (shard, shards) = (self.shard, self.shards);
         (0..n.min(len)).map(move |k| ((begin + (from + k) % len) * shards + shard) as u16)
     }
+
+    /// Puts `n` ports between `first` and `last` to the end of that order.
+    pub(super) fn skip(&mut self, first: u16, last: u16, n: u32) {
+        let (begin, end) = self.range(first, last);
+        if let Some(len) = std::num::NonZero::new(end - begin) {
+            self.cursor = begin + (self.cursor.clamp(begin, end) - begin + n) % len;
+        }
+    }
 }
 
 #[cfg(test)]
@@ -164,6 +172,8 @@ mod tests {
         let next: Vec<_> = (0..4).map(|_| pool.take(10, 12)).collect();
         assert_eq!(next, [Some(11), Some(12), Some(10), None]);
         assert_eq!(pool.oldest(10, 12, 9).collect::<Vec<_>>(), [11, 12, 10]);
+        pool.skip(10, 12, 1);
+        assert_eq!(pool.oldest(10, 12, 9).collect::<Vec<_>>(), [12, 10, 11]);
     }
 
     #[test]
@@ -171,5 +181,7 @@ mod tests {
         let mut pool = PortPool::new(3, 4);
         assert_eq!(pool.take(4, 6), None);
         assert_eq!(pool.oldest(4, 6, 9).count(), 0);
+        pool.skip(4, 6, 9);
+        assert_eq!(pool.take(7, 7), Some(7));
     }
 }

@@ -16,7 +16,7 @@ use crate::state::Timeouts;
 use crate::time::Time;
 use crate::verdict::Direction;
 
-/// How many of the longest used ports of an exhausted pool are looked at for one whose connection has closed.
+/// How many of the longest used ports of exhausted pools are looked at for one whose connection has closed.
 const RECLAIM_TRIES: u32 = 64;
 
 /// At this many port pools, or twice as many as were in use the last time, the unused ones are dropped.
@@ -213,16 +213,19 @@ impl Shard {
                 return Some(Endpoint::new(a.ip, port));
             }
         }
+        let tries = RECLAIM_TRIES.div_ceil(addrs.len().max(1) as u32);
         for a in candidates() {
             let key = PoolKey {
                 protocol,
                 local: a.ip,
                 dest,
             };
-            let Some(pool) = self.pools.get(&key) else {
+            let Some(pool) = self.pools.get_mut(&key) else {
                 continue;
             };
-            for port in pool.oldest(a.first_port, a.last_port, RECLAIM_TRIES) {
+            let oldest = pool.oldest(a.first_port, a.last_port, tries);
+            pool.skip(a.first_port, a.last_port, tries);
+            for port in oldest {
                 let tuple = Tuple {
                     protocol,
                     src: dest,

@@ -160,6 +160,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))] // long walks: each takes a while
+
         /// Against a sorted map: what the wheel hands out has expired, and nothing is left that expired more
         /// than a tick ago.
         #[test]

@@ -167,3 +167,27 @@ fn the_newest_of_two_that_a_server_cannot_tell_apart_stays() {
     assert_eq!(find(&s, reply).unwrap().id, id);
     assert_eq!((s.len(), live.inactive()), (1, 1));
 }
+
+/// Connections that live long may hold the ports that come up next; those that have closed behind them must
+/// still be found.
+#[test]
+fn the_search_for_a_closed_connection_goes_on_where_it_ended() {
+    let mut s = shard(1000);
+    let one = [addr(2, 1024, 1024 + 299)];
+    let dest = numbered(0).dest_addr;
+    for n in 0..300 {
+        let mut c = numbered(n);
+        c.method = Method::FullNat;
+        c.local = s.take_port(Protocol::TCP, dest, &one, 0).unwrap();
+        c.state = if n < 200 {
+            State::Established
+        } else {
+            State::TimeWait
+        };
+        s.insert(c, NOW);
+    }
+    let mut take = || s.take_port(Protocol::TCP, dest, &one, 0);
+    let first = (0..5).find_map(|_| take()).unwrap();
+    assert_eq!(first.port, 1024 + 200);
+    assert_eq!(take().unwrap().port, 1024 + 201);
+}

@@ -126,7 +126,7 @@ fn version_six_is_no_different() {
         };
         assert_eq!(d, dst);
         assert_eq!(src, lab.connection().local);
-        let seen_by_server = src.unwrap_or(ep(client));
+        let seen_by_server = src.unwrap_or_else(|| ep(client));
         let reply = lab.see(tcp(server, &seen_by_server.to_string(), SYN_ACK));
         let dst = src.map(|_| ep(client));
         let src = Some(ep(vip));
