@@ -114,7 +114,8 @@ pub(super) fn decide(
 
 /// Which end is the client was only guessed from the addresses. Where a service or a local address was
 /// removed, or a client has a virtual address itself, the guess is wrong, and the connection is in the shard
-/// that another guess leads to.
+/// that another guess leads to. Such a packet is decided after the rest of its burst, since no shard may be
+/// locked while higher ones are held.
 fn look_at_the_other_end(cx: &Context<'_>, s: &Segment, plan: &Plan, verdict: &mut Verdict) {
     if !matches!(s.protocol, Protocol::TCP | Protocol::UDP) {
         return;
