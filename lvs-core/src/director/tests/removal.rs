@@ -193,3 +193,28 @@ fn a_removed_services_packets_are_no_longer_ours() {
     assert_eq!(lab.tcp_in(SYN), NOT_OURS);
     assert_eq!(lab.tcp_in(ACK), NOT_OURS);
 }
+
+#[test]
+fn a_client_need_not_wait_for_a_removed_server_unless_ipvs_is_to_be_followed() {
+    for reopen_removed in [true, false] {
+        let mut lab = Lab::with(&Settings {
+            reopen_removed,
+            ..Settings::default()
+        });
+        lab.serve(key(), Method::Nat, &[R1, R2]);
+        lab.tcp_in(SYN);
+        lab.tcp_in(ACK);
+        let live = lab.dest(R1).live().clone();
+        lab.edit(|d| d.remove_dest(key(), ep(R1)));
+        assert_eq!(lab.tcp_in(ACK), REMOVED, "only a SYN");
+        assert_eq!(lab.tcp_in(SYN.with(RST)), REMOVED);
+        let (verdict, left) = if reopen_removed {
+            (to(R2), 0)
+        } else {
+            (REMOVED, 1)
+        };
+        assert_eq!(lab.tcp_in(SYN), verdict);
+        assert_eq!(live.active(), left);
+        assert_eq!(lab.director.connection_count(), 1);
+    }
+}
