@@ -1,0 +1,8 @@
+//! Stories of packets: a frame goes into the whole pipeline, and every byte of what comes out is known.
+
+mod answers;
+mod icmp;
+mod lab;
+mod methods;
+mod sizes;
+mod waiting;
