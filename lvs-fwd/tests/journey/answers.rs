@@ -93,7 +93,7 @@ fn a_segment_of_no_connection_is_reset() {
     for family in FAMILIES {
         let mut lab = Lab::new(Method::Nat);
         let stray = Packet::new(Protocol::TCP, client(family), vip(family));
-        let sent = lab.send(WAN, &stray.from_client());
+        let sent = lab.send(WAN, &stray.sent_by_client());
         assert_eq!(sent.len(), 1);
         let (port, frame) = &sent[0];
         assert_eq!(*port, WAN);
@@ -153,7 +153,7 @@ fn without_servers_the_port_is_unreachable() {
         let mut lab = Lab::new(Method::Nat);
         lab.remove_servers();
         let question = Packet::opening(family, protocol);
-        let sent = lab.send(WAN, &question.from_client());
+        let sent = lab.send(WAN, &question.sent_by_client());
         assert_eq!(sent.len(), 1);
         assert_eq!(sent[0].0, WAN);
         assert_eq!(sent[0].1[..12], [GATEWAY_MAC.0, WAN_MAC.0].concat());
@@ -175,7 +175,7 @@ fn a_packet_at_its_last_hop_is_not_forwarded() {
                 ttl: 1,
                 ..Packet::opening(family, protocol)
             };
-            let sent = lab.send(WAN, &question.from_client());
+            let sent = lab.send(WAN, &question.sent_by_client());
             assert_eq!(sent.len(), 1, "{method:?}");
             let (own, client) = (own(family, WAN), client(family).ip);
             let expected = ("ttl".to_owned(), own, client, question.ip_packet());
@@ -190,7 +190,7 @@ fn a_packet_at_its_last_hop_is_not_forwarded() {
 fn answers_are_limited() {
     let mut lab = Lab::new(Method::Nat);
     lab.remove_servers();
-    let frame = Packet::opening(Family::V4, Protocol::UDP).from_client();
+    let frame = Packet::opening(Family::V4, Protocol::UDP).sent_by_client();
     let burst = vec![(WAN, frame, Default::default()); 32];
     let sent: usize = (0..40).map(|_| lab.send_burst(&burst).len()).sum();
     assert_eq!(sent, 1000);

@@ -45,7 +45,7 @@ fn a_servers_error_seems_to_come_from_the_service() {
     for (family, protocol) in every_service() {
         let mut lab = Lab::new(Method::Nat);
         let question = Packet::opening(family, protocol);
-        lab.send(WAN, &question.from_client());
+        lab.send(WAN, &question.sent_by_client());
         // The server quotes what reached it; the client must see what it sent.
         let reached = Packet {
             dst: server(family),
@@ -78,12 +78,12 @@ fn a_routers_error_reaches_the_server_it_concerns() {
     for (family, protocol) in every_service() {
         let mut lab = Lab::new(Method::Nat);
         let question = Packet::opening(family, protocol);
-        lab.send(WAN, &question.from_client());
+        lab.send(WAN, &question.sent_by_client());
         let answer = Packet {
             src: server(family),
             ..question.reply()
         };
-        lab.send(LAN, &answer.from_server());
+        lab.send(LAN, &answer.sent_by_server());
         let router: Ip = match family {
             Family::V4 => "203.0.113.254".parse().unwrap(),
             Family::V6 => "2001:db8:c::fe".parse().unwrap(),
@@ -120,7 +120,7 @@ fn errors_follow_the_method_of_the_connection() {
         for (family, protocol) in every_service() {
             let mut lab = Lab::new(method);
             let question = Packet::opening(family, protocol);
-            lab.send(WAN, &question.from_client());
+            lab.send(WAN, &question.sent_by_client());
             let seen = question.reply().forwarded();
             let (client, vip) = (client(family).ip, vip(family).ip);
             let macs = (GATEWAY_MAC, WAN_MAC);
@@ -148,7 +148,7 @@ fn errors_that_are_forged_or_about_nothing_go_nowhere() {
         let passed: u64 = PassReason::ALL.iter().map(|r| lab.passed(*r)).sum();
         assert_eq!(passed, 1, "it may concern the host");
 
-        lab.send(WAN, &question.from_client());
+        lab.send(WAN, &question.sent_by_client());
         let elsewhere = crate::lab::own(family, WAN);
         let forged = error(macs, client, elsewhere, 60, &seen.ip_packet());
         assert_eq!(lab.send(WAN, &forged), [], "not for who sent it");

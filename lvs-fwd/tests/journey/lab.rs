@@ -406,7 +406,7 @@ impl Packet {
         }
     }
 
-    pub(crate) fn from_client(&self) -> Vec<u8> {
+    pub(crate) fn sent_by_client(&self) -> Vec<u8> {
         self.frame(GATEWAY_MAC, WAN_MAC)
     }
 
@@ -414,7 +414,7 @@ impl Packet {
         self.frame(LAN_MAC, SERVER_MAC)
     }
 
-    pub(crate) fn from_server(&self) -> Vec<u8> {
+    pub(crate) fn sent_by_server(&self) -> Vec<u8> {
         self.frame(SERVER_MAC, LAN_MAC)
     }
 

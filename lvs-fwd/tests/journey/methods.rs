@@ -51,7 +51,7 @@ fn nat_there_and_back() {
             dst: server(family),
             ..question.forwarded()
         };
-        let sent = lab.send(WAN, &question.from_client());
+        let sent = lab.send(WAN, &question.sent_by_client());
         assert_eq!(sent, [(LAN, asked.to_server())], "{family:?} {protocol}");
 
         let answer = asked.reply();
@@ -59,7 +59,7 @@ fn nat_there_and_back() {
             src: vip(family),
             ..answer.forwarded()
         };
-        let sent = lab.send(LAN, &answer.from_server());
+        let sent = lab.send(LAN, &answer.sent_by_server());
         assert_eq!(sent, [(WAN, answered.to_client())], "{family:?} {protocol}");
         let counts = lab.counts();
         assert_eq!((counts.forwarded_in, counts.forwarded_out), (1, 1));
@@ -71,7 +71,7 @@ fn fullnat_there_and_back() {
     for (family, protocol) in every_service() {
         let mut lab = Lab::new(Method::FullNat);
         let question = Packet::opening(family, protocol);
-        let sent = lab.send(WAN, &question.from_client());
+        let sent = lab.send(WAN, &question.sent_by_client());
         let mut local_endpoint = None;
         lab.director
             .connections(lab.now, |c| local_endpoint = c.local);
@@ -91,7 +91,7 @@ fn fullnat_there_and_back() {
             dst: client(family),
             ..answer.forwarded()
         };
-        let sent = lab.send(LAN, &answer.from_server());
+        let sent = lab.send(LAN, &answer.sent_by_server());
         assert_eq!(sent, [(WAN, answered.to_client())], "{family:?} {protocol}");
     }
 }
@@ -101,7 +101,7 @@ fn direct_routing_changes_ethernet_addresses_and_the_ttl() {
     for (family, protocol) in every_service() {
         let mut lab = Lab::new(Method::DirectRoute);
         let question = Packet::opening(family, protocol);
-        let sent = lab.send(WAN, &question.from_client());
+        let sent = lab.send(WAN, &question.sent_by_client());
         assert_eq!(sent, [(LAN, question.forwarded().to_server())]);
         replies_pass_by(&mut lab, &question.reply());
     }
@@ -112,7 +112,7 @@ fn a_tunnel_carries_the_packet_whole() {
     for (family, protocol) in every_service() {
         let mut lab = Lab::new(Method::Tunnel);
         let question = Packet::opening(family, protocol);
-        let sent = lab.send(WAN, &question.from_client());
+        let sent = lab.send(WAN, &question.sent_by_client());
         let expected = tunnelled(&question.forwarded(), server(family));
         assert_eq!(sent, [(LAN, expected)], "{family:?} {protocol}");
         replies_pass_by(&mut lab, &question.reply());
@@ -130,7 +130,7 @@ fn a_tunnel_may_lead_to_the_other_family() {
             (server(other(f)), Method::Tunnel)
         });
         let question = Packet::opening(family, protocol);
-        let sent = lab.send(WAN, &question.from_client());
+        let sent = lab.send(WAN, &question.sent_by_client());
         let expected = tunnelled(&question.forwarded(), server(other(family)));
         assert_eq!(sent, [(LAN, expected)], "{family:?} {protocol}");
     }
@@ -138,7 +138,7 @@ fn a_tunnel_may_lead_to_the_other_family() {
 
 /// What a server sends from the virtual address itself needs no translation; the host routes it.
 fn replies_pass_by(lab: &mut Lab, reply: &Packet) {
-    assert_eq!(lab.send(LAN, &reply.from_server()), []);
+    assert_eq!(lab.send(LAN, &reply.sent_by_server()), []);
     assert_eq!(lab.passed(PassReason::NotOurs), 1);
     assert_eq!(ends(&lab.counts()), lab.counts().received);
 }
@@ -155,7 +155,7 @@ fn a_flow_stays_on_its_way_through_a_burst() {
         };
         let burst: Vec<_> = std::iter::once(&opening)
             .chain(std::iter::repeat_n(&later, 31))
-            .map(|p| (WAN, p.from_client(), Default::default()))
+            .map(|p| (WAN, p.sent_by_client(), Default::default()))
             .collect();
         let sent = lab.send_burst(&burst);
         assert_eq!(sent.len(), 32, "{method:?}");
@@ -173,7 +173,7 @@ fn what_is_not_for_us_is_left_alone() {
     for family in FAMILIES {
         let mut lab = Lab::new(Method::Nat);
         let stranger = Packet::new(Protocol::TCP, client(family), own_service(family));
-        assert_eq!(lab.send(WAN, &stranger.from_client()), []);
+        assert_eq!(lab.send(WAN, &stranger.sent_by_client()), []);
         assert_eq!(lab.passed(PassReason::NotOurs), 1);
         let overheard = Packet::opening(family, Protocol::TCP).frame(GATEWAY_MAC, SERVER_MAC);
         assert_eq!(lab.send(WAN, &overheard), []);

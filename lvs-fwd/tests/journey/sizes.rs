@@ -67,12 +67,12 @@ fn who_may_not_be_fragmented_learns_the_mtu() {
             });
             let mtu = 1500 - ip_header_len(remote);
             let fits = datagram(family, mtu, true);
-            let sent = lab.send(WAN, &fits.from_client());
+            let sent = lab.send(WAN, &fits.sent_by_client());
             assert_eq!(sent.len(), 1, "{family:?} in {remote:?}");
             assert_eq!((sent[0].0, sent[0].1.len()), (LAN, 1514));
 
             let too_big = datagram(family, mtu + 1, true);
-            let sent = lab.send(WAN, &too_big.from_client());
+            let sent = lab.send(WAN, &too_big.sent_by_client());
             assert_eq!(sent.len(), 1);
             assert_eq!(sent[0].0, WAN);
             let (told, quoted) = told_mtu(&sent[0].1);
@@ -90,10 +90,10 @@ fn a_smaller_link_is_told_of_too() {
     for family in FAMILIES {
         for method in [Method::Nat, Method::DirectRoute, Method::FullNat] {
             let mut lab = Lab::with_topology(method, with_servers(links(1400)));
-            let sent = lab.send(WAN, &datagram(family, 1401, true).from_client());
+            let sent = lab.send(WAN, &datagram(family, 1401, true).sent_by_client());
             assert_eq!((sent.len(), sent[0].0), (1, WAN));
             assert_eq!(told_mtu(&sent[0].1).0, 1400);
-            let sent = lab.send(WAN, &datagram(family, 1400, true).from_client());
+            let sent = lab.send(WAN, &datagram(family, 1400, true).sent_by_client());
             assert_eq!((sent.len(), sent[0].0), (1, LAN));
         }
     }
@@ -124,7 +124,7 @@ fn ipv4_without_df_is_fragmented() {
     let packet = datagram(Family::V4, 1500, false);
     for method in METHODS {
         let mut lab = Lab::with_topology(method, with_servers(links(1000)));
-        let sent = lab.send(WAN, &packet.from_client());
+        let sent = lab.send(WAN, &packet.sent_by_client());
         assert!(sent.len() == 2 && sent.iter().all(|(port, _)| *port == LAN));
         let frames: Vec<_> = sent.into_iter().map(|(_, f)| f).collect();
         for f in &frames {
@@ -256,7 +256,10 @@ fn aggregates_pass_whole_or_are_cut_for_a_tunnel() {
     for family in FAMILIES {
         for method in METHODS {
             let mut lab = Lab::new(method);
-            lab.send(WAN, &Packet::opening(family, Protocol::TCP).from_client());
+            lab.send(
+                WAN,
+                &Packet::opening(family, Protocol::TCP).sent_by_client(),
+            );
             let packet = Packet {
                 syn: false,
                 ack: true,
@@ -277,7 +280,7 @@ fn aggregates_pass_whole_or_are_cut_for_a_tunnel() {
                 csum_start: l4 as u16,
                 csum_offset: 16,
             };
-            let frame = unfinished(packet.from_client(), family);
+            let frame = unfinished(packet.sent_by_client(), family);
             let sent = lab.send_offloaded(WAN, &frame, offload);
             assert!(sent.iter().all(|(port, _)| *port == LAN));
             if method == Method::Tunnel {

@@ -19,7 +19,7 @@ fn three_wait_and_go_on_in_order() {
     for family in FAMILIES {
         let mut lab = Lab::with_topology(Method::Nat, links(1500).build());
         for n in 0..5 {
-            assert_eq!(lab.send(WAN, &flow(family, n).from_client()), []);
+            assert_eq!(lab.send(WAN, &flow(family, n).sent_by_client()), []);
         }
         let counts = lab.counts();
         assert_eq!((counts.parked, counts.forwarded_in), (3, 0));
@@ -54,7 +54,7 @@ fn three_wait_and_go_on_in_order() {
 #[test]
 fn nothing_waits_for_ever() {
     let mut lab = Lab::with_topology(Method::Nat, links(1500).build());
-    lab.send(WAN, &flow(Family::V4, 0).from_client());
+    lab.send(WAN, &flow(Family::V4, 0).sent_by_client());
     lab.now = lab.now + Duration::from_millis(2_900);
     assert_eq!(lab.release(), []);
     assert_eq!(lab.dropped(DropReason::Unresolved), 0);
@@ -69,11 +69,14 @@ fn nothing_waits_for_ever() {
 fn every_method_waits() {
     for method in METHODS {
         let mut lab = Lab::with_topology(method, links(1500).build());
-        assert_eq!(lab.send(WAN, &flow(Family::V4, 0).from_client()), []);
+        assert_eq!(lab.send(WAN, &flow(Family::V4, 0).sent_by_client()), []);
         lab.set_topology(with_servers(links(1500)));
         assert_eq!(lab.release().len(), 1, "{method:?}");
         // And what comes now need not wait.
-        assert_eq!(lab.send(WAN, &flow(Family::V4, 1).from_client()).len(), 1);
+        assert_eq!(
+            lab.send(WAN, &flow(Family::V4, 1).sent_by_client()).len(),
+            1
+        );
     }
 }
 
@@ -85,7 +88,7 @@ fn a_server_may_change_its_ethernet_address() {
         let mut t = links(1500);
         t.neighbour(3, server(Family::V4).ip, lvs_fwd::route::Mac(mac));
         lab.set_topology(t.build());
-        let sent = lab.send(WAN, &flow(Family::V4, 0).from_client());
+        let sent = lab.send(WAN, &flow(Family::V4, 0).sent_by_client());
         sent[0].1[..6].to_vec()
     };
     for last in 1..4 {
@@ -103,9 +106,9 @@ fn without_a_route_packets_are_dropped_with_a_count() {
     }
     lab.set_topology(empty.build());
     let packet = Packet::new(Protocol::UDP, client(Family::V4), vip(Family::V4));
-    assert_eq!(lab.send(WAN, &packet.from_client()), []);
+    assert_eq!(lab.send(WAN, &packet.sent_by_client()), []);
     assert_eq!(lab.dropped(DropReason::NoRoute), 1);
     lab.set_topology(Default::default());
-    assert_eq!(lab.send(WAN, &packet.from_client()), [], "no interface");
+    assert_eq!(lab.send(WAN, &packet.sent_by_client()), [], "no interface");
     assert_eq!(ends(&lab.counts()), 2);
 }
