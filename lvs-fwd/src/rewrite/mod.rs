@@ -179,11 +179,12 @@ impl Rewriter {
     }
 }
 
-/// A partial checksum must be one of the packet: its place is shifted, or it is completed, later on.
+/// A partial checksum must be one of the transport header or of something inside: its place is shifted, or it is
+/// completed, later on, and that must not change the IP header.
 fn check_offload(offload: Offload, layout: &Layout) -> Result<(), DropReason> {
     let start = usize::from(offload.csum_start);
     let end = start + usize::from(offload.csum_offset) + 2;
-    if offload.needs_csum() && (start < usize::from(layout.l3) || end > layout.end()) {
+    if offload.needs_csum() && (start < usize::from(layout.l4) || end > layout.end()) {
         return Err(DropReason::BadLength);
     }
     Ok(())
