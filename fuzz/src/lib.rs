@@ -1,0 +1,222 @@
+//! What the fuzzers do with an input. Plain functions, so that an ordinary test can do it with every stored one.
+//!
+//! ```text
+//! cargo +nightly fuzz run pipeline fuzz/corpus/pipeline fuzz/seeds/pipeline
+//! ```
+//!
+//! What a fuzzer finds goes into `fuzz/seeds/TARGET/` once it is understood; `cargo test -p lvsd` replays
+//! all that is there.
+
+use std::net::Ipv4Addr;
+use std::sync::{Arc, Mutex};
+
+use arc_swap::ArcSwap;
+use lvs_core::{
+    ConfigError, Director, DropReason, Endpoint, Ip, LocalAddr, Method, PassReason, Protocol,
+    ServiceKey, Settings, Time,
+};
+use lvs_fwd::frag::FragMemory;
+use lvs_fwd::frame::{Burst, Offload, Outputs, PortId};
+use lvs_fwd::io::pcap::Reader;
+use lvs_fwd::pipeline::{Pipeline, Shared};
+use lvs_fwd::route::{Interface, Mac, Route, Topology};
+use lvsd::rules::{self, Names};
+
+/// Reads a capture to its end or first fault.
+pub fn pcap(input: &[u8]) {
+    let Ok(mut reader) = Reader::new(input) else {
+        return;
+    };
+    let mut total = 0;
+    while let Ok(Some(record)) = reader.next_record() {
+        total += record.bytes.len();
+    }
+    assert!(total <= input.len());
+}
+
+/// Parses a rule file, and shows what is wrong with it.
+pub fn rules(input: &[u8]) {
+    let source = String::from_utf8_lossy(input);
+    match rules::parse(&source, &NoNames) {
+        Ok(set) => {
+            for service in &set.services {
+                assert!(service.key.addr.port != 0);
+                assert!(service.servers.iter().all(|s| s.addr.port != 0));
+            }
+        }
+        Err(problems) => {
+            assert!(!problems.is_empty());
+            let shown = rules::render(&problems, "file", &source);
+            assert!(!shown.is_empty());
+        }
+    }
+}
+
+/// Only schedulers have names: a fuzzer must not ask the network.
+struct NoNames;
+
+impl Names for NoNames {
+    fn has_scheduler(&self, name: &str) -> bool {
+        lvs_sched::NAMES.iter().any(|known| known.name == name)
+    }
+
+    fn host(&self, _: &str) -> Result<Ipv4Addr, String> {
+        Err("no names here".to_owned())
+    }
+
+    fn port(&self, service: &str, _: Protocol) -> Option<u16> {
+        (service == "http").then_some(80)
+    }
+}
+
+/// Sends bursts of frames through a pipeline. The first byte chooses the forwarding method; then come frames,
+/// each behind three bytes: flags ([`flag`]) and its length, big-endian. A frame with [`flag::OFFLOAD`]
+/// begins with the ten bytes of a virtio header.
+pub fn pipeline(input: &[u8]) {
+    let Some((&method, mut rest)) = input.split_first() else {
+        return;
+    };
+    let methods = [
+        Method::Nat,
+        Method::DirectRoute,
+        Method::Tunnel,
+        Method::FullNat,
+    ];
+    let mut pipeline = bed(methods[usize::from(method) % methods.len()]);
+    let (mut burst, mut outputs) = (Burst::default(), Outputs::default());
+    let mut now = Time::from_secs(1);
+    while let Some((&[flags, high, low], more)) = rest.split_first_chunk() {
+        let len = usize::from(u16::from_be_bytes([high, low])).min(more.len());
+        let (mut bytes, more) = more.split_at(len);
+        rest = more;
+        let mut offload = Offload::default();
+        if flags & flag::OFFLOAD != 0
+            && let Some((header, frame)) = bytes.split_first_chunk::<10>()
+        {
+            let word = |i: usize| u16::from_le_bytes([header[i], header[i + 1]]);
+            (offload.flags, offload.gso_type) = (header[0], header[1]);
+            (offload.hdr_len, offload.gso_size) = (word(2), word(4));
+            (offload.csum_start, offload.csum_offset) = (word(6), word(8));
+            bytes = frame;
+        }
+        if let Some(frame) = burst.next_free()
+            && frame.fill(bytes, offload, PortId(u16::from(flags & flag::INSIDE)))
+        {
+            burst.commit();
+        }
+        if flags & flag::FLUSH != 0 || burst.is_full() || rest.is_empty() {
+            pipeline.process(now, &mut burst, &mut outputs);
+            judge(&pipeline, &burst, &outputs);
+            burst.clear();
+        }
+        if flags & flag::LATER != 0 {
+            now = now + std::time::Duration::from_secs(20);
+            pipeline.worker().expire(now, 100);
+            burst.clear();
+            pipeline.release(now, &mut burst, &mut outputs);
+            judge(&pipeline, &burst, &outputs);
+            burst.clear();
+        }
+    }
+}
+
+/// What stands before a frame in the pipeline's input.
+pub mod flag {
+    /// It comes from the servers' side.
+    pub const INSIDE: u8 = 1;
+    /// A virtio header comes first.
+    pub const OFFLOAD: u8 = 2;
+    /// It ends its burst.
+    pub const FLUSH: u8 = 4;
+    /// Time passes after it.
+    pub const LATER: u8 = 8;
+}
+
+fn judge(pipeline: &Pipeline, burst: &Burst, outputs: &Outputs) {
+    for port in [PortId(0), PortId(1)] {
+        for packet in outputs.for_port(port, burst.frames()) {
+            let len = packet.head.len() + packet.body.len();
+            let o = packet.offload;
+            assert!(len >= 34, "{len} bytes sent");
+            if o.needs_csum() {
+                let end = usize::from(o.csum_start) + usize::from(o.csum_offset) + 2;
+                assert!(end <= len, "{o:?} in {len} bytes");
+            }
+        }
+    }
+    let c = pipeline.counters().counts();
+    let passed: u64 = PassReason::ALL.iter().map(|r| c.passed(*r)).sum();
+    let dropped: u64 = DropReason::ALL.iter().map(|r| c.dropped(*r)).sum();
+    let ended = c.forwarded_in + c.forwarded_out + c.arp_answered + passed + dropped;
+    assert!(ended <= c.received && c.received <= ended + c.parked);
+}
+
+/// Addresses and Ethernet addresses are those of the frames in `seeds/pipeline`.
+fn bed(method: Method) -> Pipeline {
+    let ip = |s: &str| -> Ip { s.parse().expect("an address") };
+    let director = Director::new(&Settings::default());
+    let lip = [
+        LocalAddr::new(ip("10.0.0.200")),
+        LocalAddr::new(ip("fd00::200")),
+    ];
+    let made: Result<(), ConfigError> = director.edit(|draft| {
+        for (vip, server, silent) in [
+            ("198.51.100.80", "10.0.0.11", "10.0.0.12"),
+            ("2001:db8:80::80", "fd00::11", "fd00::12"),
+        ] {
+            for protocol in [Protocol::TCP, Protocol::UDP] {
+                let addr = Endpoint::new(ip(vip), 80);
+                let key = ServiceKey { protocol, addr };
+                let scheduler = lvs_sched::build("wrr").expect("a known scheduler");
+                draft.add_service(key, scheduler, &lip)?;
+                draft.add_dest(key, Endpoint::new(ip(silent), 8080), method, 1)?;
+                draft.add_dest(key, Endpoint::new(ip(server), 8080), method, 3)?;
+            }
+        }
+        Ok(())
+    });
+    made.expect("a sound configuration");
+    let mut t = Topology::builder();
+    for (port, own) in [
+        (0, ["192.0.2.1", "2001:db8:1::1"]),
+        (1, ["10.0.0.1", "fd00::1"]),
+    ] {
+        t.interface(Interface {
+            port: PortId(port),
+            ifindex: u32::from(port) + 2,
+            name: format!("port{port}"),
+            mac: Mac([2, 0, 0, 0, 0, 0x10 + port as u8]),
+            mtu: if port == 0 { 1500 } else { 1300 },
+            addrs: own.map(ip).to_vec(),
+        });
+    }
+    for (dst, prefix_len, ifindex, gateway) in [
+        ("0.0.0.0", 0, 2, Some("192.0.2.254")),
+        ("::", 0, 2, Some("2001:db8:1::fe")),
+        ("10.0.0.0", 24, 3, None),
+        ("fd00::", 64, 3, None),
+    ] {
+        t.route(Route {
+            dst: ip(dst),
+            prefix_len,
+            metric: 0,
+            ifindex,
+            gateway: gateway.map(ip),
+            prefsrc: None,
+            mtu: None,
+        });
+    }
+    for (ifindex, addr) in [
+        (2, "192.0.2.254"),
+        (2, "2001:db8:1::fe"),
+        (3, "10.0.0.11"),
+        (3, "fd00::11"),
+    ] {
+        t.neighbour(ifindex, ip(addr), Mac([2, 0, 0, 0, 0, 0x20]));
+    }
+    let shared = Shared {
+        topology: Arc::new(ArcSwap::from_pointee(t.build())),
+        fragments: Arc::new(Mutex::new(FragMemory::new(16, [1, 2, 3, 4]))),
+    };
+    Pipeline::new(director.worker().expect("the first worker"), &shared, 0)
+}
