@@ -148,7 +148,7 @@ reasons! {
         NoRoute => "no route",
         /// The next hop's link-layer address is not known (yet), and its queue is full.
         Unresolved => "unresolved",
-        /// The network refused the packet.
+        /// The network refused the packet; by then it has been counted as forwarded or answered too.
         TransmitFailed => "transmit failed",
         /// Addressed to a service in a form the forwarding method cannot carry.
         Unsupported => "unsupported",

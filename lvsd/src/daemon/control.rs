@@ -25,6 +25,10 @@ const TICK: Duration = Duration::from_secs(1);
 /// How often an address is announced, a tick apart: an announcement may be lost, or come while a switch still
 /// blocks the port.
 const ANNOUNCEMENTS: u32 = 3;
+/// The most next hops the kernel is told to keep resolved for us. Its neighbour table is one for all network
+/// namespaces, holds 1024 entries of a family by default (`gc_thresh3`), and never gives up a managed one: it
+/// must not be filled. Further servers are resolved on demand.
+const MANAGED: usize = 512;
 /// How long replies of a removed server are still hidden from the host: most of its connections have been
 /// given up by then.
 const LINGER: Duration = Duration::from_secs(120);
@@ -137,15 +141,21 @@ impl Control {
         drop(guard);
         self.last = entries;
 
+        let unspecified = [Ip::v4([0; 4]), Ip::UNSPECIFIED]; // the default routes' gateways
         let servers = config
             .services()
             .into_iter()
             .flat_map(|s| s.dests().iter().map(|d| d.addr().ip));
-        let unspecified = [Ip::v4([0; 4]), Ip::UNSPECIFIED]; // the default routes' gateways
-        let hops: Vec<_> = servers
-            .chain(unspecified)
+        let mut hops: Vec<_> = Vec::new();
+        for hop in unspecified
+            .into_iter()
+            .chain(servers)
             .filter_map(|ip| topology.next_hop(ip))
-            .collect();
+        {
+            if hops.len() < MANAGED && !hops.contains(&hop) {
+                hops.push(hop);
+            }
+        }
         // What the kernel refuses is resolved on demand instead.
         let _ = self.resolver.manage(hops);
 
