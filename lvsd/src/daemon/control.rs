@@ -152,7 +152,10 @@ impl Control {
             .chain(servers)
             .filter_map(|ip| topology.next_hop(ip))
         {
-            if hops.len() < MANAGED && !hops.contains(&hop) {
+            if hops.len() == MANAGED {
+                break;
+            }
+            if !hops.contains(&hop) {
                 hops.push(hop);
             }
         }
