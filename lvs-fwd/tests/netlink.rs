@@ -234,6 +234,12 @@ fn the_kernel_resolves_what_it_is_asked_to_manage() {
             "a permanent entry must be left alone"
         );
 
+        for a in ["10.9.0.2", "10.9.0.4"] {
+            assert!(resolver.resolve(eth0, ip(a), Time::from_secs(9)).unwrap());
+            let still = resolver.is_managed(eth0, ip(a)).unwrap();
+            assert!(still, "asking for a managed next hop must not end that");
+        }
+
         resolver.manage([(eth0, ip("fd00:9::2"))]).unwrap();
         assert!(!resolver.is_managed(eth0, ip("10.9.0.2")).unwrap());
         assert!(resolver.is_managed(eth0, ip("fd00:9::2")).unwrap());

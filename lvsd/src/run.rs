@@ -5,7 +5,7 @@ use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::iterator::Signals;
 
 use crate::daemon::{Daemon, Options};
@@ -23,7 +23,8 @@ Options:
   --max-connections N  the most connections tracked at a time (default 10000000)
   -h, --help           this text
 
-Signals: SIGUSR1 prints a summary of services, packets and drops; SIGTERM and SIGINT stop, with a summary.
+Signals: SIGUSR1 prints a summary of services, packets and drops; SIGTERM, SIGINT and SIGHUP
+stop, with a summary.
 
 Exit status: 0 stopped as asked, 1 the system does not allow it, 2 wrong usage or rules.
 ";
@@ -43,7 +44,7 @@ pub fn run(args: &[String]) -> ExitCode {
         Err(message) => return wrong(&message),
     };
     // Before the daemon starts, so that a signal can never end it half-way.
-    let mut signals = match Signals::new([SIGTERM, SIGINT, SIGUSR1]) {
+    let mut signals = match Signals::new([SIGTERM, SIGINT, SIGHUP, SIGUSR1]) {
         Ok(s) => s,
         Err(e) => return fail(&format!("cannot receive signals: {e}")),
     };
@@ -53,7 +54,7 @@ pub fn run(args: &[String]) -> ExitCode {
         ..options
     }) {
         Ok(d) => d,
-        Err(e @ (crate::daemon::Error::Config(_) | crate::daemon::Error::LocalServer(_))) => {
+        Err(e) if e.is_configuration() => {
             return wrong(&format!("lvsd run: {}: {e}\n", file.display()));
         }
         Err(e) => return fail(&e.to_string()),
@@ -95,8 +96,9 @@ fn read(file: &PathBuf) -> Result<RuleSet, String> {
     let name = file.display().to_string();
     let bytes = fs::read(file).map_err(|e| format!("lvsd run: {}: {e}\n", name.escape_debug()))?;
     let text = String::from_utf8_lossy(&bytes);
-    rules::parse(&text, &SystemNames::default())
-        .map_err(|problems| rules::render(&problems, &name, &text))
+    let text = text.trim_start_matches('\u{feff}'); // as some editors begin a file
+    rules::parse(text, &SystemNames::default())
+        .map_err(|problems| rules::render(&problems, &name, text))
 }
 
 /// The options and the rule file, or `None` if only help is wanted.

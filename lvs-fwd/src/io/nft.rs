@@ -63,6 +63,11 @@ const QUESTION: &str = "describe ip ttl";
 const ANSWER: &str = "payload expression";
 
 impl NftGuard {
+    /// Whether nft, and with it the table, still exists.
+    pub fn is_running(&mut self) -> bool {
+        matches!(self.nft.try_wait(), Ok(None))
+    }
+
     /// Starts nft and guards these interfaces, with no entries yet.
     pub fn start(devices: &[&str]) -> Result<Self, NftError> {
         // nft itself does not survive a name that is no interface's.

@@ -1,16 +1,26 @@
 //! From a rule set to the director's configuration, as a difference.
 
-use lvs_core::{Director, Draft, ServiceKey};
+use lvs_core::{Director, Draft, LocalAddr, ServiceKey};
 use lvs_fwd::route::Topology;
 
 use super::Error;
 use crate::rules::{RuleSet, ServiceRule};
 
-/// A real server on the director itself would need its packets handed to the host's own stack.
-pub(super) fn refuse_local_servers(rules: &RuleSet, topology: &Topology) -> Result<(), Error> {
+/// Refuses what would collide with the host's own use of its addresses: a real server on the director itself
+/// would need its packets handed to the host's own stack; a local address of FullNAT would take the host's
+/// connections unless it has one range of ports to itself.
+pub(super) fn refuse_host_addresses(rules: &RuleSet, topology: &Topology) -> Result<(), Error> {
     let servers = rules.services.iter().flat_map(|s| &s.servers);
-    match servers.map(|s| s.addr.ip).find(|ip| topology.is_local(*ip)) {
-        Some(ip) => Err(Error::LocalServer(ip)),
+    if let Some(ip) = servers.map(|s| s.addr.ip).find(|ip| topology.is_local(*ip)) {
+        return Err(Error::LocalServer(ip));
+    }
+    let addrs = || rules.services.iter().flat_map(|s| &s.local_addrs);
+    let collides = |l: &&LocalAddr| {
+        let whole = **l == LocalAddr::new(l.ip);
+        topology.is_local(l.ip) && (whole || addrs().any(|o| o.ip == l.ip && o != *l))
+    };
+    match addrs().find(collides) {
+        Some(l) => Err(Error::HostLocalAddr(*l)),
         None => Ok(()),
     }
 }
@@ -160,7 +170,31 @@ mod tests {
     fn a_server_on_the_director_is_refused() {
         let mut b = Topology::builder();
         b.local("10.1.0.2".parse::<Ip>().unwrap());
-        let error = refuse_local_servers(&read(TWO), &b.build()).unwrap_err();
+        let error = refuse_host_addresses(&read(TWO), &b.build()).unwrap_err();
         assert!(error.to_string().contains("10.1.0.2"));
+    }
+
+    #[test]
+    fn a_local_address_of_the_host_needs_a_range_to_itself() {
+        let mut b = Topology::builder();
+        b.local("10.1.0.200".parse::<Ip>().unwrap());
+        let check = |options: &str| {
+            let rules = format!(
+                "-A -t 10.0.0.1:80 {options}\n-a -t 10.0.0.1:80 -r 10.1.0.1:80 --fullnat\n"
+            );
+            refuse_host_addresses(&read(&rules), &b.build())
+        };
+        assert!(check("--local-address 10.1.0.201").is_ok());
+        assert!(check("--local-address 10.1.0.200:2000-2999").is_ok());
+        let two = "--local-address 10.1.0.200:2000-2999 --local-address 10.1.0.200:4000-4999";
+        for options in ["--local-address 10.1.0.200", two] {
+            assert!(
+                check(options)
+                    .unwrap_err()
+                    .to_string()
+                    .contains("10.1.0.200"),
+                "{options}"
+            );
+        }
     }
 }

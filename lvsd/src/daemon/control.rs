@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use lvs_core::{Director, Ip, Time};
+use lvs_core::{Config, Director, Ip, Time};
 use lvs_fwd::frame::PortId;
 use lvs_fwd::io::bpf::Entry;
 use lvs_fwd::io::netlink::{Monitor, Resolver};
@@ -48,8 +48,12 @@ pub(super) struct Control {
     /// Addresses being announced, and how often they still will be.
     announcing: Vec<(Ip, u32)>,
     announced: HashSet<Ip>,
+    /// What was followed last.
+    followed: Option<(Arc<Config>, Arc<Topology>)>,
     last: Vec<Entry>,
     lingering: Vec<(Entry, Time)>,
+    gone: HashSet<u32>,
+    log: fn(&str),
 }
 
 impl Control {
@@ -66,6 +70,7 @@ impl Control {
         topology: Arc<ArcSwap<Topology>>,
         guard: Arc<Mutex<Guard>>,
         stopping: Arc<AtomicBool>,
+        log: fn(&str),
     ) -> Result<(Self, Arc<Mailbox>), Error> {
         let failed = |e| Error::System("epoll", e);
         let resolver = Resolver::new().map_err(|e| Error::System("netlink", e))?;
@@ -90,8 +95,11 @@ impl Control {
             poll,
             announcing: Vec::new(),
             announced: HashSet::new(),
+            followed: None,
             last,
             lingering: Vec::new(),
+            gone: HashSet::new(),
+            log,
         };
         Ok((control, mailbox))
     }
@@ -121,25 +129,32 @@ impl Control {
         }
     }
 
-    /// Keeps guard and next hops in step with configuration and addresses.
+    /// Keeps guard and next hops in step with configuration and addresses; does nothing while those stay.
     fn follow(&mut self, now: Time) {
         // Held from the first look at the configuration on: whoever changes it meanwhile sets its entries after us.
         let mut guard = guard::lock(&self.guard);
-        let (config, topology) = (self.director.config(), self.topology.load());
+        let (config, topology) = (self.director.config(), self.topology.load_full());
+        let known = self.followed.as_ref();
+        let same = known.is_some_and(|(c, t)| Arc::ptr_eq(c, &config) && Arc::ptr_eq(t, &topology));
+        let lingered = self.lingering.iter().any(|(_, until)| *until <= now);
+        if same && !lingered && !guard.is_lost() {
+            return;
+        }
+        self.followed = Some((config.clone(), topology.clone()));
         let entries = entries::of(&config, &topology);
+        let current: HashSet<&Entry> = entries.iter().collect();
+        let gone = entries::lingering(&self.last, &entries);
         let until = now + LINGER;
-        self.lingering.extend(
-            entries::lingering(&self.last, &entries)
-                .into_iter()
-                .map(|e| (e, until)),
-        );
+        self.lingering.extend(gone.into_iter().map(|e| (e, until)));
         self.lingering
-            .retain(|(e, until)| *until > now && !entries.contains(e));
+            .retain(|(e, until)| *until > now && !current.contains(e));
         let mut hidden = entries.clone();
         hidden.extend(self.lingering.iter().map(|(e, _)| *e));
         guard.set_entries(&hidden);
+        guard.take_notes().iter().for_each(|line| (self.log)(line));
         drop(guard);
         self.last = entries;
+        self.report_interfaces();
 
         let unspecified = [Ip::v4([0; 4]), Ip::UNSPECIFIED]; // the default routes' gateways
         let servers = config
@@ -173,6 +188,24 @@ impl Control {
                 self.announcing.push((ip, ANNOUNCEMENTS));
             }
         }
+    }
+
+    /// Says which interfaces have gone. Ports stay with the interface they were opened on, so one that is made
+    /// anew is another one.
+    fn report_interfaces(&mut self) {
+        let links = self.monitor.links();
+        let gone: HashSet<u32> = self
+            .ports
+            .iter()
+            .map(|(_, ifindex)| *ifindex)
+            .filter(|i| links.iter().all(|l| l.ifindex != *i))
+            .collect();
+        for ifindex in gone.difference(&self.gone) {
+            (self.log)(&format!(
+                "warning: interface number {ifindex} is gone; if it is made anew, restart lvsd to work on it"
+            ));
+        }
+        self.gone = gone;
     }
 
     /// Tells the link that the addresses which no interface holds are here.

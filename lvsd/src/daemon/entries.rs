@@ -34,6 +34,7 @@ pub(super) fn of(config: &Config, topology: &Topology) -> Vec<Entry> {
 /// The servers of `before` that are not in `now`: their last replies, to connections that have just lost
 /// them, must not be forwarded by the host untranslated.
 pub(super) fn lingering(before: &[Entry], now: &[Entry]) -> Vec<Entry> {
+    let now: HashSet<&Entry> = now.iter().collect();
     let gone = |e: &&Entry| matches!(e, Entry::Reply { .. }) && !now.contains(e);
     before.iter().filter(gone).copied().collect()
 }

@@ -20,6 +20,9 @@ pub(super) struct Guard {
     nft: Option<NftGuard>,
     /// Whether the BPF program hides packets (it may also only filter and steer).
     attached: bool,
+    /// The interfaces of an nftables guard that has ended and is to be started anew.
+    lost: bool,
+    interfaces: Vec<String>,
     notes: Vec<String>,
 }
 
@@ -41,6 +44,8 @@ impl Guard {
             bpf: None,
             nft: None,
             attached: false,
+            lost: false,
+            interfaces: interfaces.iter().map(|s| (*s).to_owned()).collect(),
             notes: Vec::new(),
         };
         match bpf::Guard::new() {
@@ -50,14 +55,18 @@ impl Guard {
                     "no BPF ({}): every frame of the interfaces is copied to lvsd",
                     reason(&e)
                 ));
-                guard.start_nft(interfaces);
+                guard.start_nft();
             }
         }
         guard
     }
 
-    fn start_nft(&mut self, interfaces: &[&str]) {
-        match NftGuard::start(interfaces) {
+    fn interfaces(&self) -> Vec<&str> {
+        self.interfaces.iter().map(String::as_str).collect()
+    }
+
+    fn start_nft(&mut self) {
+        match NftGuard::start(&self.interfaces()) {
             Ok(g) => self.nft = Some(g),
             Err(e) => self.notes.push(format!("no nftables guard: {e}")),
         }
@@ -92,49 +101,89 @@ impl Guard {
     }
 
     /// Begins to hide. The ports must be open by now.
-    pub(super) fn activate(&mut self, entries: &[Entry], devices: &[Device]) {
-        self.set_entries(entries);
+    ///
+    /// # Errors
+    ///
+    /// Why the services cannot be hidden, nor received either: there are too many.
+    pub(super) fn activate(
+        &mut self,
+        entries: &[Entry],
+        devices: &[Device],
+    ) -> Result<(), BpfError> {
         if let Some(g) = &mut self.bpf {
+            g.set_entries(entries)?;
             match devices.iter().try_for_each(|d| g.attach(d.index)) {
                 Ok(()) => self.attached = true,
                 Err(e) => {
                     devices.iter().for_each(|d| g.detach(d.index));
                     self.notes.push(format!("no BPF guard ({})", reason(&e)));
-                    let names: Vec<&str> = devices.iter().map(|d| d.name.as_str()).collect();
-                    self.start_nft(&names);
-                    self.set_entries(entries);
+                    self.start_nft();
                 }
             }
         }
+        self.set_entries(entries);
+        Ok(())
     }
 
-    /// Makes exactly these entries known.
+    /// Whether the nftables guard has ended without being asked to (somebody killed `nft`).
+    pub(super) fn is_lost(&mut self) -> bool {
+        if self.nft.as_mut().is_some_and(|g| !g.is_running()) {
+            self.lose("nft has ended");
+        }
+        self.lost
+    }
+
+    fn lose(&mut self, why: &str) {
+        self.nft = None;
+        if !self.lost {
+            self.lost = true;
+            self.notes.push(format!(
+                "warning: nftables guard lost ({why}); trying to start it anew"
+            ));
+        }
+    }
+
+    /// Makes exactly these entries known; starts a guard anew that was lost.
     pub(super) fn set_entries(&mut self, entries: &[Entry]) {
         if let Some(g) = &mut self.bpf
             && let Err(e) = g.set_entries(entries)
         {
+            let why = reason(&e);
             self.notes.push(format!(
-                "the BPF guard does not take the services ({})",
-                reason(&e)
+                "warning: the BPF guard does not take the services ({why})"
             ));
         }
-        if let Some(g) = &mut self.nft
-            && let Err(e) = g.set_entries(entries)
+        if self.lost
+            && let Ok(g) = NftGuard::start(&self.interfaces())
         {
-            self.notes.push(format!("nftables guard lost: {e}"));
-            self.nft = None;
+            self.nft = Some(g);
         }
+        let Some(g) = &mut self.nft else { return };
+        match g.set_entries(entries) {
+            Ok(()) if self.lost => {
+                self.lost = false;
+                self.notes.push("nftables guard restored".to_owned());
+            }
+            Ok(()) => {}
+            Err(e) => self.lose(&e.to_string()),
+        }
+    }
+
+    /// What there is to say since the last call.
+    pub(super) fn take_notes(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.notes)
     }
 
     /// Stops hiding.
     pub(super) fn detach(&mut self) {
+        self.lost = false;
         self.bpf = None;
         self.nft = None;
     }
 
     /// What there is to say since the last call: which guard it is, what is missing and what follows.
     pub(super) fn explain(&mut self, config: &Config, topology: &Topology) -> Vec<String> {
-        let mut lines = std::mem::take(&mut self.notes);
+        let mut lines = self.take_notes();
         if self.attached {
             lines.push("guard: BPF (TCX)".to_owned());
         } else if self.nft.is_some() {

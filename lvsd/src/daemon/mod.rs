@@ -15,6 +15,8 @@ mod privileges;
 mod summary;
 mod worker;
 
+use std::os::linux::net::SocketAddrExt as _;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread::JoinHandle;
@@ -22,9 +24,10 @@ use std::time::Instant;
 use std::{fmt, io};
 
 use arc_swap::ArcSwap;
-use lvs_core::{ConfigError, Director, Ip, Settings, Time};
+use lvs_core::{ConfigError, Director, Ip, LocalAddr, Settings, Time};
 use lvs_fwd::frag::FragMemory;
 use lvs_fwd::frame::PortId;
+use lvs_fwd::io::bpf::BpfError;
 use lvs_fwd::io::netlink::{Link, Monitor};
 use lvs_fwd::io::packet::{Device, OpenError, PacketConfig, PacketPort};
 use lvs_fwd::pipeline::{Pipeline, Shared};
@@ -87,6 +90,12 @@ pub enum Error {
     Scheduler(String),
     /// System: a privilege is missing.
     Privilege(String),
+    /// Configuration: more services, servers and addresses than the BPF guard holds.
+    Guard(BpfError),
+    /// Configuration: a local address of FullNAT that the host itself uses.
+    HostLocalAddr(LocalAddr),
+    /// System: another lvsd works in this network namespace.
+    Running,
     /// System: an interface cannot be opened.
     Open(OpenError),
     /// System: something else failed.
@@ -108,6 +117,16 @@ impl fmt::Display for Error {
             Self::Config(e) => e.fmt(f),
             Self::Scheduler(name) => write!(f, "there is no scheduler {}", name.escape_debug()),
             Self::Privilege(what) => f.write_str(what),
+            Self::Guard(e) => write!(f, "the guard does not take the services: {e}"),
+            Self::HostLocalAddr(l) => write!(
+                f,
+                "the local address {} is the host's own: give it one range of ports that the host does not use \
+                 (--local-address ADDR:LOW-HIGH, and net.ipv4.ip_local_reserved_ports)",
+                l.ip
+            ),
+            Self::Running => f.write_str(
+                "another lvsd works in this network namespace; two would answer and forward everything twice",
+            ),
             Self::Open(e) => e.fmt(f),
             Self::System(what, e) => write!(f, "{what}: {e}"),
         }
@@ -115,6 +134,17 @@ impl fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
+
+impl Error {
+    /// Whether the rules are at fault, and not the system or the command line.
+    pub fn is_configuration(&self) -> bool {
+        use Error::{Config, Guard, HostLocalAddr, LocalServer, Scheduler};
+        matches!(
+            self,
+            Config(_) | Guard(_) | HostLocalAddr(_) | LocalServer(_) | Scheduler(_)
+        )
+    }
+}
 
 impl From<ConfigError> for Error {
     fn from(e: ConfigError) -> Self {
@@ -142,6 +172,8 @@ pub struct Daemon {
     stopping: Arc<AtomicBool>,
     threads: Vec<JoinHandle<()>>,
     sources: summary::Sources,
+    /// Held as long as the daemon lives.
+    _only_one: UnixDatagram,
 }
 
 impl Daemon {
@@ -153,6 +185,7 @@ impl Daemon {
     /// logged.
     pub fn start(options: Options) -> Result<Self, Error> {
         privileges::check()?;
+        let only_one = only_one()?;
         let workers = options.workers.clamp(1, 16);
         let seed = random_seed()?;
         let director = Director::new(&Settings {
@@ -168,7 +201,7 @@ impl Daemon {
             .zip(devices.iter().map(|d| d.index))
             .collect();
         let topology = monitor.topology(&ports);
-        apply::refuse_local_servers(&options.rules, &topology)?;
+        apply::refuse_host_addresses(&options.rules, &topology)?;
         apply::apply(&director, &options.rules)?;
 
         // The order matters: nothing may be hidden from the host before we can receive it.
@@ -186,7 +219,7 @@ impl Daemon {
             }
         }
         let entries = entries::of(&director.config(), &topology);
-        guard.activate(&entries, &devices);
+        guard.activate(&entries, &devices).map_err(Error::Guard)?;
         for line in guard.explain(&director.config(), &topology) {
             (options.log)(&line);
         }
@@ -212,6 +245,7 @@ impl Daemon {
             topology.clone(),
             guard.clone(),
             stopping.clone(),
+            options.log,
         )?;
 
         let mut daemon = Self {
@@ -222,6 +256,7 @@ impl Daemon {
             stopping: stopping.clone(),
             threads: Vec::new(),
             sources: sources.clone(),
+            _only_one: only_one,
         };
         let mut worker_mail = Vec::new();
         let mut bodies: Vec<WorkerThread> = Vec::new();
@@ -268,7 +303,7 @@ impl Daemon {
     /// counts and scheduler; a scheduler starts afresh only if it is another one.
     pub fn replace_rules(&self, rules: RuleSet) -> Result<(), Error> {
         let topology = self.topology.load();
-        apply::refuse_local_servers(&rules, &topology)?;
+        apply::refuse_host_addresses(&rules, &topology)?;
         let mut guard = guard::lock(&self.guard);
         let before = entries::of(&self.director.config(), &topology);
         apply::apply(&self.director, &rules)?;
@@ -352,6 +387,16 @@ fn choose(links: &[Link], names: &[String]) -> Result<Vec<Device>, Error> {
         Device::by_index(l.ifindex).map_err(|e| Error::System("cannot read an interface", e))
     };
     chosen.iter().map(device).collect()
+}
+
+/// Takes a name that exists once in a network namespace, and goes with the process.
+fn only_one() -> Result<UnixDatagram, Error> {
+    let name = SocketAddr::from_abstract_name("lvsd");
+    match name.and_then(|name| UnixDatagram::bind_addr(&name)) {
+        Ok(socket) => Ok(socket),
+        Err(e) if e.kind() == io::ErrorKind::AddrInUse => Err(Error::Running),
+        Err(e) => Err(Error::System("cannot take the name of the only lvsd", e)),
+    }
 }
 
 fn random_seed() -> Result<[u64; 4], Error> {

@@ -95,8 +95,8 @@ fn parse(args: &[String]) -> Result<Option<usize>, String> {
             _ => return Err(format!("{arg:?} is not known")),
         };
         workers = match value.map(str::parse) {
-            Some(Ok(n)) if (1..=64).contains(&n) => n,
-            _ => return Err("--workers wants a number from 1 to 64".into()),
+            Some(Ok(n)) if (1..=16).contains(&n) => n,
+            _ => return Err("--workers wants a number from 1 to 16".into()),
         };
     }
     Ok(Some(workers))

@@ -114,7 +114,14 @@ impl Resolver {
             }
         }
         self.asked.insert(hop, now);
-        self.ask(hop, NeighbourExtFlags::empty())?;
+        // The kernel takes a request without the flag as an order to manage the entry no longer.
+        let keep = self.managed.get(&hop) == Some(&Keeper::Kernel)
+            || self.entry(hop)?.is_some_and(|m| managed(&m));
+        let ext = match keep {
+            true => NeighbourExtFlags::Managed,
+            false => NeighbourExtFlags::empty(),
+        };
+        self.ask(hop, ext)?;
         Ok(true)
     }
 
