@@ -169,6 +169,22 @@ fn without_network_administration_it_says_so() {
     assert!(said.contains("CAP_NET_ADMIN"), "{said}");
 }
 
+#[test]
+fn a_second_one_is_refused() {
+    let lan = nat();
+    let _servers = lan.backends(Method::Nat);
+    let first = Lvsd::start(&lan, nat_rules(&lan));
+    let out = Lvsd::with(&lan, nat_rules(&lan)).refused();
+    let said = text(&out.stderr);
+    assert_eq!(out.status.code(), Some(1), "{said}");
+    assert!(said.contains("another lvsd"), "{said}");
+    assert_eq!(lan.client.fetch(&url(Family::V4.vip(), "/"), 5).len(), 5);
+
+    first.kill();
+    let _again = Lvsd::start(&lan, nat_rules(&lan));
+    assert_eq!(lan.client.fetch(&url(Family::V4.vip(), "/"), 5).len(), 5);
+}
+
 /// The guard falls back, and says so; everything else works, on a host that would get in the way too.
 #[test]
 fn without_bpf_it_falls_back() {

@@ -78,10 +78,13 @@ impl Options {
 
 /// Asks the echo at `to`; prints one line for each datagram: who answered, or what went wrong.
 pub(crate) fn ask(to: SocketAddr, options: &Options) -> io::Result<()> {
+    // Open to the end: a port given back could be given to a later flow, which then is none of its own.
+    let mut sockets = Vec::new();
     for flow in 0..options.flows {
-        let socket = connect(to, options)?;
+        sockets.push(connect(to, options)?);
+        let socket = &sockets[flow];
         for round in 0..options.rounds {
-            match exchange(&socket, &question(flow, round, options.size)) {
+            match exchange(socket, &question(flow, round, options.size)) {
                 Ok(answer) => println!("{answer}"),
                 Err(e) => println!("{}", error_name(&e)),
             }
