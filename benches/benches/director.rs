@@ -1,5 +1,7 @@
 //! Decisions: following connections, opening them, expiring them, and publishing a changed configuration.
 
+use lvs_core::DestOptions;
+use lvs_core::ServiceOptions;
 use std::time::Duration;
 
 use benches::bed::{self, NOW, VIP, segment};
@@ -106,9 +108,13 @@ fn publish(c: &mut Criterion) {
     let made: Result<(), ConfigError> = director.edit(|draft| {
         for i in 0..1000 {
             let scheduler = lvs_sched::build("wlc").expect("a known scheduler");
-            draft.add_service(service(i), scheduler, &[])?;
+            draft.add_service(service(i), scheduler, ServiceOptions::default())?;
             for s in 0..4 {
-                draft.add_dest(service(i), bed::server(s), Method::Nat, 1)?;
+                draft.add_dest(
+                    service(i),
+                    bed::server(s),
+                    &DestOptions::new(Method::Nat, 1),
+                )?;
             }
         }
         Ok(())
@@ -121,7 +127,11 @@ fn publish(c: &mut Criterion) {
             b.iter(|| {
                 weight ^= 2;
                 director.edit(|draft| {
-                    draft.edit_dest(service(500), bed::server(2), Method::Nat, weight)
+                    draft.edit_dest(
+                        service(500),
+                        bed::server(2),
+                        &DestOptions::new(Method::Nat, weight),
+                    )
                 })
             });
         },
@@ -133,7 +143,11 @@ fn publish(c: &mut Criterion) {
                 weight ^= 2;
                 director.edit(|draft| {
                     (0..1000).try_for_each(|i| {
-                        draft.edit_dest(service(i), bed::server(2), Method::Nat, weight)
+                        draft.edit_dest(
+                            service(i),
+                            bed::server(2),
+                            &DestOptions::new(Method::Nat, weight),
+                        )
                     })
                 })
             });

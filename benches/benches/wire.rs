@@ -1,5 +1,6 @@
 //! Bytes: parsing, checksums, rewriting. No budget of their own; all of them are part of the pipeline's.
 
+use lvs_core::Encapsulation;
 use std::hint::black_box;
 
 use benches::bed::{self, INSIDE, VIP};
@@ -95,7 +96,13 @@ fn rewriting(c: &mut Criterion) {
                     next_hop: server.ip,
                 },
             ),
-            ("tunnel", Rewrite::Tunnel { remote: server.ip }),
+            (
+                "tunnel",
+                Rewrite::Tunnel {
+                    remote: server.ip,
+                    encapsulation: Encapsulation::Ipip,
+                },
+            ),
         ];
         for (name, rewrite) in methods {
             let packet = parsed(&bytes);

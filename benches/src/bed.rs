@@ -1,5 +1,8 @@
 //! A director with one service, and as many established connections as wanted.
 
+use lvs_core::Chunk;
+use lvs_core::DestOptions;
+use lvs_core::ServiceOptions;
 use std::sync::{Arc, Mutex};
 
 use arc_swap::ArcSwap;
@@ -46,6 +49,9 @@ pub fn segment(src: Endpoint, dst: Endpoint, flags: TcpFlags) -> Segment {
         protocol: Protocol::TCP,
         flags,
         kind: Kind::Packet,
+        chunk: Chunk::Data,
+        mark: 0,
+        tag: 0,
     }
 }
 
@@ -58,8 +64,12 @@ pub fn director(method: Method, servers: usize) -> Arc<Director> {
     let made: Result<(), ConfigError> = director.edit(|draft| {
         let key = ServiceKey::tcp(VIP);
         let scheduler = lvs_sched::build("wlc").expect("a known scheduler");
-        draft.add_service(key, scheduler, &[LocalAddr::new(LIP)])?;
-        (0..servers).try_for_each(|i| draft.add_dest(key, server(i), method, 1))
+        draft.add_service(
+            key,
+            scheduler,
+            ServiceOptions::with_local_addrs(&[LocalAddr::new(LIP)]),
+        )?;
+        (0..servers).try_for_each(|i| draft.add_dest(key, server(i), &DestOptions::new(method, 1)))
     });
     made.expect("a sound configuration");
     director
@@ -81,6 +91,7 @@ pub fn establish(worker: &mut Worker, range: std::ops::Range<usize>) -> Vec<(End
                         src,
                         dst: Some(server),
                     },
+                ..
             })) => (*server, src.unwrap_or(client)),
             Some(Verdict::Forward(_)) => (VIP, client),
             other => panic!("connection {i} was not opened: {other:?}"),

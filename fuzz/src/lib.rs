@@ -7,6 +7,8 @@
 //! What a fuzzer finds goes into `fuzz/seeds/TARGET/` once it is understood; `cargo test -p lvsd` replays
 //! all that is there.
 
+use lvs_core::DestOptions;
+use lvs_core::ServiceOptions;
 use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex};
 
@@ -40,7 +42,7 @@ pub fn rules(input: &[u8]) {
     match rules::parse(&source, &NoNames) {
         Ok(set) => {
             for service in &set.services {
-                assert!(service.key.addr.port != 0);
+                assert!(service.key.port() != 0);
                 assert!(service.servers.iter().all(|s| s.addr.port != 0));
             }
         }
@@ -166,11 +168,19 @@ fn bed(method: Method) -> Pipeline {
         ] {
             for protocol in [Protocol::TCP, Protocol::UDP] {
                 let addr = Endpoint::new(ip(vip), 80);
-                let key = ServiceKey { protocol, addr };
+                let key = ServiceKey::new(protocol, addr);
                 let scheduler = lvs_sched::build("wrr").expect("a known scheduler");
-                draft.add_service(key, scheduler, &lip)?;
-                draft.add_dest(key, Endpoint::new(ip(silent), 8080), method, 1)?;
-                draft.add_dest(key, Endpoint::new(ip(server), 8080), method, 3)?;
+                draft.add_service(key, scheduler, ServiceOptions::with_local_addrs(&lip))?;
+                draft.add_dest(
+                    key,
+                    Endpoint::new(ip(silent), 8080),
+                    &DestOptions::new(method, 1),
+                )?;
+                draft.add_dest(
+                    key,
+                    Endpoint::new(ip(server), 8080),
+                    &DestOptions::new(method, 3),
+                )?;
             }
         }
         Ok(())

@@ -7,6 +7,10 @@
 //! cargo run -p lvs-core --example simulate
 //! ```
 
+use lvs_core::Chunk;
+use lvs_core::DestOptions;
+use lvs_core::ServiceOptions;
+use lvs_core::sched::Arrival;
 use std::error::Error;
 use std::time::Duration;
 
@@ -25,7 +29,7 @@ impl Scheduler for FewestActive {
         "fewest-active"
     }
 
-    fn pick(&self, dests: &[Dest], _packet: &Segment) -> Option<usize> {
+    fn pick(&self, dests: &[Dest], _packet: &Arrival<'_>) -> Option<usize> {
         let eligible = dests.iter().enumerate().filter(|(_, d)| d.is_eligible());
         // a / wa < b / wb, without dividing.
         let fewest = eligible.min_by(|(_, a), (_, b)| {
@@ -49,9 +53,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     let servers: [(Endpoint, u32); 2] =
         [("10.0.0.1:8080".parse()?, 3), ("10.0.0.2:8080".parse()?, 1)];
     director.edit(|draft| {
-        draft.add_service(key, Box::new(FewestActive), &[])?;
+        draft.add_service(key, Box::new(FewestActive), ServiceOptions::default())?;
         for (server, weight) in servers {
-            draft.add_dest(key, server, Method::Nat, weight)?;
+            draft.add_dest(key, server, &DestOptions::new(Method::Nat, weight))?;
         }
         Ok::<_, ConfigError>(())
     })?;
@@ -63,6 +67,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         protocol: Protocol::TCP,
         flags,
         kind: Kind::Packet,
+        chunk: Chunk::Data,
+        mark: 0,
+        tag: 0,
     };
     let (mut now, mut verdicts, mut forwarded) = (Time::default(), Vec::new(), 0);
     // Half of the clients close; the others fall silent, and expire after 15 minutes.

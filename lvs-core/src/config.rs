@@ -7,15 +7,20 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::fmt;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
+use std::time::Duration;
 
 use ahash::RandomState;
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 
-use crate::addr::{Endpoint, Ip};
-use crate::dest::{Dest, DestLive, Method};
+use crate::addr::{Endpoint, Family, Ip};
+use crate::dest::{Dest, DestLive, DestOptions, Encapsulation, Method};
 use crate::sched::{Edit, Scheduler};
-use crate::service::{LocalAddr, Service, ServiceKey, ServiceLive};
+use crate::segment::{Protocol, Segment};
+use crate::service::{LocalAddr, Service, ServiceKey, ServiceLive, ServiceOptions};
+use crate::state::Timeouts;
+use crate::sysctl::Sysctls;
+use crate::time::Time;
 
 /// What an address is to the director; it tells which end of a packet is the client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,15 +36,88 @@ pub(crate) enum Role {
 pub struct Config {
     services: HashMap<ServiceKey, Arc<Service>, RandomState>,
     roles: HashMap<Ip, Role, RandomState>,
+    /// Real servers of NAT services, if packets that they send of their own accord are refused.
+    nat_servers: HashSet<(Protocol, Endpoint), RandomState>,
+    globals: Globals,
+    /// What kinds of services there are, to spare look-ups that cannot succeed.
+    has_marks: bool,
+    has_ftp: bool,
+    has_any_port: bool,
 }
 
+/// What is configured for the director as a whole.
+#[derive(Clone, Debug)]
+pub(crate) struct Globals {
+    pub(crate) timeouts: Timeouts,
+    pub(crate) sysctls: Sysctls,
+}
+
+/// The control port of FTP, whose services take the clients' data connections too (IPVS).
+const FTP: u16 = 21;
+/// The server's port of FTP's active data connections.
+const FTP_DATA: u16 = 20;
+/// The first port an ordinary program may use (`net.ipv4.ip_unprivileged_port_start`).
+const FIRST_UNPRIVILEGED: u16 = 1024;
+
 impl Config {
-    pub(crate) fn empty(seed: &RandomState) -> Self {
-        let services = HashMap::with_hasher(seed.clone());
+    pub(crate) fn empty(globals: Globals, seed: &RandomState) -> Self {
         Self {
-            services,
+            services: HashMap::with_hasher(seed.clone()),
             roles: HashMap::with_hasher(seed.clone()),
+            nat_servers: HashSet::with_hasher(seed.clone()),
+            globals,
+            has_marks: false,
+            has_ftp: false,
+            has_any_port: false,
         }
+    }
+
+    fn new(
+        services: impl IntoIterator<Item = (ServiceKey, Arc<Service>)>,
+        globals: Globals,
+        seed: &RandomState,
+    ) -> Result<Self, ConfigError> {
+        let mut config = Self::empty(globals, seed);
+        config.services.extend(services);
+        for key in config.services.keys() {
+            match key {
+                ServiceKey::Addr { addr, .. } => {
+                    config.roles.insert(addr.ip, Role::Virtual);
+                    config.has_ftp |= addr.port == FTP;
+                    config.has_any_port |= addr.port == 0;
+                }
+                ServiceKey::Mark { .. } => config.has_marks = true,
+            }
+        }
+        for service in config.services.values() {
+            for l in &*service.options.local_addrs {
+                if l.first_port == 0 || l.first_port > l.last_port {
+                    return Err(ConfigError::BadPortRange(*l));
+                }
+                if config.roles.insert(l.ip, Role::Local) == Some(Role::Virtual) {
+                    return Err(ConfigError::LocalIsVirtual(l.ip));
+                }
+            }
+            let with = |m| service.dests.iter().filter(move |d| d.method() == m);
+            for d in with(Method::FullNat) {
+                let family = d.addr().ip.family();
+                let mut local_addrs = service.options.local_addrs.iter();
+                if !local_addrs.any(|l| l.ip.family() == family) {
+                    return Err(ConfigError::NoLocalAddress(service.key(), d.addr()));
+                }
+            }
+            if config.globals.sysctls.nat_icmp_send {
+                let protocols = match service.key().protocol() {
+                    Some(protocol) => &[protocol][..],
+                    None => &[Protocol::TCP, Protocol::UDP, Protocol::SCTP],
+                };
+                for &p in protocols {
+                    let servers = with(Method::Nat).map(|d| (p, d.addr()));
+                    config.nat_servers.extend(servers);
+                }
+            }
+        }
+        Ok(config)
     }
 
     /// The service with this key.
@@ -54,6 +132,37 @@ impl Config {
         all
     }
 
+    /// The service that serves a packet from a client, by its mark or else its destination (IPVS: the exact
+    /// address first; then, for TCP, the FTP service of the address, whose data connections come to any
+    /// unprivileged port; then its service of port 0).
+    pub fn service_for(&self, packet: &Segment) -> Option<&Service> {
+        let Segment {
+            protocol,
+            dst,
+            mark,
+            ..
+        } = *packet;
+        let get = |key: ServiceKey| self.services.get(&key).map(|s| &**s);
+        if mark != 0 && self.has_marks {
+            let family = dst.ip.family();
+            let by_mark = get(ServiceKey::Mark { family, mark });
+            if by_mark.is_some() {
+                return by_mark;
+            }
+        }
+        if self.role(&dst.ip) != Some(Role::Virtual) {
+            return None;
+        }
+        let on = |port| get(ServiceKey::new(protocol, Endpoint::new(dst.ip, port)));
+        let is_data = || dst.port == FTP_DATA || dst.port >= FIRST_UNPRIVILEGED;
+        on(dst.port)
+            .or_else(|| {
+                let ftp = self.has_ftp && protocol == Protocol::TCP && is_data();
+                ftp.then(|| on(FTP)).flatten()
+            })
+            .or_else(|| self.has_any_port.then(|| on(0)).flatten())
+    }
+
     /// Whether `ip` is the address of a service or a local address of FullNAT: those the director answers for.
     pub fn owns(&self, ip: &Ip) -> bool {
         self.roles.contains_key(ip)
@@ -64,8 +173,45 @@ impl Config {
         self.roles.keys().copied()
     }
 
+    /// How long connections are kept without traffic.
+    pub fn timeouts(&self) -> &Timeouts {
+        &self.globals.timeouts
+    }
+
+    /// IPVS's settings.
+    pub fn sysctls(&self) -> &Sysctls {
+        &self.globals.sysctls
+    }
+
+    /// What the destination of a packet is.
     pub(crate) fn role(&self, ip: &Ip) -> Option<Role> {
         self.roles.get(ip).copied()
+    }
+
+    /// Whether a packet's destination belongs to a service, so that its sender is the client.
+    pub(crate) fn role_of(&self, packet: &Segment) -> Option<Role> {
+        let (family, mark) = (packet.dst.ip.family(), packet.mark);
+        let marked = mark != 0
+            && self.has_marks
+            && self
+                .services
+                .contains_key(&ServiceKey::Mark { family, mark });
+        match marked {
+            true => Some(Role::Virtual),
+            false => self.role(&packet.dst.ip),
+        }
+    }
+
+    /// Whether this packet comes from a real server of a NAT service and is to be refused if it belongs to no
+    /// connection.
+    pub(crate) fn is_from_nat_server(&self, packet: &Segment) -> bool {
+        if self.nat_servers.is_empty() {
+            return false;
+        }
+        let any_port = Endpoint::new(packet.src.ip, 0);
+        [packet.src, any_port]
+            .iter()
+            .any(|e| self.nat_servers.contains(&(packet.protocol, *e)))
     }
 }
 
@@ -85,8 +231,16 @@ pub enum ConfigError {
     FamilyMismatch(ServiceKey, Endpoint),
     /// The weight is above 2³¹−1.
     WeightTooLarge(u32),
-    /// The protocol of a service must be TCP or UDP.
+    /// The protocol of a service must be TCP, UDP or SCTP.
     ProtocolNotBalanced(ServiceKey),
+    /// Firewall mark 0 is no mark.
+    ZeroMark,
+    /// A persistence mask must have 1 to 32 (IPv6: 128) bits, and the timeout be 1 s to 31 days.
+    BadPersistence(ServiceKey),
+    /// The lower threshold is above the upper one, or that above 2³¹−1.
+    BadThresholds(ServiceKey, Endpoint),
+    /// A GUE tunnel needs a port.
+    NoTunnelPort(ServiceKey, Endpoint),
     /// An address cannot be both a virtual address and a local address of FullNAT.
     LocalIsVirtual(Ip),
     /// A local address's ports end before they begin, or begin at 0.
@@ -109,7 +263,21 @@ impl fmt::Display for ConfigError {
                 )
             }
             Self::WeightTooLarge(w) => write!(f, "weight {w} is above 2147483647"),
-            Self::ProtocolNotBalanced(s) => write!(f, "service {s}: only TCP and UDP are balanced"),
+            Self::ProtocolNotBalanced(s) => {
+                write!(f, "service {s}: only TCP, UDP and SCTP are balanced")
+            }
+            Self::ZeroMark => f.write_str("firewall mark 0 means no mark"),
+            Self::BadPersistence(s) => write!(
+                f,
+                "service {s}: persistence needs a timeout of 1 to 2678400 s and a mask of 1 to 32 (IPv6: 128) bits"
+            ),
+            Self::BadThresholds(s, d) => write!(
+                f,
+                "server {d} of service {s}: the lower threshold must not be above the upper one, nor that above 2147483647"
+            ),
+            Self::NoTunnelPort(s, d) => {
+                write!(f, "server {d} of service {s}: a GUE tunnel needs a port")
+            }
             Self::LocalIsVirtual(ip) => {
                 write!(
                     f,
@@ -135,11 +303,32 @@ impl fmt::Display for ConfigError {
 
 impl std::error::Error for ConfigError {}
 
-/// Destinations that were removed but may still have connections, so that one added again gets its
-/// connections and counts back (IPVS: the trash).
-pub(crate) type Trash = BTreeMap<DestKey, Weak<DestLive>>;
+/// Destinations that were removed. One added again gets its connections and counts back (IPVS: the trash). It
+/// stays here as long as connections hold it, and two minutes longer.
+pub(crate) type Trash = BTreeMap<DestKey, Removed>;
 
 type DestKey = (ServiceKey, Endpoint);
+
+#[derive(Debug)]
+pub(crate) struct Removed {
+    live: Arc<DestLive>,
+    idle_since: Option<Time>,
+}
+
+/// How long a removed destination is remembered once nothing holds it.
+const TRASH_PERIOD: Duration = Duration::from_secs(120);
+
+/// Forgets removed destinations that nothing has held for [`TRASH_PERIOD`]. IPVS looks every minute.
+pub(crate) fn empty_trash(trash: &mut Trash, now: Time) {
+    trash.retain(|_, r| {
+        if Arc::strong_count(&r.live) > 1 {
+            r.idle_since = None;
+            return true;
+        }
+        let since = *r.idle_since.get_or_insert(now);
+        now.since(since) < TRASH_PERIOD
+    });
+}
 
 /// The values of one service's destinations.
 fn of_service<T>(map: &BTreeMap<DestKey, T>, key: ServiceKey) -> impl Iterator<Item = &T> {
@@ -158,6 +347,9 @@ pub struct Draft<'a> {
     edited: BTreeMap<ServiceKey, Service>,
     removed: BTreeMap<DestKey, Arc<DestLive>>,
     revived: BTreeMap<DestKey, Arc<DestLive>>,
+    /// Services that were removed and added again, with their live halves.
+    renewed: Vec<Arc<ServiceLive>>,
+    globals: Globals,
     trash: &'a mut Trash,
     stripes: usize,
 }
@@ -169,6 +361,8 @@ impl<'a> Draft<'a> {
             edited: BTreeMap::new(),
             removed: BTreeMap::new(),
             revived: BTreeMap::new(),
+            renewed: Vec::new(),
+            globals: from.globals.clone(),
             trash,
             stripes,
         }
@@ -204,7 +398,7 @@ impl<'a> Draft<'a> {
                     .ok_or(ConfigError::NoSuchService(key))?;
                 Ok(e.insert(Service {
                     live: s.live.clone(),
-                    local_addrs: s.local_addrs.clone(),
+                    options: s.options.clone(),
                     dests: s.dests.clone(),
                     scheduler: s.scheduler.fork(),
                 }))
@@ -212,38 +406,55 @@ impl<'a> Draft<'a> {
         }
     }
 
+    /// The timeouts of this draft.
+    pub fn timeouts(&self) -> &Timeouts {
+        &self.globals.timeouts
+    }
+
+    /// Sets how long connections are kept; those that exist notice at their next packet.
+    pub fn set_timeouts(&mut self, timeouts: Timeouts) {
+        self.globals.timeouts = timeouts;
+    }
+
+    /// IPVS's settings in this draft.
+    pub fn sysctls(&self) -> &Sysctls {
+        &self.globals.sysctls
+    }
+
+    /// Changes IPVS's settings.
+    pub fn set_sysctls(&mut self, sysctls: Sysctls) {
+        self.globals.sysctls = sysctls;
+    }
+
     /// Adds a service without destinations.
     pub fn add_service(
         &mut self,
         key: ServiceKey,
         scheduler: Box<dyn Scheduler>,
-        local_addrs: &[LocalAddr],
+        options: ServiceOptions,
     ) -> Result<(), ConfigError> {
-        use crate::segment::Protocol;
         if self.service(&key).is_some() {
             return Err(ConfigError::ServiceExists(key));
         }
-        if !matches!(key.protocol, Protocol::TCP | Protocol::UDP) {
-            return Err(ConfigError::ProtocolNotBalanced(key));
-        }
+        check_service(key, &options)?;
         let old = of_service(&self.removed, key)
-            .cloned()
-            .chain(of_service(self.trash, key).filter_map(Weak::upgrade))
+            .chain(of_service(self.trash, key).map(|r| &r.live))
             .next();
         let live = match old {
-            Some(dest) => dest.service().clone(),
+            Some(dest) => {
+                let live = dest.service().clone();
+                self.renewed.push(live.clone());
+                live
+            }
             None => Arc::new(ServiceLive::new(key, self.stripes)),
         };
-        let local_addrs = local_addrs.into();
-        self.edited.insert(
-            key,
-            Service {
-                live,
-                local_addrs,
-                dests: Vec::new(),
-                scheduler,
-            },
-        );
+        let service = Service {
+            live,
+            options,
+            dests: Vec::new(),
+            scheduler,
+        };
+        self.edited.insert(key, service);
         Ok(())
     }
 
@@ -259,13 +470,14 @@ impl<'a> Draft<'a> {
         Ok(())
     }
 
-    /// Gives a service other local addresses; connections keep the ones they have.
-    pub fn set_local_addrs(
+    /// Gives a service other options; connections and templates keep what they have.
+    pub fn set_options(
         &mut self,
         key: ServiceKey,
-        addrs: &[LocalAddr],
+        options: ServiceOptions,
     ) -> Result<(), ConfigError> {
-        self.edit(key)?.local_addrs = addrs.into();
+        check_service(key, &options)?;
+        self.edit(key)?.options = options;
         Ok(())
     }
 
@@ -285,10 +497,9 @@ impl<'a> Draft<'a> {
         &mut self,
         key: ServiceKey,
         addr: Endpoint,
-        method: Method,
-        weight: u32,
+        options: &DestOptions,
     ) -> Result<(), ConfigError> {
-        check_dest(key, addr, method, weight)?;
+        check_dest(key, addr, options)?;
         let stripes = self.stripes;
         let service = self.edit(key)?;
         if service.dests.iter().any(|d| d.addr() == addr) {
@@ -298,38 +509,31 @@ impl<'a> Draft<'a> {
         let dest_key = (key, addr);
         let live = if let Some(just_removed) = self.removed.remove(&dest_key) {
             just_removed
-        } else if let Some(old) = self.trash.get(&dest_key).and_then(Weak::upgrade) {
-            self.revived.insert(dest_key, old.clone());
-            old
+        } else if let Some(old) = self.trash.get(&dest_key) {
+            self.revived.insert(dest_key, old.live.clone());
+            old.live.clone()
         } else {
             Arc::new(DestLive::new(addr, service_live, stripes))
         };
+        let options = *options;
         let service = self.edit(key)?;
-        service.dests.insert(
-            0,
-            Dest {
-                weight,
-                method,
-                live,
-            },
-        );
+        service.dests.insert(0, Dest { options, live });
         service.scheduler.edited(&service.dests, Edit::Added(0));
         Ok(())
     }
 
-    /// Changes a destination's method (for new connections) and weight.
+    /// Changes a destination. Another method is for new connections; another weight and other thresholds apply at the
+    /// next choice of the scheduler, another kind of tunnel to the next packet.
     pub fn edit_dest(
         &mut self,
         key: ServiceKey,
         addr: Endpoint,
-        method: Method,
-        weight: u32,
+        options: &DestOptions,
     ) -> Result<(), ConfigError> {
-        check_dest(key, addr, method, weight)?;
+        check_dest(key, addr, options)?;
         let service = self.edit(key)?;
         let i = position(service, key, addr)?;
-        service.dests[i].method = method;
-        service.dests[i].weight = weight;
+        service.dests[i].options = *options;
         service.scheduler.edited(&service.dests, Edit::Changed(i));
         Ok(())
     }
@@ -346,56 +550,75 @@ impl<'a> Draft<'a> {
 
     /// Checks the whole and makes the snapshot. Only then do destinations become available or cease to be.
     pub(crate) fn finish(mut self, seed: &RandomState) -> Result<Config, ConfigError> {
-        for (key, mut service) in self.edited {
+        let edited: Vec<ServiceKey> = self.edited.keys().copied().collect();
+        for (key, mut service) in std::mem::take(&mut self.edited) {
             service.scheduler.settle(&service.dests);
             self.services.insert(key, Arc::new(service));
         }
-        let mut roles = HashMap::with_hasher(seed.clone());
-        for key in self.services.keys() {
-            roles.insert(key.addr.ip, Role::Virtual);
+        let config = Config::new(self.services, self.globals, seed)?;
+        for (key, live) in self.revived {
+            live.set_available(true);
+            self.trash.remove(&key);
         }
-        for service in self.services.values() {
-            for l in &*service.local_addrs {
-                if l.first_port == 0 || l.first_port > l.last_port {
-                    return Err(ConfigError::BadPortRange(*l));
-                }
-                if roles.insert(l.ip, Role::Local) == Some(Role::Virtual) {
-                    return Err(ConfigError::LocalIsVirtual(l.ip));
-                }
+        for (key, live) in self.removed {
+            live.set_available(false);
+            let idle_since = None;
+            self.trash.insert(key, Removed { live, idle_since });
+        }
+        for dest in edited
+            .iter()
+            .filter_map(|k| config.service(k))
+            .flat_map(|s| &s.dests)
+        {
+            dest.live.publish(&dest.options);
+        }
+        for service in self.renewed {
+            service.stats().zero();
+            let renewed = config.service(&service.key());
+            for dest in renewed.iter().flat_map(|s| &s.dests) {
+                dest.live.stats().zero();
             }
-            for d in service.dests.iter().filter(|d| d.method == Method::FullNat) {
-                let family = d.addr().ip.family();
-                if !service.local_addrs.iter().any(|l| l.ip.family() == family) {
-                    return Err(ConfigError::NoLocalAddress(service.key(), d.addr()));
-                }
-            }
         }
-        self.trash.retain(|_, d| d.strong_count() > 0);
-        for (key, d) in &self.revived {
-            d.set_available(true);
-            self.trash.remove(key);
-        }
-        for (key, d) in &self.removed {
-            d.set_available(false);
-            self.trash.insert(*key, Arc::downgrade(d));
-        }
-        let mut config = Config::empty(seed);
-        config.services.extend(self.services);
-        config.roles = roles;
         Ok(config)
     }
 }
 
-fn check_dest(
-    key: ServiceKey,
-    addr: Endpoint,
-    method: Method,
-    weight: u32,
-) -> Result<(), ConfigError> {
-    if weight > i32::MAX as u32 {
-        return Err(ConfigError::WeightTooLarge(weight));
+fn check_service(key: ServiceKey, options: &ServiceOptions) -> Result<(), ConfigError> {
+    match key {
+        ServiceKey::Addr { protocol, .. } if !protocol.is_balanced() => {
+            return Err(ConfigError::ProtocolNotBalanced(key));
+        }
+        ServiceKey::Mark { mark: 0, .. } => return Err(ConfigError::ZeroMark),
+        _ => {}
     }
-    if addr.ip.family() != key.family() && method != Method::Tunnel {
+    let bits = match key.family() {
+        Family::V4 => 32,
+        Family::V6 => 128,
+    };
+    match options.persistence {
+        Some(p)
+            if !(1..=bits).contains(&p.prefix)
+                || p.timeout < Duration::from_secs(1)
+                || p.timeout > Timeouts::MAX =>
+        {
+            Err(ConfigError::BadPersistence(key))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn check_dest(key: ServiceKey, addr: Endpoint, options: &DestOptions) -> Result<(), ConfigError> {
+    const MAX: u32 = i32::MAX as u32;
+    if options.weight > MAX {
+        return Err(ConfigError::WeightTooLarge(options.weight));
+    }
+    if options.lower > options.upper || options.upper > MAX {
+        return Err(ConfigError::BadThresholds(key, addr));
+    }
+    if matches!(options.encapsulation, Encapsulation::Gue { port: 0, .. }) {
+        return Err(ConfigError::NoTunnelPort(key, addr));
+    }
+    if addr.ip.family() != key.family() && options.method != Method::Tunnel {
         return Err(ConfigError::FamilyMismatch(key, addr));
     }
     Ok(())

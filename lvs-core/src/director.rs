@@ -17,10 +17,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use ahash::RandomState;
 use arc_swap::{ArcSwap, Cache};
 
-use crate::config::{Config, ConfigError, Draft, Trash};
+use crate::config::{Config, ConfigError, Draft, Globals, Trash};
 use crate::conn::{ConnInfo, Shard};
-use crate::segment::Segment;
+use crate::segment::{Protocol, Segment};
 use crate::state::Timeouts;
+use crate::sysctl::Sysctls;
 use crate::time::Time;
 use crate::verdict::Verdict;
 
@@ -31,12 +32,13 @@ pub struct Settings {
     pub workers: usize,
     /// The most connections at a time; the limit is shared out evenly among the shards.
     pub max_connections: usize,
-    /// How long connections are kept without traffic.
+    /// How long connections are kept without traffic, to begin with ([`Draft::set_timeouts`]).
     pub timeouts: Timeouts,
-    /// Whether a SYN may open a connection anew that is still known, but whose server has been removed. IPVS
-    /// drops it until the old connection times out, so that clients which soon use a port again hang for
-    /// up to 15 minutes; `false` restores that.
-    pub reopen_removed: bool,
+    /// IPVS's settings, to begin with ([`Draft::set_sysctls`]).
+    pub sysctls: Sysctls,
+    /// The protocols and service ports whose NAT connections need a helper that reads and changes payload (FTP's is TCP
+    /// port 21). [`Forward::helper`](crate::Forward) counts in this list.
+    pub helpers: Vec<(Protocol, u16)>,
     /// Keys the hashes; from the system's randomness in production, so that nobody can aim at a bucket.
     pub seed: [u64; 4],
 }
@@ -44,12 +46,12 @@ pub struct Settings {
 impl Default for Settings {
     /// One worker, ten million connections, IPVS's timeouts, and a seed of zero, which only tests may keep.
     fn default() -> Self {
-        let timeouts = Timeouts::default();
         Self {
             workers: 1,
             max_connections: 10_000_000,
-            timeouts,
-            reopen_removed: true,
+            timeouts: Timeouts::default(),
+            sysctls: Sysctls::default(),
+            helpers: Vec::new(),
             seed: [0; 4],
         }
     }
@@ -66,8 +68,7 @@ const LIST_STEP: usize = 1024;
 pub struct Director {
     config: Arc<ArcSwap<Config>>,
     shards: Box<[Mutex<Shard>]>,
-    timeouts: Timeouts,
-    reopen_removed: bool,
+    helpers: Vec<(Protocol, u16)>,
     seed: RandomState,
     trash: Mutex<Trash>,
     workers: usize,
@@ -79,15 +80,18 @@ impl Director {
     pub fn new(settings: &Settings) -> Arc<Self> {
         let [a, b, c, d] = settings.seed;
         let seed = RandomState::with_seeds(a, b, c, d);
+        let globals = Globals {
+            timeouts: settings.timeouts,
+            sysctls: settings.sysctls.clone(),
+        };
         let workers = settings.workers.clamp(1, MAX_WORKERS);
         let count = (workers * SHARDS_PER_WORKER).next_power_of_two();
         let limit = settings.max_connections.div_ceil(count);
         let shard = |n| Mutex::new(Shard::new(n, count as u32, limit, &seed));
         Arc::new(Self {
-            config: Arc::new(ArcSwap::from_pointee(Config::empty(&seed))),
+            config: Arc::new(ArcSwap::from_pointee(Config::empty(globals, &seed))),
             shards: (0..count as u32).map(shard).collect(),
-            timeouts: settings.timeouts,
-            reopen_removed: settings.reopen_removed,
+            helpers: settings.helpers.clone(),
             seed,
             trash: Mutex::default(),
             workers,

@@ -13,15 +13,17 @@
 //! |---|---|
 //! | [`addr`], [`time`], [`segment`], [`verdict`] | the words the rest is written in |
 //! | [`service`], [`dest`], [`stats`] | virtual services and real servers |
-//! | [`sched`] | the interface to the schedulers, which are in `lvs-sched` |
+//! | [`sched`], [`changes`] | the interface to the schedulers, which are in `lvs-sched` |
 //! | [`config`] | immutable snapshots and how they change |
-//! | [`state`] | TCP and UDP state, timeouts |
+//! | [`state`] | protocol state, timeouts |
+//! | [`sysctl`] | IPVS's settings |
 //! | [`steer`] | which shard, and so which worker, a packet belongs to |
 //! | [`director`] | decisions |
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
 pub mod addr;
+pub mod changes;
 pub mod config;
 mod conn;
 pub mod dest;
@@ -32,15 +34,17 @@ pub mod service;
 pub mod state;
 pub mod stats;
 pub mod steer;
+pub mod sysctl;
 pub mod time;
 pub mod verdict;
 
 pub use addr::{Endpoint, Family, Ip};
 pub use config::{Config, ConfigError, Draft};
 pub use conn::ConnInfo;
-pub use dest::{Dest, Method};
+pub use dest::{Dest, DestOptions, Encapsulation, Method};
 pub use director::{Director, Settings, Worker};
-pub use segment::{Kind, Protocol, Segment, TcpFlags};
-pub use service::{LocalAddr, Service, ServiceKey};
+pub use segment::{Chunk, Kind, Protocol, Segment, TcpFlags};
+pub use service::{LocalAddr, Persistence, Service, ServiceKey, ServiceOptions};
+pub use sysctl::Sysctls;
 pub use time::Time;
 pub use verdict::{Direction, DropReason, Forward, PassReason, Rewrite, Verdict};

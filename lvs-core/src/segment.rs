@@ -15,8 +15,19 @@ impl Protocol {
     pub const TCP: Self = Self(6);
     /// UDP.
     pub const UDP: Self = Self(17);
+    /// IPsec's encapsulating security payload.
+    pub const ESP: Self = Self(50);
+    /// IPsec's authentication header.
+    pub const AH: Self = Self(51);
     /// ICMP for IPv6.
     pub const ICMPV6: Self = Self(58);
+    /// SCTP.
+    pub const SCTP: Self = Self(132);
+
+    /// Whether virtual services can have this protocol (TCP, UDP, SCTP).
+    pub const fn is_balanced(self) -> bool {
+        matches!(self, Self::TCP | Self::UDP | Self::SCTP)
+    }
 }
 
 impl fmt::Display for Protocol {
@@ -25,7 +36,10 @@ impl fmt::Display for Protocol {
             Self::ICMP => f.write_str("ICMP"),
             Self::TCP => f.write_str("TCP"),
             Self::UDP => f.write_str("UDP"),
+            Self::ESP => f.write_str("ESP"),
+            Self::AH => f.write_str("AH"),
             Self::ICMPV6 => f.write_str("ICMPv6"),
+            Self::SCTP => f.write_str("SCTP"),
             Self(n) => write!(f, "protocol {n}"),
         }
     }
@@ -62,6 +76,37 @@ impl TcpFlags {
     }
 }
 
+/// What an SCTP packet's first chunk does to a connection (RFC 9260 section 3.2). A COOKIE ECHO or COOKIE ACK
+/// followed by an ABORT counts as that ABORT (IPVS).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "whoever builds a segment must know them all"
+)]
+pub enum Chunk {
+    /// DATA, SACK, HEARTBEAT and every chunk without a meaning of its own here.
+    #[default]
+    Data,
+    /// INIT: opens an association.
+    Init,
+    /// INIT ACK.
+    InitAck,
+    /// COOKIE ECHO.
+    CookieEcho,
+    /// COOKIE ACK.
+    CookieAck,
+    /// SHUTDOWN.
+    Shutdown,
+    /// SHUTDOWN ACK.
+    ShutdownAck,
+    /// SHUTDOWN COMPLETE.
+    ShutdownComplete,
+    /// ERROR.
+    Error,
+    /// ABORT.
+    Abort,
+}
+
 /// What part of a flow a packet is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[expect(
@@ -96,6 +141,42 @@ pub struct Segment {
     pub protocol: Protocol,
     /// TCP's flags; zero for other protocols.
     pub flags: TcpFlags,
+    /// SCTP's first chunk; [`Chunk::Data`] for other protocols.
+    pub chunk: Chunk,
     /// What part of a flow the packet is.
     pub kind: Kind,
+    /// The firewall mark a classifier gave the packet; 0 is none.
+    pub mark: u32,
+    /// What a persistence engine recognises clients by (a keyed hash of SIP's Call-ID); 0 is nothing.
+    pub tag: u64,
+}
+
+impl Segment {
+    /// A packet of no flags, no length and no mark: to be filled in with struct update syntax. AH and ESP, which
+    /// have no ports, have port 0.
+    pub const fn new(protocol: Protocol, src: Endpoint, dst: Endpoint) -> Self {
+        Self {
+            src,
+            dst,
+            len: 0,
+            protocol,
+            flags: TcpFlags(0),
+            chunk: Chunk::Data,
+            kind: Kind::Packet,
+            mark: 0,
+            tag: 0,
+        }
+    }
+
+    /// Whether this packet asks to open a connection: a TCP segment with SYN (SYN+ACK counts too, as in IPVS), an
+    /// SCTP INIT.
+    pub const fn opens(&self) -> bool {
+        match (self.kind, self.protocol) {
+            (Kind::Packet, Protocol::TCP) => {
+                self.flags.has(TcpFlags::SYN) && !self.flags.has(TcpFlags::RST)
+            }
+            (Kind::Packet, Protocol::SCTP) => matches!(self.chunk, Chunk::Init),
+            _ => false,
+        }
+    }
 }

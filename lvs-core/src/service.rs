@@ -2,8 +2,10 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::addr::{Endpoint, Family, Ip};
+use crate::changes::Changes;
 use crate::dest::Dest;
 use crate::sched::Scheduler;
 use crate::segment::Protocol;
@@ -11,46 +13,143 @@ use crate::stats::Stats;
 
 /// What identifies a virtual service.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[expect(clippy::exhaustive_structs, reason = "a key is compared by all it has")]
-pub struct ServiceKey {
-    /// TCP or UDP.
-    pub protocol: Protocol,
-    /// The virtual address (VIP) and port.
-    pub addr: Endpoint,
+#[expect(clippy::exhaustive_enums, reason = "there are these two in IPVS")]
+pub enum ServiceKey {
+    /// An address.
+    Addr {
+        /// TCP, UDP or SCTP.
+        protocol: Protocol,
+        /// The virtual address (VIP) and port. Port 0, for persistent services only, stands for all ports that no
+        /// other service has.
+        addr: Endpoint,
+    },
+    /// A firewall mark: all packets, of whatever protocol, that a classifier marked so.
+    Mark {
+        /// The family of the packets.
+        family: Family,
+        /// The mark, not 0.
+        mark: u32,
+    },
 }
 
 impl ServiceKey {
     /// A TCP service.
     pub const fn tcp(addr: Endpoint) -> Self {
-        Self {
-            protocol: Protocol::TCP,
-            addr,
-        }
+        Self::new(Protocol::TCP, addr)
     }
 
     /// A UDP service.
     pub const fn udp(addr: Endpoint) -> Self {
-        Self {
-            protocol: Protocol::UDP,
-            addr,
+        Self::new(Protocol::UDP, addr)
+    }
+
+    /// A service of an address.
+    pub const fn new(protocol: Protocol, addr: Endpoint) -> Self {
+        Self::Addr { protocol, addr }
+    }
+
+    /// The family of the packets it serves.
+    pub fn family(&self) -> Family {
+        match self {
+            Self::Addr { addr, .. } => addr.ip.family(),
+            Self::Mark { family, .. } => *family,
         }
     }
 
-    /// The family of the virtual address.
-    pub fn family(&self) -> Family {
-        self.addr.ip.family()
+    /// The virtual address and port, unless the service is of a mark.
+    pub const fn addr(&self) -> Option<Endpoint> {
+        match self {
+            Self::Addr { addr, .. } => Some(*addr),
+            Self::Mark { .. } => None,
+        }
+    }
+
+    /// The port, 0 for a service of a mark (IPVS).
+    pub const fn port(&self) -> u16 {
+        match self {
+            Self::Addr { addr, .. } => addr.port,
+            Self::Mark { .. } => 0,
+        }
+    }
+
+    /// The protocol, unless the service is of a mark.
+    pub const fn protocol(&self) -> Option<Protocol> {
+        match self {
+            Self::Addr { protocol, .. } => Some(*protocol),
+            Self::Mark { .. } => None,
+        }
     }
 }
 
 impl fmt::Display for ServiceKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.protocol, self.addr)
+        match self {
+            Self::Addr { protocol, addr } => write!(f, "{protocol} {addr}"),
+            Self::Mark { family, mark } => {
+                let family = match family {
+                    Family::V4 => "",
+                    Family::V6 => " IPv6",
+                };
+                write!(f, "FWM {mark}{family}")
+            }
+        }
     }
 }
 
 impl fmt::Debug for ServiceKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
+    }
+}
+
+/// How a service keeps a client on one real server (ipvsadm: `-p`, `-M`, `--pe`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "a plain record")]
+pub struct Persistence {
+    /// For how long after a client's last new connection, 1 s to 31 days.
+    pub timeout: Duration,
+    /// Clients whose addresses have this many leading bits in common count as one: 1 to 32 or 128.
+    pub prefix: u8,
+    /// What else must be equal.
+    pub engine: Option<Engine>,
+}
+
+/// A persistence engine: recognises clients by more than their address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Engine {
+    /// SIP over UDP: by Call-ID, which [`Segment::tag`](crate::Segment::tag) stands for.
+    Sip,
+}
+
+impl Engine {
+    /// The name by which it is configured.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Sip => "sip",
+        }
+    }
+}
+
+/// What a service is configured with, besides its scheduler.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "a plain record")]
+pub struct ServiceOptions {
+    /// Whether and how clients are kept on one server.
+    pub persistence: Option<Persistence>,
+    /// Every UDP packet is scheduled anew and no connection remembered (ipvsadm: `-o`).
+    pub one_packet: bool,
+    /// The local addresses of FullNAT.
+    pub local_addrs: Arc<[LocalAddr]>,
+}
+
+impl ServiceOptions {
+    /// Local addresses for FullNAT, and nothing else.
+    pub fn with_local_addrs(addrs: &[LocalAddr]) -> Self {
+        Self {
+            local_addrs: addrs.into(),
+            ..Self::default()
+        }
     }
 }
 
@@ -84,7 +183,7 @@ impl LocalAddr {
 #[derive(Debug)]
 pub struct Service {
     pub(crate) live: Arc<ServiceLive>,
-    pub(crate) local_addrs: Arc<[LocalAddr]>,
+    pub(crate) options: ServiceOptions,
     pub(crate) dests: Vec<Dest>,
     pub(crate) scheduler: Box<dyn Scheduler>,
 }
@@ -105,9 +204,9 @@ impl Service {
         &*self.scheduler
     }
 
-    /// Its local addresses for FullNAT.
-    pub fn local_addrs(&self) -> &[LocalAddr] {
-        &self.local_addrs
+    /// What it is configured with, besides its scheduler.
+    pub fn options(&self) -> &ServiceOptions {
+        &self.options
     }
 
     /// The live half.
@@ -121,6 +220,7 @@ impl Service {
 pub struct ServiceLive {
     key: ServiceKey,
     stats: Stats,
+    changes: Changes,
 }
 
 impl ServiceLive {
@@ -128,6 +228,7 @@ impl ServiceLive {
         Self {
             key,
             stats: Stats::new(stripes),
+            changes: Changes::default(),
         }
     }
 
@@ -139,5 +240,10 @@ impl ServiceLive {
     /// Packets, bytes and connections.
     pub fn stats(&self) -> &Stats {
         &self.stats
+    }
+
+    /// Which of its destinations' counts have changed.
+    pub fn changes(&self) -> &Changes {
+        &self.changes
     }
 }

@@ -4,6 +4,7 @@
 //! its own, on its own cache line, that only it writes; readers add the stripes up.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Mutex, PoisonError};
 
 /// Counters added up at one moment (IPVS: conns, inpkts, outpkts, inbytes, outbytes).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -49,33 +50,55 @@ fn add(counter: &AtomicU64, n: u64) {
 
 /// One object's counters, striped by worker.
 #[derive(Debug)]
-pub struct Stats(Box<[Stripe]>);
+pub struct Stats {
+    stripes: Box<[Stripe]>,
+    baseline: Mutex<Totals>,
+}
 
 impl Stats {
     pub(crate) fn new(stripes: usize) -> Self {
-        Self((0..stripes).map(|_| Stripe::default()).collect())
+        Self {
+            stripes: (0..stripes).map(|_| Stripe::default()).collect(),
+            baseline: Mutex::default(),
+        }
     }
 
     pub(crate) fn count_conn(&self, stripe: usize) {
-        add(&self.0[stripe].conns, 1);
+        add(&self.stripes[stripe].conns, 1);
     }
 
     pub(crate) fn count_in(&self, stripe: usize, bytes: u32) {
-        let s = &self.0[stripe];
+        let s = &self.stripes[stripe];
         add(&s.in_packets, 1);
         add(&s.in_bytes, u64::from(bytes));
     }
 
     pub(crate) fn count_out(&self, stripe: usize, bytes: u32) {
-        let s = &self.0[stripe];
+        let s = &self.stripes[stripe];
         add(&s.out_packets, 1);
         add(&s.out_bytes, u64::from(bytes));
     }
 
-    /// The sum over all workers.
+    /// Begins to count from zero (ipvsadm: `-Z`).
+    pub fn zero(&self) {
+        *self.baseline.lock().unwrap_or_else(PoisonError::into_inner) = self.counted();
+    }
+
+    /// The sum over all workers since [`Self::zero`].
     pub fn totals(&self) -> Totals {
+        let zero = *self.baseline.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut t = self.counted();
+        t.conns -= zero.conns;
+        t.in_packets -= zero.in_packets;
+        t.out_packets -= zero.out_packets;
+        t.in_bytes -= zero.in_bytes;
+        t.out_bytes -= zero.out_bytes;
+        t
+    }
+
+    fn counted(&self) -> Totals {
         let mut t = Totals::default();
-        for s in &self.0 {
+        for s in &self.stripes {
             t += Totals {
                 conns: s.conns.load(Relaxed),
                 in_packets: s.in_packets.load(Relaxed),

@@ -1,6 +1,7 @@
 //! What becomes of a packet: one verdict type, one reason type, one counter for each reason.
 
 use crate::addr::{Endpoint, Ip};
+use crate::dest::Encapsulation;
 
 /// Which way a packet travels through a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -35,6 +36,9 @@ pub struct Forward {
     pub direction: Direction,
     /// What changes in it, and where it goes.
     pub rewrite: Rewrite,
+    /// The protocol helper (its number in [`crate::Settings::helpers`]) that must see the payload before the packet
+    /// is sent on; see [`crate::Worker::assist`].
+    pub helper: Option<u8>,
 }
 
 /// What a forwarding method does to a packet.
@@ -58,10 +62,12 @@ pub enum Rewrite {
         /// The new destination, if it changes.
         dst: Option<Endpoint>,
     },
-    /// Tunnel: the packet is put whole into another one (IPIP) addressed to `remote`.
+    /// Tunnel: the packet is put whole into another one addressed to `remote`.
     Tunnel {
         /// The real server.
         remote: Ip,
+        /// What stands between the two IP headers.
+        encapsulation: Encapsulation,
     },
 }
 
@@ -134,6 +140,11 @@ reasons! {
         /// The service has no real server that may take the connection. Answered with ICMP port
         /// unreachable.
         NoDestination => "no destination",
+        /// One of the new connections given up while memory is short (IPVS: `drop_packet`).
+        Defence => "defence",
+        /// From a real server of a NAT service, but of no connection (IPVS: `nat_icmp_send`). Answered with ICMP
+        /// port unreachable.
+        ServerWithoutConnection => "server without connection",
         /// The connection's real server has been removed.
         DestinationRemoved => "destination removed",
         /// FullNAT has no local port left towards the real server.

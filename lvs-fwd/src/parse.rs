@@ -9,6 +9,7 @@
 //! Transport checksums are not verified: a director only changes them by difference, so that a wrong one
 //! stays wrong and the receiver finds it (as IPVS does it). Those of ICMP errors are.
 
+use lvs_core::Chunk;
 use lvs_core::{DropReason, Endpoint, Family, Ip, Kind, PassReason, Protocol, Segment, TcpFlags};
 
 use crate::checksum;
@@ -266,6 +267,9 @@ fn packet(net: &Network<'_>, ports: Ports, kind: Kind, fragment: Option<Fragment
             protocol: net.protocol,
             flags,
             kind,
+            chunk: Chunk::Data,
+            mark: 0,
+            tag: 0,
         },
         layout: net.layout,
         ttl: net.ttl,
@@ -357,6 +361,9 @@ fn icmp(net: Network<'_>, offload: Offload) -> Result<Parsed, DropReason> {
             protocol: quote.protocol,
             flags: TcpFlags::default(),
             kind: Kind::IcmpError,
+            chunk: Chunk::Data,
+            mark: 0,
+            tag: 0,
         },
         layout: Layout {
             inner: Some(quote.inner),

@@ -164,6 +164,7 @@ impl Pipeline {
                 let forward = Forward {
                     direction: parked.direction,
                     rewrite: parked.rewrite,
+                    helper: None,
                 };
                 let packet = &parked.packet;
                 let topology = &topology;
@@ -282,7 +283,9 @@ impl Pipeline {
     }
 
     fn forward(&mut self, forward: &Forward, item: Item<'_>) {
-        let Forward { direction, rewrite } = forward;
+        let Forward {
+            direction, rewrite, ..
+        } = forward;
         let Item {
             now,
             topology,
@@ -296,7 +299,7 @@ impl Pipeline {
         }
         let to = match rewrite {
             Rewrite::Route { next_hop } => next_hop,
-            Rewrite::Tunnel { remote } => remote,
+            Rewrite::Tunnel { remote, .. } => remote,
             Rewrite::Nat { dst, .. } => &dst.as_ref().unwrap_or(&packet.segment.dst).ip,
         };
         let hop = match self.hops.resolve(to) {

@@ -4,8 +4,8 @@
 //! Every destination holds the same number of buckets whatever its weight, but one of weight 0 refuses
 //! what falls into its own. So a weight can change, even to 0 and back, without moving anybody.
 
-use lvs_core::Segment;
 use lvs_core::dest::Dest;
+use lvs_core::sched::Arrival;
 use lvs_core::sched::{Edit, Scheduler};
 
 use crate::buckets::Buckets;
@@ -22,8 +22,8 @@ impl Scheduler for Dh {
         "dh"
     }
 
-    fn pick(&self, dests: &[Dest], packet: &Segment) -> Option<usize> {
-        let bucket = hash::destination(packet.dst.ip.fold());
+    fn pick(&self, dests: &[Dest], arrival: &Arrival<'_>) -> Option<usize> {
+        let bucket = hash::destination(arrival.packet.dst.ip.fold());
         self.buckets.eligible(bucket, dests)
     }
 
@@ -80,8 +80,8 @@ mod tests {
             let (one, mut other) = (dh(&before), dh(&before).fork());
             other.settle(&after);
             for &address in &addresses {
-                let old = one.pick(&before, &flow(1, address));
-                let new = other.pick(&after, &flow(2, address));
+                let old = one.pick(&before, &arrival(&flow(1, address)));
+                let new = other.pick(&after, &arrival(&flow(2, address)));
                 if let (Some(old), Some(new)) = (old, new) {
                     prop_assert_eq!(old, new);
                 }

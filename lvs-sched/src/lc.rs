@@ -1,8 +1,8 @@
 //! Least connections: the destination with the smallest overhead, 256 × active + inactive connections.
 //! Weights do not count (but for 0); the first of the list wins a tie.
 
-use lvs_core::Segment;
 use lvs_core::dest::Dest;
+use lvs_core::sched::Arrival;
 use lvs_core::sched::{Edit, Scheduler};
 
 use crate::load::overhead;
@@ -17,7 +17,7 @@ impl Scheduler for Lc {
         "lc"
     }
 
-    fn pick(&self, dests: &[Dest], _packet: &Segment) -> Option<usize> {
+    fn pick(&self, dests: &[Dest], _arrival: &Arrival<'_>) -> Option<usize> {
         let eligible = dests.iter().enumerate().filter(|(_, d)| d.is_eligible());
         let least = eligible.min_by_key(|(_, d)| overhead(d));
         least.map(|(position, _)| position)
@@ -38,7 +38,7 @@ mod tests {
     use crate::testing::{dest, packet};
 
     fn pick(dests: &[Dest]) -> Option<usize> {
-        Lc.pick(dests, &packet())
+        Lc.pick(dests, &arrival(&packet()))
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! Never queue: the first destination of the list without an active connection, even a slow one; if all are
 //! busy, the one `sed` chooses.
 
-use lvs_core::Segment;
 use lvs_core::dest::Dest;
+use lvs_core::sched::Arrival;
 use lvs_core::sched::{Edit, Scheduler};
 
 use crate::load::{expected_delay, least_by_weight};
@@ -17,7 +17,7 @@ impl Scheduler for Nq {
         "nq"
     }
 
-    fn pick(&self, dests: &[Dest], _packet: &Segment) -> Option<usize> {
+    fn pick(&self, dests: &[Dest], _arrival: &Arrival<'_>) -> Option<usize> {
         let idle = dests
             .iter()
             .position(|d| d.is_eligible() && d.active() == 0);
@@ -37,7 +37,7 @@ mod tests {
     use crate::testing::{dest, packet};
 
     fn pick(dests: &[Dest]) -> Option<usize> {
-        Nq.pick(dests, &packet())
+        Nq.pick(dests, &arrival(&packet()))
     }
 
     #[test]

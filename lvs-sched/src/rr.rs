@@ -4,9 +4,9 @@
 //! added before it or removed, or some would be skipped or served twice. On removal of the very
 //! destination it moves to the one before, whose successor is now the next in turn.
 
+use lvs_core::sched::Arrival;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-use lvs_core::Segment;
 use lvs_core::dest::Dest;
 use lvs_core::sched::{Edit, Scheduler};
 
@@ -22,7 +22,7 @@ impl Scheduler for Rr {
         "rr"
     }
 
-    fn pick(&self, dests: &[Dest], _packet: &Segment) -> Option<usize> {
+    fn pick(&self, dests: &[Dest], _arrival: &Arrival<'_>) -> Option<usize> {
         let mut next = self.next.load(Relaxed);
         loop {
             let chosen = first_eligible_from(dests, next)?;
@@ -99,7 +99,7 @@ mod tests {
         let count = || {
             let mut counts = [0; 7];
             for _ in 0..7000 {
-                counts[rr.pick(&dests, &packet()).unwrap()] += 1;
+                counts[rr.pick(&dests, &arrival(&packet())).unwrap()] += 1;
             }
             counts
         };
@@ -161,7 +161,7 @@ mod tests {
                     }
                     Op::Remove(_) => {}
                     Op::Pick => {
-                        let chosen = rr.pick(&dests(&list), &packet()).map(|i| list[i].0);
+                        let chosen = rr.pick(&dests(&list), &arrival(&packet())).map(|i| list[i].0);
                         if !list.is_empty() {
                             ring.rotate_left(1);
                             if ring[0] == HEAD {

@@ -2,8 +2,8 @@
 //! the new connection would wait least. Inactive connections do not count; the first of the list wins a
 //! tie.
 
-use lvs_core::Segment;
 use lvs_core::dest::Dest;
+use lvs_core::sched::Arrival;
 use lvs_core::sched::{Edit, Scheduler};
 
 use crate::load::{expected_delay, least_by_weight};
@@ -18,7 +18,7 @@ impl Scheduler for Sed {
         "sed"
     }
 
-    fn pick(&self, dests: &[Dest], _packet: &Segment) -> Option<usize> {
+    fn pick(&self, dests: &[Dest], _arrival: &Arrival<'_>) -> Option<usize> {
         least_by_weight(dests, expected_delay)
     }
 
@@ -35,7 +35,7 @@ mod tests {
     use crate::testing::{dest, packet};
 
     fn pick(dests: &[Dest]) -> Option<usize> {
-        Sed.pick(dests, &packet())
+        Sed.pick(dests, &arrival(&packet()))
     }
 
     /// 1 for weight 1 against 3 for weight 4: the busy server is still the quicker one.

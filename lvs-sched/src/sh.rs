@@ -4,8 +4,8 @@
 //! Each destination holds buckets by its weight. A destination of weight 0 holds one too, as in IPVS;
 //! its clients are refused. (IPVS's flags `sh-port` and `sh-fallback` are not there yet.)
 
-use lvs_core::Segment;
 use lvs_core::dest::Dest;
+use lvs_core::sched::Arrival;
 use lvs_core::sched::{Edit, Scheduler};
 
 use crate::buckets::Buckets;
@@ -22,8 +22,8 @@ impl Scheduler for Sh {
         "sh"
     }
 
-    fn pick(&self, dests: &[Dest], packet: &Segment) -> Option<usize> {
-        let bucket = hash::source(packet.src.ip.fold(), 0);
+    fn pick(&self, dests: &[Dest], arrival: &Arrival<'_>) -> Option<usize> {
+        let bucket = hash::source(arrival.packet.src.ip.fold(), 0);
         self.buckets.eligible(bucket, dests)
     }
 
@@ -87,7 +87,10 @@ mod tests {
         other.src.port ^= 1;
         other.dst.port ^= 1;
         other.dst.ip = Ip::v4([10, 9, 8, 7]);
-        assert_eq!(sh.pick(&dests, &packet()), sh.pick(&dests, &other));
+        assert_eq!(
+            sh.pick(&dests, &arrival(&packet())),
+            sh.pick(&dests, &other)
+        );
     }
 
     proptest! {
@@ -98,10 +101,10 @@ mod tests {
         ) {
             let dests: Vec<_> = weights.iter().map(|&w| dest(w, 0, 0)).collect();
             let one = sh(&dests);
-            let first: Vec<_> = clients.iter().map(|&c| one.pick(&dests, &flow(c, 1))).collect();
+            let first: Vec<_> = clients.iter().map(|&c| one.pick(&dests, &arrival(&flow(c, 1)))).collect();
             let mut other = one.fork();
             other.settle(&dests);
-            let again: Vec<_> = clients.iter().map(|&c| other.pick(&dests, &flow(c, 2))).collect();
+            let again: Vec<_> = clients.iter().map(|&c| other.pick(&dests, &arrival(&flow(c, 2)))).collect();
             prop_assert_eq!(first, again);
         }
     }

@@ -1,8 +1,9 @@
 //! What the tests of several schedulers share.
 
+use lvs_core::Chunk;
 use lvs_core::dest::Dest;
-use lvs_core::sched::Scheduler;
-use lvs_core::{Endpoint, Ip, Kind, Protocol, Segment, TcpFlags};
+use lvs_core::sched::{Arrival, Scheduler};
+use lvs_core::{Endpoint, Ip, Kind, Protocol, Segment, TcpFlags, Time};
 
 /// A destination with these counts.
 pub(crate) fn dest(weight: u32, active: u64, inactive: u64) -> Dest {
@@ -30,14 +31,22 @@ pub(crate) fn between(src: Ip, dst: Ip) -> Segment {
         protocol: Protocol::TCP,
         flags: TcpFlags::SYN,
         kind: Kind::Packet,
+        chunk: Chunk::Data,
+        mark: 0,
+        tag: 0,
     }
+}
+
+/// The arrival of a connection opened by this packet, at time zero.
+pub(crate) fn arrival(packet: &Segment) -> Arrival<'_> {
+    Arrival::new(packet, Time::default())
 }
 
 /// The choices of `count` connections, as letters: `A` is the first of the list, `-` is none.
 pub(crate) fn choices(scheduler: &dyn Scheduler, dests: &[Dest], count: usize) -> String {
     let letters = 'A'..='Z';
     (0..count)
-        .map(|_| match scheduler.pick(dests, &packet()) {
+        .map(|_| match scheduler.pick(dests, &arrival(&packet())) {
             Some(i) => letters.clone().nth(i).unwrap_or('?'),
             None => '-',
         })

@@ -1,8 +1,8 @@
 //! Weighted least connections: the destination with the smallest overhead for its weight, where overhead
 //! is 256 × active + inactive connections. The first of the list wins a tie. IPVS's default scheduler.
 
-use lvs_core::Segment;
 use lvs_core::dest::Dest;
+use lvs_core::sched::Arrival;
 use lvs_core::sched::{Edit, Scheduler};
 
 use crate::load::{least_by_weight, overhead};
@@ -17,7 +17,7 @@ impl Scheduler for Wlc {
         "wlc"
     }
 
-    fn pick(&self, dests: &[Dest], _packet: &Segment) -> Option<usize> {
+    fn pick(&self, dests: &[Dest], _arrival: &Arrival<'_>) -> Option<usize> {
         least_by_weight(dests, overhead)
     }
 
@@ -36,7 +36,7 @@ mod tests {
     use crate::testing::{dest, packet};
 
     fn pick(dests: &[Dest]) -> Option<usize> {
-        Wlc.pick(dests, &packet())
+        Wlc.pick(dests, &arrival(&packet()))
     }
 
     /// 522 for weight 1 against 1792 and 1536 for weight 3.

@@ -8,9 +8,9 @@
 //! An edit sends the cursor back to the head of the list but keeps the level (if it still exists), as IPVS
 //! does: frequent edits do not always favour the same server.
 
+use lvs_core::sched::Arrival;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use lvs_core::Segment;
 use lvs_core::dest::Dest;
 use lvs_core::sched::{Edit, Scheduler};
 
@@ -40,7 +40,7 @@ impl Scheduler for Wrr {
         "wrr"
     }
 
-    fn pick(&self, dests: &[Dest], _packet: &Segment) -> Option<usize> {
+    fn pick(&self, dests: &[Dest], _arrival: &Arrival<'_>) -> Option<usize> {
         let mut packed = self.cursor.load(Relaxed);
         loop {
             let (cursor, chosen) = self.advance(Cursor::unpack(packed), dests);
@@ -384,7 +384,7 @@ mod tests {
                             .collect();
                         for _ in 0..count {
                             let expected = walk.pick(&weights, is_open);
-                            prop_assert_eq!(service.wrr.pick(&seen, &packet()), expected);
+                            prop_assert_eq!(service.wrr.pick(&seen, &arrival(&packet())), expected);
                         }
                         continue;
                     }
@@ -404,7 +404,7 @@ mod tests {
             service.choices(skipped);
             let mut counts = vec![0; weights.len()];
             for _ in 0..weights.iter().sum::<u32>() / divisor {
-                counts[service.wrr.pick(&service.dests, &packet()).unwrap()] += 1;
+                counts[service.wrr.pick(&service.dests, &arrival(&packet())).unwrap()] += 1;
             }
             let expected: Vec<u32> = weights.iter().map(|w| w / divisor).collect();
             prop_assert_eq!(counts, expected);

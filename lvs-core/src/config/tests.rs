@@ -30,8 +30,8 @@ fn local(s: &str) -> LocalAddr {
 fn director() -> Arc<Director> {
     let director = Director::new(&Settings::default());
     let made: Result<_, ConfigError> = director.edit(|d| {
-        d.add_service(key(), least(), &[])?;
-        d.add_dest(key(), ep(R1), Method::Nat, 1)
+        d.add_service(key(), least(), ServiceOptions::default())?;
+        d.add_dest(key(), ep(R1), &DestOptions::new(Method::Nat, 1))
     });
     made.unwrap();
     director
@@ -48,9 +48,9 @@ fn refused(
     let live = before.service(&key()).unwrap().dests()[0].live().clone();
     let result = director.edit(|d| {
         let other = ServiceKey::tcp(ep("10.9.0.200:80"));
-        d.add_service(other, least(), &[])?;
+        d.add_service(other, least(), ServiceOptions::default())?;
         d.remove_dest(key(), ep(R1))?;
-        d.add_dest(key(), ep(R2), Method::Nat, 7)?;
+        d.add_dest(key(), ep(R2), &DestOptions::new(Method::Nat, 7))?;
         change(d)
     });
     assert_eq!(result, Err(why));
@@ -63,10 +63,7 @@ fn refused(
 fn what_cannot_be_is_refused_and_nothing_of_it_done() {
     let missing = ServiceKey::udp(ep(VIP));
     let six = ep("[fd00::11]:80");
-    let sctp = ServiceKey {
-        protocol: Protocol(132),
-        ..key()
-    };
+    let sctp = ServiceKey::new(Protocol::AH, ep(VIP));
     let vip = ep(VIP).ip;
     let backwards = LocalAddr {
         last_port: 1000,
@@ -79,48 +76,51 @@ fn what_cannot_be_is_refused_and_nothing_of_it_done() {
     use ConfigError as E;
     let texts = [
         refused(E::ServiceExists(key()), |d| {
-            d.add_service(key(), least(), &[])
+            d.add_service(key(), least(), ServiceOptions::default())
         }),
         refused(E::NoSuchService(missing), |d| d.remove_service(missing)),
         refused(E::NoSuchService(missing), |d| {
             d.set_scheduler(missing, least())
         }),
         refused(E::NoSuchService(missing), |d| {
-            d.set_local_addrs(missing, &[])
+            d.set_options(missing, ServiceOptions::with_local_addrs(&[]))
         }),
         refused(E::NoSuchService(missing), |d| {
-            d.add_dest(missing, ep(R1), Method::Nat, 1)
+            d.add_dest(missing, ep(R1), &DestOptions::new(Method::Nat, 1))
         }),
         refused(E::DestinationExists(key(), ep(R2)), |d| {
-            d.add_dest(key(), ep(R2), Method::Nat, 1)
+            d.add_dest(key(), ep(R2), &DestOptions::new(Method::Nat, 1))
         }),
         refused(E::NoSuchDestination(key(), ep(R1)), |d| {
-            d.edit_dest(key(), ep(R1), Method::Nat, 1)
+            d.edit_dest(key(), ep(R1), &DestOptions::new(Method::Nat, 1))
         }),
         refused(E::NoSuchDestination(key(), ep(R1)), |d| {
             d.remove_dest(key(), ep(R1))
         }),
         refused(E::FamilyMismatch(key(), six), |d| {
-            d.add_dest(key(), six, Method::DirectRoute, 1)
+            d.add_dest(key(), six, &DestOptions::new(Method::DirectRoute, 1))
         }),
         refused(E::WeightTooLarge(1 << 31), |d| {
-            d.edit_dest(key(), ep(R2), Method::Nat, 1 << 31)
+            d.edit_dest(key(), ep(R2), &DestOptions::new(Method::Nat, 1 << 31))
         }),
         refused(E::ProtocolNotBalanced(sctp), |d| {
-            d.add_service(sctp, least(), &[])
+            d.add_service(sctp, least(), ServiceOptions::default())
         }),
         refused(E::LocalIsVirtual(vip), |d| {
-            d.set_local_addrs(key(), &[local("10.9.0.100")])
+            d.set_options(
+                key(),
+                ServiceOptions::with_local_addrs(&[local("10.9.0.100")]),
+            )
         }),
         refused(E::BadPortRange(backwards), |d| {
-            d.set_local_addrs(key(), &[backwards])
+            d.set_options(key(), ServiceOptions::with_local_addrs(&[backwards]))
         }),
         refused(E::BadPortRange(from_zero), |d| {
-            d.set_local_addrs(key(), &[from_zero])
+            d.set_options(key(), ServiceOptions::with_local_addrs(&[from_zero]))
         }),
         refused(E::NoLocalAddress(key(), ep(R2)), |d| {
-            d.set_local_addrs(key(), &[local("fd00::2")])?;
-            d.edit_dest(key(), ep(R2), Method::FullNat, 1)
+            d.set_options(key(), ServiceOptions::with_local_addrs(&[local("fd00::2")]))?;
+            d.edit_dest(key(), ep(R2), &DestOptions::new(Method::FullNat, 1))
         }),
     ];
     assert!(
@@ -134,9 +134,9 @@ fn what_cannot_be_is_refused_and_nothing_of_it_done() {
 fn a_change_may_go_on_after_a_refusal_it_expected() {
     let director = director();
     let made: Result<_, ConfigError> = director.edit(|d| {
-        let twice = d.add_dest(key(), ep(R1), Method::Nat, 9);
+        let twice = d.add_dest(key(), ep(R1), &DestOptions::new(Method::Nat, 9));
         assert_eq!(twice, Err(ConfigError::DestinationExists(key(), ep(R1))));
-        d.add_dest(key(), ep(R2), Method::Nat, 2)
+        d.add_dest(key(), ep(R2), &DestOptions::new(Method::Nat, 2))
     });
     made.unwrap();
     let config = director.config();
@@ -165,9 +165,9 @@ fn a_panic_in_a_change_leaves_everything_as_it_was() {
 fn a_scheduler_hears_every_edit_in_order() {
     let director = director();
     let made: Result<_, ConfigError> = director.edit(|d| {
-        d.add_dest(key(), ep(R2), Method::Nat, 1)?;
-        d.edit_dest(key(), ep(R1), Method::Nat, 4)?;
-        d.edit_dest(key(), ep(R2), Method::Nat, 5)?;
+        d.add_dest(key(), ep(R2), &DestOptions::new(Method::Nat, 1))?;
+        d.edit_dest(key(), ep(R1), &DestOptions::new(Method::Nat, 4))?;
+        d.edit_dest(key(), ep(R2), &DestOptions::new(Method::Nat, 5))?;
         d.remove_dest(key(), ep(R1))?;
         let heard = format!("{:?}", d.service(&key()).unwrap().scheduler());
         assert_eq!(
@@ -235,12 +235,22 @@ fn op() -> impl Strategy<Value = Op> {
 
 fn apply(d: &mut Draft<'_>, op: &Op) -> Result<(), ConfigError> {
     match *op {
-        Op::AddService(s, l) => d.add_service(service(s), least(), &locals(l)),
+        Op::AddService(s, l) => d.add_service(
+            service(s),
+            least(),
+            ServiceOptions::with_local_addrs(&locals(l)),
+        ),
         Op::RemoveService(s) => d.remove_service(service(s)),
-        Op::SetLocals(s, l) => d.set_local_addrs(service(s), &locals(l)),
+        Op::SetLocals(s, l) => {
+            d.set_options(service(s), ServiceOptions::with_local_addrs(&locals(l)))
+        }
         Op::SetScheduler(s) => d.set_scheduler(service(s), least()),
-        Op::AddDest(s, r, m, w) => d.add_dest(service(s), ep(SERVERS[r]), METHODS[m], w),
-        Op::EditDest(s, r, m, w) => d.edit_dest(service(s), ep(SERVERS[r]), METHODS[m], w),
+        Op::AddDest(s, r, m, w) => {
+            d.add_dest(service(s), ep(SERVERS[r]), &DestOptions::new(METHODS[m], w))
+        }
+        Op::EditDest(s, r, m, w) => {
+            d.edit_dest(service(s), ep(SERVERS[r]), &DestOptions::new(METHODS[m], w))
+        }
         Op::RemoveDest(s, r) => d.remove_dest(service(s), ep(SERVERS[r])),
     }
 }
@@ -288,7 +298,8 @@ impl Model {
 
     fn virtuals(&self) -> BTreeSet<String> {
         let all = self.0.keys();
-        all.map(|&s| service(s).addr.ip.to_string()).collect()
+        all.map(|&s| service(s).addr().unwrap().ip.to_string())
+            .collect()
     }
 
     fn locals(&self) -> BTreeSet<String> {
@@ -310,7 +321,7 @@ fn observed(config: &Config) -> Model {
         let i = (0..SERVICES.len())
             .find(|&i| service(i) == s.key())
             .unwrap();
-        let l = (0..LOCALS.len()).find(|&l| locals(l) == s.local_addrs());
+        let l = (0..LOCALS.len()).find(|&l| locals(l) == *s.options().local_addrs);
         let dest = |d: &Dest| {
             let r = SERVERS.iter().position(|r| ep(r) == d.addr()).unwrap();
             let m = METHODS.iter().position(|m| *m == d.method()).unwrap();

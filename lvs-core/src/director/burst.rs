@@ -64,7 +64,7 @@ pub(super) fn decide(
     let mut needed = 0u64;
     for (s, plan) in segments.iter().zip(&mut plans) {
         plan.hash = director.seed.hash_one(Tuple::from(s));
-        plan.shard = shard_of(s, config.role(&s.dst.ip), shards);
+        plan.shard = shard_of(s, config.role_of(s), shards);
         needed |= 1 << plan.shard;
     }
     let mut guards = [const { None::<MutexGuard<'_, Shard>> }; MAX_SHARDS];

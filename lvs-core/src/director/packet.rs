@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use super::burst::Context;
 use crate::addr::Endpoint;
-use crate::config::Role;
 use crate::conn::{Conn, Found, Shard};
 use crate::dest::Method;
+use crate::sched::Arrival;
 use crate::segment::{Kind, Protocol, Segment, TcpFlags};
-use crate::service::{Service, ServiceKey};
+use crate::service::Service;
 use crate::state::State;
 use crate::verdict::{Direction, DropReason, Forward, PassReason, Rewrite, Verdict};
 
@@ -28,26 +28,14 @@ pub(super) fn decide(
             shard.remove(f.id);
         } else if !reopens(cx, s, f.direction, conn) {
             return follow(cx, shard, f, s);
-        } else if let Some(service) = service_of(cx, s) {
+        } else if let Some(service) = cx.config.service_for(s) {
             return schedule(cx, shard, service, Some(f), s);
         }
     }
-    match service_of(cx, s) {
+    match cx.config.service_for(s) {
         Some(service) => admit(cx, shard, service, s),
         None => Verdict::Pass(PassReason::NotOurs),
     }
-}
-
-fn service_of<'a>(cx: &Context<'a>, s: &Segment) -> Option<&'a Service> {
-    if cx.config.role(&s.dst.ip) != Some(Role::Virtual) {
-        return None;
-    }
-    cx.config
-        .service(&ServiceKey {
-            protocol: s.protocol,
-            addr: s.dst,
-        })
-        .map(|s| &**s)
 }
 
 /// Whether a client opens anew a connection that is only remembered (IPVS: `conn_reuse_mode` 1), or one whose
@@ -58,7 +46,8 @@ fn reopens(cx: &Context<'_>, s: &Segment, direction: Direction, conn: &Conn) -> 
         && s.protocol == Protocol::TCP
         && s.flags.has(TcpFlags::SYN)
         && !s.flags.has(TcpFlags::RST)
-        && (conn.state.is_closed() || cx.director.reopen_removed && !conn.dest.is_available())
+        && (conn.state.is_closed()
+            || cx.config.sysctls().reopen_removed && !conn.dest.is_available())
 }
 
 /// A packet of a known connection. Of a removed real server's, only what it sends itself goes on: it is
@@ -76,9 +65,9 @@ fn follow(cx: &Context<'_>, shard: &mut Shard, found: Found, s: &Segment) -> Ver
     let verdict = carry(conn, direction);
     match s.kind {
         Kind::Packet => {
-            shard.touch(id, direction, Some(s.flags), &cx.director.timeouts, cx.now);
+            shard.touch(id, direction, Some(s.flags), cx.config.timeouts(), cx.now);
         }
-        Kind::LaterFragment => shard.touch(id, direction, None, &cx.director.timeouts, cx.now),
+        Kind::LaterFragment => shard.touch(id, direction, None, cx.config.timeouts(), cx.now),
         Kind::IcmpError => {}
     }
     verdict
@@ -115,15 +104,23 @@ fn carry(conn: &Conn, direction: Direction) -> Verdict {
         (Method::DirectRoute, Direction::In) => Rewrite::Route {
             next_hop: conn.dest_addr.ip,
         },
+        (Method::Bypass, Direction::In) => Rewrite::Route {
+            next_hop: conn.virt.ip,
+        },
         (Method::Tunnel, Direction::In) => Rewrite::Tunnel {
             remote: conn.dest_addr.ip,
+            encapsulation: conn.dest.encapsulation(),
         },
         // Nothing to translate: the host routes it as any other packet.
-        (Method::DirectRoute | Method::Tunnel, Direction::Out) => {
+        (Method::DirectRoute | Method::Tunnel | Method::Bypass, Direction::Out) => {
             return Verdict::Pass(PassReason::NotOurs);
         }
     };
-    Verdict::Forward(Forward { direction, rewrite })
+    Verdict::Forward(Forward {
+        direction,
+        rewrite,
+        helper: None,
+    })
 }
 
 /// A packet to a service, of no known connection: may it open one?
@@ -154,7 +151,7 @@ fn schedule(
 ) -> Verdict {
     let picked = service
         .scheduler
-        .pick(&service.dests, s)
+        .pick(&service.dests, &Arrival::new(s, cx.now))
         .and_then(|i| service.dests.get(i));
     if let Some(old) = old {
         shard.remove(old.id);
@@ -169,9 +166,9 @@ fn schedule(
         Endpoint { ip, port: 0 } => Endpoint::new(ip, s.dst.port),
         addr => addr,
     };
-    let local = if dest.method == Method::FullNat {
+    let local = if dest.method() == Method::FullNat {
         let start = s.src.port as usize / cx.director.shards.len();
-        match shard.take_port(s.protocol, dest_addr, &service.local_addrs, start) {
+        match shard.take_port(s.protocol, dest_addr, &service.options.local_addrs, start) {
             Some(local) => local,
             None => return Verdict::Drop(DropReason::NoLocalPort),
         }
@@ -185,14 +182,14 @@ fn schedule(
         local,
         deadline: cx.now,
         dest: dest.live.clone(),
-        method: dest.method,
+        method: dest.method(),
         protocol: s.protocol,
         state: State::initial(s.protocol),
-        in_only: !dest.method.translates(),
+        in_only: !dest.method().translates(),
     };
     // The opening packet moves the state before the connection is bound, so that it is counted once.
     conn.state = conn.state.after(s.flags, Direction::In, conn.in_only);
-    let timeout: Duration = cx.director.timeouts.of(conn.state);
+    let timeout: Duration = cx.config.timeouts().of(conn.state);
     conn.deadline = cx.now + timeout;
     for stats in [dest.live.stats(), service.live.stats()] {
         stats.count_conn(cx.stripe);

@@ -11,6 +11,10 @@ mod shards;
 mod threads;
 mod unusual;
 
+use crate::Chunk;
+use crate::DestOptions;
+use crate::ServiceOptions;
+use crate::sched::Arrival;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -44,7 +48,7 @@ impl Scheduler for Least {
         "least"
     }
 
-    fn pick(&self, dests: &[Dest], _: &Segment) -> Option<usize> {
+    fn pick(&self, dests: &[Dest], _: &Arrival<'_>) -> Option<usize> {
         let eligible = (0..dests.len()).filter(|&i| dests[i].is_eligible());
         eligible.min_by_key(|&i| 256 * dests[i].active() + dests[i].inactive())
     }
@@ -86,6 +90,9 @@ pub(super) fn segment(protocol: Protocol, src: &str, dst: &str, flags: TcpFlags)
         protocol,
         flags,
         kind: Kind::Packet,
+        chunk: Chunk::Data,
+        mark: 0,
+        tag: 0,
     }
 }
 
@@ -98,7 +105,11 @@ pub(super) fn udp(src: &str, dst: &str) -> Segment {
 }
 
 pub(super) fn forward(direction: Direction, rewrite: Rewrite) -> Verdict {
-    Verdict::Forward(Forward { direction, rewrite })
+    Verdict::Forward(Forward {
+        direction,
+        rewrite,
+        helper: None,
+    })
 }
 
 /// NAT to a real server.
@@ -146,9 +157,13 @@ impl Lab {
         self.edit(|d| {
             let local = LocalAddr::new(ip(LIP));
             let local = (method == Method::FullNat).then_some(local);
-            d.add_service(key, Box::new(Least::default()), local.as_slice())?;
+            d.add_service(
+                key,
+                Box::new(Least::default()),
+                ServiceOptions::with_local_addrs(local.as_slice()),
+            )?;
             for server in servers.iter().rev() {
-                d.add_dest(key, ep(server), method, 1)?;
+                d.add_dest(key, ep(server), &DestOptions::new(method, 1))?;
             }
             Ok(())
         });

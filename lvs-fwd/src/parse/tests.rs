@@ -1,6 +1,7 @@
 //! One rule at a time.
 
 use etherparse::{IpHeaders, Ipv4Header, Ipv4Options};
+use lvs_core::Chunk;
 
 use super::*;
 use crate::wire::samples::{self, BOTH, OWN, PEER, client, fix_v4, l4, vip};
@@ -38,6 +39,9 @@ fn a_syn_byte_for_byte() {
             protocol: Protocol::TCP,
             flags: TcpFlags::SYN,
             kind: Kind::Packet,
+            chunk: Chunk::Data,
+            mark: 0,
+            tag: 0,
         },
         layout: Layout {
             family: Family::V4,

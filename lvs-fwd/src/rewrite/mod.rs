@@ -115,7 +115,7 @@ impl Rewriter {
         let layout = &packet.layout;
         let mut offload = frame.offload;
         check_offload(offload, layout)?;
-        if let Rewrite::Tunnel { remote } = *rewrite {
+        if let Rewrite::Tunnel { remote, .. } = *rewrite {
             return self.tunnel(remote, egress, index, frame, packet, outputs);
         }
         let mut parts = Parts::of(frame.bytes_mut(), layout)?;

@@ -4,6 +4,7 @@
 //! receiver would see it: partial checksums completed, aggregates cut, tunnels unwrapped, fragments put together.
 
 use etherparse::{NetSlice, SlicedPacket, TransportSlice};
+use lvs_core::Encapsulation;
 use lvs_core::{Endpoint, Family, Kind, Protocol};
 
 use super::*;
@@ -48,6 +49,7 @@ fn nat(src: Option<&str>, dst: Option<&str>) -> Rewrite {
 fn tunnel(remote: &str) -> Rewrite {
     Rewrite::Tunnel {
         remote: remote.parse().unwrap(),
+        encapsulation: Encapsulation::Ipip,
     }
 }
 
@@ -98,7 +100,7 @@ impl Case {
     /// What is sent, in order, after checks that hold for all that is sent.
     fn emit(&mut self, rewrite: Rewrite) -> Result<Vec<MemFrame>, Refusal> {
         let source = match rewrite {
-            Rewrite::Tunnel { remote } if remote.is_v4() => Ip::v4([10, 0, 0, 254]),
+            Rewrite::Tunnel { remote, .. } if remote.is_v4() => Ip::v4([10, 0, 0, 254]),
             _ => "fd00::fe".parse().unwrap(),
         };
         let egress = Egress {

@@ -6,6 +6,8 @@
 
 #![allow(dead_code, reason = "shared by several test programs")]
 
+use lvs_core::DestOptions;
+use lvs_core::ServiceOptions;
 use std::sync::{Arc, Mutex};
 
 use arc_swap::ArcSwap;
@@ -157,11 +159,15 @@ impl Lab {
         let made: Result<(), ConfigError> = director.edit(|draft| {
             for (family, protocol) in every_service() {
                 let addr = vip(family);
-                let key = ServiceKey { protocol, addr };
+                let key = ServiceKey::new(protocol, addr);
                 let scheduler = lvs_sched::build("wlc").unwrap();
-                draft.add_service(key, scheduler, &[LocalAddr::new(local(family))])?;
+                draft.add_service(
+                    key,
+                    scheduler,
+                    ServiceOptions::with_local_addrs(&[LocalAddr::new(local(family))]),
+                )?;
                 let (server, method) = server(family);
-                draft.add_dest(key, server, method, 1)?;
+                draft.add_dest(key, server, &DestOptions::new(method, 1))?;
             }
             Ok(())
         });
@@ -186,7 +192,7 @@ impl Lab {
         let change: Result<(), ConfigError> = self.director.edit(|draft| {
             for (family, protocol) in every_service() {
                 let addr = vip(family);
-                draft.remove_dest(ServiceKey { protocol, addr }, server(family))?;
+                draft.remove_dest(ServiceKey::new(protocol, addr), server(family))?;
             }
             Ok(())
         });

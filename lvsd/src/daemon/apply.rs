@@ -1,5 +1,7 @@
 //! From a rule set to the director's configuration, as a difference.
 
+use lvs_core::DestOptions;
+use lvs_core::ServiceOptions;
 use lvs_core::{Director, Draft, LocalAddr, ServiceKey};
 use lvs_fwd::route::Topology;
 
@@ -46,15 +48,22 @@ fn service(draft: &mut Draft<'_>, rule: &ServiceRule) -> Result<(), Error> {
         built.ok_or_else(|| Error::Scheduler(rule.scheduler.clone()))
     };
     match draft.service(&rule.key) {
-        None => draft.add_service(rule.key, scheduler()?, &rule.local_addrs)?,
+        None => draft.add_service(
+            rule.key,
+            scheduler()?,
+            ServiceOptions::with_local_addrs(&rule.local_addrs),
+        )?,
         Some(old) => {
             let same_scheduler = old.scheduler().name() == rule.scheduler;
-            let same_addrs = old.local_addrs() == rule.local_addrs;
+            let same_addrs = *old.options().local_addrs == rule.local_addrs[..];
             if !same_scheduler {
                 draft.set_scheduler(rule.key, scheduler()?)?;
             }
             if !same_addrs {
-                draft.set_local_addrs(rule.key, &rule.local_addrs)?;
+                draft.set_options(
+                    rule.key,
+                    ServiceOptions::with_local_addrs(&rule.local_addrs),
+                )?;
             }
         }
     }
@@ -75,9 +84,9 @@ fn servers(draft: &mut Draft<'_>, key: ServiceKey, rule: &ServiceRule) -> Result
     }
     for s in &rule.servers {
         match current.iter().find(|(addr, ..)| *addr == s.addr) {
-            None => draft.add_dest(key, s.addr, s.method, s.weight)?,
+            None => draft.add_dest(key, s.addr, &DestOptions::new(s.method, s.weight))?,
             Some(&(_, method, weight)) if (method, weight) != (s.method, s.weight) => {
-                draft.edit_dest(key, s.addr, s.method, s.weight)?;
+                draft.edit_dest(key, s.addr, &DestOptions::new(s.method, s.weight))?;
             }
             Some(_) => {}
         }

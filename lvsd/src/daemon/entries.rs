@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use lvs_core::{Config, Endpoint, Method};
+use lvs_core::{Config, Endpoint, Method, ServiceKey};
 use lvs_fwd::io::bpf::Entry;
 use lvs_fwd::route::Topology;
 
@@ -10,22 +10,26 @@ use lvs_fwd::route::Topology;
 pub(super) fn of(config: &Config, topology: &Topology) -> Vec<Entry> {
     let mut entries: HashSet<Entry> = topology.local_addrs().map(Entry::Own).collect();
     for service in config.services() {
-        let key = service.key();
+        let local_addrs = &service.options().local_addrs;
+        entries.extend(local_addrs.iter().copied().map(Entry::Local));
+        let ServiceKey::Addr {
+            protocol,
+            addr: virt,
+        } = service.key()
+        else {
+            continue;
+        };
         entries.insert(Entry::Virtual {
-            protocol: key.protocol,
-            addr: key.addr,
+            protocol,
+            addr: virt,
         });
-        entries.extend(service.local_addrs().iter().copied().map(Entry::Local));
         for dest in service.dests().iter().filter(|d| d.method() == Method::Nat) {
             let port = match dest.addr().port {
-                0 => key.addr.port,
+                0 => virt.port,
                 p => p,
             };
             let addr = Endpoint::new(dest.addr().ip, port);
-            entries.insert(Entry::Reply {
-                protocol: key.protocol,
-                addr,
-            });
+            entries.insert(Entry::Reply { protocol, addr });
         }
     }
     entries.into_iter().collect()

@@ -102,7 +102,10 @@ mod tests {
         assert_eq!(rules.services.len(), 8);
         for service in &rules.services {
             let method = service.servers[0].method;
-            assert_eq!(service.key.addr.ip, vip(method, service.key.family()));
+            assert_eq!(
+                service.key.addr().unwrap().ip,
+                vip(method, service.key.family())
+            );
             let servers = if method == Method::Tunnel { 2 } else { 3 };
             assert_eq!(service.servers.len(), servers, "{}", service.key);
             assert_eq!(service.local_addrs.is_empty(), method != Method::FullNat);

@@ -23,6 +23,7 @@ const IPVS_SCHEDULERS: [&str; 14] = [
 ];
 
 /// Help on how a line names its service.
+const UNNAMED: Endpoint = Endpoint::new(Ip::UNSPECIFIED, 0);
 const BY_ADDRESS: &str = "name the service with `-t ADDRESS:PORT` (TCP) or `-u ADDRESS:PORT` (UDP)";
 
 /// The services of the lines read so far. Reading goes on after a problem, to find the others.
@@ -70,7 +71,11 @@ impl<'n> Table<'n> {
 
     /// The result, after the checks that need the whole file.
     pub(super) fn finish(mut self) -> Result<RuleSet, Vec<Problem>> {
-        let virtual_addrs: HashSet<Ip> = self.by_key.keys().map(|key| key.addr.ip).collect();
+        let virtual_addrs: HashSet<Ip> = self
+            .by_key
+            .keys()
+            .filter_map(|key| key.addr().map(|a| a.ip))
+            .collect();
         let local = self.local_addrs.into_iter();
         let clashes = local.filter(|(ip, _)| virtual_addrs.contains(ip));
         self.problems.extend(clashes.map(|(_, problem)| problem));
@@ -127,7 +132,9 @@ impl<'n> Table<'n> {
 
     fn add_server(&mut self, line: &CommandLine<'_>) {
         let service = self.service(line);
-        let protocol = service.map_or(Protocol::TCP, |(key, _)| key.protocol);
+        let protocol = service.map_or(Protocol::TCP, |(key, _)| {
+            key.protocol().unwrap_or(Protocol::TCP)
+        });
         let server = self.real_server(line, protocol);
         let method = self.method(line);
         let weight = self.weight(line);
@@ -137,11 +144,14 @@ impl<'n> Table<'n> {
         let draft = self.by_key.get(&key).copied();
         let Some(draft) = draft.and_then(|index| self.services.get_mut(index)) else {
             let message = format!("there is no service {key} above this line");
-            let protocol = match key.protocol {
+            let protocol = match key.protocol().unwrap_or(Protocol::TCP) {
                 Protocol::UDP => "-u",
                 _ => "-t",
             };
-            let help = format!("add it first: `-A {protocol} {}`", key.addr);
+            let help = format!(
+                "add it first: `-A {protocol} {}`",
+                key.addr().unwrap_or(UNNAMED)
+            );
             self.problems.push(Problem::at(service_word, message, help));
             return;
         };
@@ -171,7 +181,7 @@ impl<'n> Table<'n> {
             return None;
         };
         match service_address(option.value, protocol, &self.names) {
-            Ok(addr) => Some((ServiceKey { protocol, addr }, option.value)),
+            Ok(addr) => Some((ServiceKey::new(protocol, addr), option.value)),
             Err(problem) => {
                 self.problems.push(problem);
                 None
@@ -308,7 +318,7 @@ impl Draft {
         method: Method,
         method_word: Word<'_>,
     ) -> Result<Endpoint, Problem> {
-        let service = self.rule.key.addr;
+        let service = self.rule.key.addr().unwrap_or(UNNAMED);
         if host.ip.family() != service.ip.family() && method != Method::Tunnel {
             let message = format!("{} and {} are of different families", host.ip, service.ip);
             let help = "only a tunnel (`-i`) leads from IPv4 to IPv6 or back";

@@ -49,12 +49,12 @@ fn problems(source: &str) -> Vec<String> {
 fn saved(rules: &RuleSet) -> String {
     let mut text = String::new();
     for service in &rules.services {
-        let kind = if service.key.protocol == Protocol::UDP {
+        let kind = if service.key.protocol().unwrap() == Protocol::UDP {
             "-u"
         } else {
             "-t"
         };
-        let name = format!("{kind} {}", service.key.addr);
+        let name = format!("{kind} {}", service.key.addr().unwrap());
         write!(text, "-A {name} -s {}", service.scheduler).unwrap();
         for local in &service.local_addrs {
             let ip = match local.ip.is_v4() {

@@ -152,7 +152,13 @@ fn a_closed_connection_gives_way_to_a_new_one() {
             }
         }
         assert_eq!(lab.counts(R1), (0, 1));
-        lab.edit(|d| d.add_dest(ServiceKey::tcp(ep(VIP)), ep(R2), Method::Nat, 1));
+        lab.edit(|d| {
+            d.add_dest(
+                ServiceKey::tcp(ep(VIP)),
+                ep(R2),
+                &DestOptions::new(Method::Nat, 1),
+            )
+        });
         assert_eq!(lab.tcp_in(ACK), to(R1), "only a SYN opens anew");
         // While the scheduler chooses, the old connection still counts against R1.
         assert_eq!(lab.tcp_in(SYN), to(R2));

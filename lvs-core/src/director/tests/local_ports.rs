@@ -10,7 +10,12 @@ const NO_PORT: Verdict = Verdict::Drop(DropReason::NoLocalPort);
 /// A service with ports `1024..1024 + n` of one address.
 fn lab(n: u16, servers: &[&str]) -> Lab {
     let mut lab = Lab::tcp(Method::FullNat, servers);
-    lab.edit(|d| d.set_local_addrs(ServiceKey::tcp(ep(VIP)), &[ports(LIP, 1024, 1023 + n)]));
+    lab.edit(|d| {
+        d.set_options(
+            ServiceKey::tcp(ep(VIP)),
+            ServiceOptions::with_local_addrs(&[ports(LIP, 1024, 1023 + n)]),
+        )
+    });
     lab
 }
 
@@ -64,7 +69,12 @@ fn protocols_do_not_share_ports() {
     let mut lab = lab(4, &[R1]);
     let key = ServiceKey::udp(ep(VIP));
     lab.serve(key, Method::FullNat, &[R1]);
-    lab.edit(|d| d.set_local_addrs(key, &[ports(LIP, 1024, 1027)]));
+    lab.edit(|d| {
+        d.set_options(
+            key,
+            ServiceOptions::with_local_addrs(&[ports(LIP, 1024, 1027)]),
+        )
+    });
     assert_eq!(fill(&mut lab, 0).len(), 4);
     let n = (0..1000).filter(|n| matches!(lab.see(udp(&client(*n), VIP)), Verdict::Forward(_)));
     assert_eq!(n.count(), 4);
@@ -89,7 +99,12 @@ fn a_second_address_helps_out() {
     let mut lab = lab(4, &[R1]);
     assert_eq!(fill(&mut lab, 0).len(), 4);
     let two = [ports(LIP, 1024, 1027), ports("10.10.0.3", 2000, 2007)];
-    lab.edit(|d| d.set_local_addrs(ServiceKey::tcp(ep(VIP)), &two));
+    lab.edit(|d| {
+        d.set_options(
+            ServiceKey::tcp(ep(VIP)),
+            ServiceOptions::with_local_addrs(&two),
+        )
+    });
     let used = fill(&mut lab, 20_000);
     assert_eq!(used.len(), 12);
     assert_eq!(
@@ -102,7 +117,12 @@ fn a_second_address_helps_out() {
 fn only_addresses_of_the_servers_family_are_used() {
     let mut lab = lab(4, &[R1]);
     let two = [ports("fd00::2", 1024, 1063), ports(LIP, 1024, 1027)];
-    lab.edit(|d| d.set_local_addrs(ServiceKey::tcp(ep(VIP)), &two));
+    lab.edit(|d| {
+        d.set_options(
+            ServiceKey::tcp(ep(VIP)),
+            ServiceOptions::with_local_addrs(&two),
+        )
+    });
     assert_eq!(fill(&mut lab, 0).len(), 4);
 }
 
@@ -167,7 +187,12 @@ fn connections_keep_local_addresses_that_are_withdrawn() {
         lab.see(tcp(&client(n), VIP, SYN));
     }
     let other = LocalAddr::new(ip("10.10.0.3"));
-    lab.edit(|d| d.set_local_addrs(ServiceKey::tcp(ep(VIP)), &[other]));
+    lab.edit(|d| {
+        d.set_options(
+            ServiceKey::tcp(ep(VIP)),
+            ServiceOptions::with_local_addrs(&[other]),
+        )
+    });
     for c in lab.connections() {
         let (src, dst) = (Some(ep(VIP)), Some(c.client));
         let reply = lab.see(tcp(R1, &c.local.unwrap().to_string(), SYN_ACK));

@@ -59,7 +59,13 @@ fn a_tunnel_leads_to_either_family() {
     for server in ["10.8.0.11:80", "[fd00:8::11]:80"] {
         let mut lab = Lab::tcp(Method::Tunnel, &[server]);
         let remote = ep(server).ip;
-        let way = forward(Direction::In, Rewrite::Tunnel { remote });
+        let way = forward(
+            Direction::In,
+            Rewrite::Tunnel {
+                remote,
+                encapsulation: Encapsulation::Ipip,
+            },
+        );
         assert_eq!(lab.tcp_in(SYN), way);
         assert_eq!(lab.tcp_in(ACK), way);
         assert_eq!(lab.connection().state, state::State::Established);
@@ -113,8 +119,12 @@ fn version_six_is_no_different() {
         let mut lab = Lab::with(&Settings::default());
         let key = ServiceKey::tcp(ep(vip));
         lab.edit(|d| {
-            d.add_service(key, Box::new(Least::default()), &[LocalAddr::new(ip(lip))])?;
-            d.add_dest(key, ep(server), method, 1)
+            d.add_service(
+                key,
+                Box::new(Least::default()),
+                ServiceOptions::with_local_addrs(&[LocalAddr::new(ip(lip))]),
+            )?;
+            d.add_dest(key, ep(server), &DestOptions::new(method, 1))
         });
         let dst = Some(ep(server));
         let Verdict::Forward(Forward {

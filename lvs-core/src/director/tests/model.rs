@@ -129,7 +129,7 @@ struct Flow {
 
 impl Flow {
     fn protocol(&self) -> Protocol {
-        service(self.service).protocol
+        service(self.service).protocol().unwrap()
     }
 
     fn reply(&self) -> (Endpoint, Endpoint) {
@@ -158,9 +158,16 @@ impl Flow {
                 let next_hop = self.dest.ip;
                 forward(direction, Rewrite::Route { next_hop })
             }
+            (Direction::In, Method::Bypass) => unreachable!("no server has it"),
             (Direction::In, Method::Tunnel) => {
                 let remote = self.dest.ip;
-                forward(direction, Rewrite::Tunnel { remote })
+                forward(
+                    direction,
+                    Rewrite::Tunnel {
+                        remote,
+                        encapsulation: Encapsulation::Ipip,
+                    },
+                )
             }
             (Direction::Out, Method::Nat) => nat(Some(self.virt), None),
             (Direction::Out, Method::FullNat) => nat(Some(self.virt), Some(self.client)),
@@ -205,10 +212,7 @@ impl Model {
     }
 
     fn service_at(&self, s: &Segment) -> Option<usize> {
-        let key = ServiceKey {
-            protocol: s.protocol,
-            addr: s.dst,
-        };
+        let key = ServiceKey::new(s.protocol, s.dst);
         self.services.keys().copied().find(|&i| service(i) == key)
     }
 
@@ -402,7 +406,10 @@ impl Walk {
     fn new(reopen_removed: bool) -> Self {
         let lab = Lab::with(&Settings {
             workers: WORKERS,
-            reopen_removed,
+            sysctls: Sysctls {
+                reopen_removed,
+                ..Sysctls::default()
+            },
             ..Settings::default()
         });
         Self {
@@ -416,7 +423,9 @@ impl Walk {
     }
 
     fn segment(&self, p: &Packet) -> Segment {
-        let ServiceKey { protocol, addr } = service(p.service);
+        let ServiceKey::Addr { protocol, addr } = service(p.service) else {
+            unreachable!("all are of an address")
+        };
         let client = ep(CLIENTS[p.client]);
         let mine = |f: &&Flow| (f.service, f.client) == (p.service, client);
         let flow = self.model.flows.iter().find(mine);
@@ -436,13 +445,20 @@ impl Walk {
             protocol,
             flags,
             kind: p.kind,
+            chunk: Chunk::Data,
+            mark: 0,
+            tag: 0,
         }
     }
 
     /// Whether the packet's shard can be told from its addresses. The others are decided after the rest of
     /// their burst, so they are sent alone here.
     fn is_plain(&self, s: &Segment) -> bool {
-        let virtuals = self.model.services.keys().map(|&i| service(i).addr.ip);
+        let virtuals = self
+            .model
+            .services
+            .keys()
+            .map(|&i| service(i).addr().unwrap().ip);
         let is_virtual = virtuals.into_iter().any(|ip| ip == s.dst.ip);
         let mut addrs = self.model.services.values().flat_map(|m| locals(m.locals));
         let is_local = addrs.any(|l| l.ip == s.dst.ip);
@@ -485,11 +501,21 @@ impl Walk {
         let least = || Box::new(Least::default());
         let dest = |r: usize| ep(SERVERS[r]);
         let result: Result<(), ConfigError> = self.lab.director.edit(|d| match *op {
-            Op::AddService(s, l) => d.add_service(service(s), least(), &locals(l)),
+            Op::AddService(s, l) => d.add_service(
+                service(s),
+                least(),
+                ServiceOptions::with_local_addrs(&locals(l)),
+            ),
             Op::RemoveService(s) => d.remove_service(service(s)),
-            Op::SetLocals(s, l) => d.set_local_addrs(service(s), &locals(l)),
-            Op::AddDest(s, r, m, w) => d.add_dest(service(s), dest(r), METHODS[m], w),
-            Op::EditDest(s, r, m, w) => d.edit_dest(service(s), dest(r), METHODS[m], w),
+            Op::SetLocals(s, l) => {
+                d.set_options(service(s), ServiceOptions::with_local_addrs(&locals(l)))
+            }
+            Op::AddDest(s, r, m, w) => {
+                d.add_dest(service(s), dest(r), &DestOptions::new(METHODS[m], w))
+            }
+            Op::EditDest(s, r, m, w) => {
+                d.edit_dest(service(s), dest(r), &DestOptions::new(METHODS[m], w))
+            }
             Op::RemoveDest(s, r) => d.remove_dest(service(s), dest(r)),
             Op::Burst(..) | Op::Idle(_) | Op::Sweep => Ok(()),
         });

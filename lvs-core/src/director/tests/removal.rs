@@ -13,13 +13,13 @@ fn key() -> ServiceKey {
 fn weight_zero_takes_no_new_connections_and_keeps_the_old() {
     let mut lab = Lab::tcp(Method::Nat, &[R1, R2]);
     assert_eq!(lab.tcp_in(SYN), to(R1));
-    lab.edit(|d| d.edit_dest(key(), ep(R1), Method::Nat, 0));
+    lab.edit(|d| d.edit_dest(key(), ep(R1), &DestOptions::new(Method::Nat, 0)));
     assert_eq!(lab.tcp_in(ACK), to(R1));
     assert_eq!(lab.tcp_out(ACK), back(VIP));
     for port in 1000..1005 {
         assert_eq!(lab.see(tcp(&format!("10.9.1.2:{port}"), VIP, SYN)), to(R2));
     }
-    lab.edit(|d| d.edit_dest(key(), ep(R2), Method::Nat, 0));
+    lab.edit(|d| d.edit_dest(key(), ep(R2), &DestOptions::new(Method::Nat, 0)));
     assert_eq!(lab.see(tcp("10.9.1.2:1005", VIP, SYN)), NO_DESTINATION);
     assert_eq!(lab.director.connection_count(), 6);
 }
@@ -36,7 +36,7 @@ fn a_service_without_servers_refuses() {
 fn another_method_is_for_new_connections() {
     let mut lab = Lab::tcp(Method::Nat, &[R1]);
     lab.tcp_in(SYN);
-    lab.edit(|d| d.edit_dest(key(), ep(R1), Method::DirectRoute, 1));
+    lab.edit(|d| d.edit_dest(key(), ep(R1), &DestOptions::new(Method::DirectRoute, 1)));
     assert_eq!(lab.tcp_in(ACK), to(R1));
     assert_eq!(lab.tcp_out(ACK), back(VIP));
     let next_hop = ep(R1).ip;
@@ -68,7 +68,7 @@ fn a_removed_servers_clients_are_not_heard_and_come_back_with_it() {
         if whole_service {
             lab.serve(key(), Method::Nat, &[R1]);
         } else {
-            lab.edit(|d| d.add_dest(key(), ep(R1), Method::Nat, 1));
+            lab.edit(|d| d.add_dest(key(), ep(R1), &DestOptions::new(Method::Nat, 1)));
         }
         assert!(Arc::ptr_eq(lab.dest(R1).live(), &live), "revived");
         assert_eq!(lab.tcp_in(ACK), to(R1));
@@ -139,8 +139,8 @@ fn a_service_replaced_within_one_change_keeps_its_connections() {
     let live = lab.dest(R1).live().clone();
     lab.edit(|d| {
         d.remove_service(key())?;
-        d.add_service(key(), Box::new(Least::default()), &[])?;
-        d.add_dest(key(), ep(R1), Method::Nat, 3)
+        d.add_service(key(), Box::new(Least::default()), ServiceOptions::default())?;
+        d.add_dest(key(), ep(R1), &DestOptions::new(Method::Nat, 3))
     });
     assert!(Arc::ptr_eq(lab.dest(R1).live(), &live));
     assert_eq!(lab.tcp_in(ACK), to(R1));
@@ -157,7 +157,7 @@ fn a_server_removed_and_added_within_one_change_notices_nothing() {
         lab.edit(|d| {
             for _ in 0..2 {
                 d.remove_dest(key(), ep(R1))?;
-                d.add_dest(key(), ep(R1), Method::Nat, 1)?;
+                d.add_dest(key(), ep(R1), &DestOptions::new(Method::Nat, 1))?;
             }
             Ok(())
         });
@@ -167,11 +167,11 @@ fn a_server_removed_and_added_within_one_change_notices_nothing() {
     // Revived and removed again at once: it stays removed, and can still be revived.
     lab.edit(|d| d.remove_dest(key(), ep(R1)));
     lab.edit(|d| {
-        d.add_dest(key(), ep(R1), Method::Nat, 1)?;
+        d.add_dest(key(), ep(R1), &DestOptions::new(Method::Nat, 1))?;
         d.remove_dest(key(), ep(R1))
     });
     assert_eq!(lab.tcp_in(ACK), REMOVED);
-    lab.edit(|d| d.add_dest(key(), ep(R1), Method::Nat, 1));
+    lab.edit(|d| d.add_dest(key(), ep(R1), &DestOptions::new(Method::Nat, 1)));
     assert_eq!(lab.tcp_in(ACK), to(R1));
     assert!(Arc::ptr_eq(lab.dest(R1).live(), &live));
 }
@@ -198,7 +198,10 @@ fn a_removed_services_packets_are_no_longer_ours() {
 fn a_client_need_not_wait_for_a_removed_server_unless_ipvs_is_to_be_followed() {
     for reopen_removed in [true, false] {
         let mut lab = Lab::with(&Settings {
-            reopen_removed,
+            sysctls: Sysctls {
+                reopen_removed,
+                ..Sysctls::default()
+            },
             ..Settings::default()
         });
         lab.serve(key(), Method::Nat, &[R1, R2]);

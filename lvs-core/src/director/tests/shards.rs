@@ -119,7 +119,12 @@ fn a_local_address_may_become_a_virtual_one() {
         lab.see(tcp(&client, VIP, SYN));
     }
     let key = ServiceKey::tcp(ep(VIP));
-    lab.edit(|d| d.set_local_addrs(key, &[LocalAddr::new(ip("10.10.0.3"))]));
+    lab.edit(|d| {
+        d.set_options(
+            key,
+            ServiceOptions::with_local_addrs(&[LocalAddr::new(ip("10.10.0.3"))]),
+        )
+    });
     lab.serve(ServiceKey::tcp(ep("10.10.0.2:22")), Method::Nat, &[R2]);
     for c in lab.connections() {
         let (src, dst) = (Some(ep(VIP)), Some(c.client));

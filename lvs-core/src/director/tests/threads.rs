@@ -48,7 +48,9 @@ fn some_packet(dice: &mut Dice) -> Segment {
         1 + dice.roll(3),
         2000 + dice.roll(CLIENTS / 3)
     );
-    let ServiceKey { protocol, addr } = service(dice.roll(3));
+    let ServiceKey::Addr { protocol, addr } = service(dice.roll(3)) else {
+        unreachable!("all are of an address")
+    };
     let flags = [SYN, SYN, ACK, FIN, RST, SYN_ACK][dice.roll(6) as usize];
     let server = SERVERS[dice.roll(3) as usize];
     let (src, dst) = match dice.roll(4) {
@@ -84,10 +86,14 @@ fn some_change(dice: &mut Dice, d: &mut Draft<'_>) -> Result<(), ConfigError> {
     let (method, weight) = (METHODS[dice.roll(4) as usize], dice.roll(3) as u32);
     match dice.roll(8) {
         0 => d.remove_service(s),
-        1 => d.add_service(s, Box::new(Least::default()), &locals()),
+        1 => d.add_service(
+            s,
+            Box::new(Least::default()),
+            ServiceOptions::with_local_addrs(&locals()),
+        ),
         2 => d.remove_dest(s, server),
-        3 => d.edit_dest(s, server, method, weight),
-        _ => d.add_dest(s, server, method, weight),
+        3 => d.edit_dest(s, server, &DestOptions::new(method, weight)),
+        _ => d.add_dest(s, server, &DestOptions::new(method, weight)),
     }
 }
 
@@ -162,12 +168,21 @@ fn nothing_is_lost_or_counted_twice() {
             if d.service(&s).is_some() {
                 d.remove_service(s)?;
             }
-            d.add_service(s, Box::new(Least::default()), &locals())?;
-            d.add_dest(s, ep(R1), Method::FullNat, 1)
+            d.add_service(
+                s,
+                Box::new(Least::default()),
+                ServiceOptions::with_local_addrs(&locals()),
+            )?;
+            d.add_dest(s, ep(R1), &DestOptions::new(Method::FullNat, 1))
         });
         for n in 0..10_000 {
             let client = format!("10.9.2.{}:{}", n % 250, 1000 + n);
-            lab.see(segment(s.protocol, &client, &s.addr.to_string(), SYN));
+            lab.see(segment(
+                s.protocol().unwrap(),
+                &client,
+                &s.addr().unwrap().to_string(),
+                SYN,
+            ));
         }
         let (active, inactive) = lab.counts(R1);
         assert_eq!(active + inactive, u64::from(PORTS));

@@ -163,10 +163,7 @@ fn the_newest_connection_speaks_for_what_a_server_cannot_tell_apart() {
     let other = "10.9.0.101:80";
     for protocol in [Protocol::TCP, Protocol::UDP] {
         let mut lab = Lab::with(&Settings::default());
-        let key = |vip| ServiceKey {
-            protocol,
-            addr: ep(vip),
-        };
+        let key = |vip| ServiceKey::new(protocol, ep(vip));
         for vip in [VIP, other] {
             lab.serve(key(vip), Method::Nat, &[R1]);
         }

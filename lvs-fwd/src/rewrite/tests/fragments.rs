@@ -1,6 +1,7 @@
 //! Fragments of what we send.
 
 use etherparse::{IpHeaders, Ipv4Header, Ipv4Options};
+use lvs_core::Encapsulation;
 use proptest::prelude::*;
 
 use super::*;
@@ -70,7 +71,7 @@ proptest! {
         };
         let overhead = if v6 { 40 } else { 20 };
         let remote = server(if v6 { Family::V6 } else { Family::V4 });
-        let sent = Case::of(&bytes, offload).mtu(mtu).emit(Rewrite::Tunnel { remote }).unwrap();
+        let sent = Case::of(&bytes, offload).mtu(mtu).emit(Rewrite::Tunnel { remote, encapsulation: Encapsulation::Ipip }).unwrap();
         let fits = bytes.len() - 14 + overhead <= mtu as usize;
         let whole = if fits { finished(&sent[0]) } else { reassembled(&sent) };
         let after = seen(&unwrapped(&whole));

@@ -1,5 +1,6 @@
 //! What is refused, and that it is refused untouched.
 
+use lvs_core::Encapsulation;
 use proptest::prelude::*;
 
 use super::*;
@@ -22,6 +23,7 @@ fn methods(family: Family) -> [Rewrite; 3] {
         Rewrite::Nat { src: None, dst },
         Rewrite::Tunnel {
             remote: server(family),
+            encapsulation: Encapsulation::Ipip,
         },
     ]
 }
@@ -79,6 +81,7 @@ fn the_mtu_told_is_that_of_the_way_less_the_tunnel() {
     ] {
         let through = Rewrite::Tunnel {
             remote: server(outer),
+            encapsulation: Encapsulation::Ipip,
         };
         let most = 1500 - overhead;
         assert_eq!(told(&sized(inner, most), NONE, 1500, through), None);
@@ -243,7 +246,7 @@ proptest! {
             let egress = Egress {
                 hop: NextHop { port: PortId(0), src_mac: OWN, dst_mac: NEXT, mtu },
                 source: Some(match rewrite {
-                    Rewrite::Tunnel { remote } => remote,
+                    Rewrite::Tunnel { remote, .. } => remote,
                     _ => server(Family::V4),
                 }),
             };

@@ -1,5 +1,6 @@
 //! Tunnels: what comes out at the far end is what went in.
 
+use lvs_core::Encapsulation;
 use proptest::prelude::*;
 
 use super::*;
@@ -8,7 +9,13 @@ fn remotes() -> impl Iterator<Item = (Family, Rewrite)> {
     BOTH.into_iter().flat_map(|inner| {
         BOTH.into_iter().map(move |outer| {
             let remote = server(outer);
-            (inner, Rewrite::Tunnel { remote })
+            (
+                inner,
+                Rewrite::Tunnel {
+                    remote,
+                    encapsulation: Encapsulation::Ipip,
+                },
+            )
         })
     })
 }
