@@ -1,7 +1,5 @@
 //! From a rule set to the director's configuration, as a difference.
 
-use lvs_core::DestOptions;
-use lvs_core::ServiceOptions;
 use lvs_core::{Director, Draft, LocalAddr, ServiceKey};
 use lvs_fwd::route::Topology;
 
@@ -16,7 +14,7 @@ pub(super) fn refuse_host_addresses(rules: &RuleSet, topology: &Topology) -> Res
     if let Some(ip) = servers.map(|s| s.addr.ip).find(|ip| topology.is_local(*ip)) {
         return Err(Error::LocalServer(ip));
     }
-    let addrs = || rules.services.iter().flat_map(|s| &s.local_addrs);
+    let addrs = || rules.services.iter().flat_map(|s| &*s.options.local_addrs);
     let collides = |l: &&LocalAddr| {
         let whole = **l == LocalAddr::new(l.ip);
         topology.is_local(l.ip) && (whole || addrs().any(|o| o.ip == l.ip && o != *l))
@@ -48,22 +46,15 @@ fn service(draft: &mut Draft<'_>, rule: &ServiceRule) -> Result<(), Error> {
         built.ok_or_else(|| Error::Scheduler(rule.scheduler.clone()))
     };
     match draft.service(&rule.key) {
-        None => draft.add_service(
-            rule.key,
-            scheduler()?,
-            ServiceOptions::with_local_addrs(&rule.local_addrs),
-        )?,
+        None => draft.add_service(rule.key, scheduler()?, rule.options.clone())?,
         Some(old) => {
             let same_scheduler = old.scheduler().name() == rule.scheduler;
-            let same_addrs = *old.options().local_addrs == rule.local_addrs[..];
+            let same_options = *old.options() == rule.options;
             if !same_scheduler {
                 draft.set_scheduler(rule.key, scheduler()?)?;
             }
-            if !same_addrs {
-                draft.set_options(
-                    rule.key,
-                    ServiceOptions::with_local_addrs(&rule.local_addrs),
-                )?;
+            if !same_options {
+                draft.set_options(rule.key, rule.options.clone())?;
             }
         }
     }
@@ -72,21 +63,18 @@ fn service(draft: &mut Draft<'_>, rule: &ServiceRule) -> Result<(), Error> {
 
 fn servers(draft: &mut Draft<'_>, key: ServiceKey, rule: &ServiceRule) -> Result<(), Error> {
     let current: Vec<_> = draft.service(&key).map_or(Vec::new(), |s| {
-        s.dests()
-            .iter()
-            .map(|d| (d.addr(), d.method(), d.weight()))
-            .collect()
+        s.dests().iter().map(|d| (d.addr(), *d.options())).collect()
     });
-    for (addr, ..) in &current {
+    for (addr, _) in &current {
         if !rule.servers.iter().any(|s| s.addr == *addr) {
             draft.remove_dest(key, *addr)?;
         }
     }
     for s in &rule.servers {
-        match current.iter().find(|(addr, ..)| *addr == s.addr) {
-            None => draft.add_dest(key, s.addr, &DestOptions::new(s.method, s.weight))?,
-            Some(&(_, method, weight)) if (method, weight) != (s.method, s.weight) => {
-                draft.edit_dest(key, s.addr, &DestOptions::new(s.method, s.weight))?;
+        match current.iter().find(|(addr, _)| *addr == s.addr) {
+            None => draft.add_dest(key, s.addr, &s.options)?,
+            Some((_, options)) if *options != s.options => {
+                draft.edit_dest(key, s.addr, &s.options)?;
             }
             Some(_) => {}
         }

@@ -101,14 +101,17 @@ mod tests {
         let rules = parse(&rules(Some(Method::Tunnel)), &names).unwrap();
         assert_eq!(rules.services.len(), 8);
         for service in &rules.services {
-            let method = service.servers[0].method;
+            let method = service.servers[0].options.method;
             assert_eq!(
                 service.key.addr().unwrap().ip,
                 vip(method, service.key.family())
             );
             let servers = if method == Method::Tunnel { 2 } else { 3 };
             assert_eq!(service.servers.len(), servers, "{}", service.key);
-            assert_eq!(service.local_addrs.is_empty(), method != Method::FullNat);
+            assert_eq!(
+                service.options.local_addrs.is_empty(),
+                method != Method::FullNat
+            );
         }
     }
 

@@ -35,7 +35,9 @@
 //! shows it. What ipvsadm knows and this program does not (yet) is refused by name.
 
 mod address;
+mod command;
 mod command_line;
+mod flags;
 mod names;
 mod options;
 mod problem;
@@ -44,10 +46,10 @@ mod table;
 mod tests;
 mod words;
 
-use lvs_core::Endpoint;
-use lvs_core::dest::Method;
-use lvs_core::service::{LocalAddr, ServiceKey};
+use lvs_core::{DestOptions, Endpoint, ServiceKey, ServiceOptions, Sysctls};
 
+pub use command::{Command, CommandError, SetTimeouts, parse_command};
+pub use flags::{BadFlag, SchedulerFlags};
 pub use names::{Names, SystemNames};
 pub use problem::{Problem, render};
 
@@ -57,18 +59,24 @@ pub use problem::{Problem, render};
 pub struct RuleSet {
     /// The services, as the file has them: no two with the same key.
     pub services: Vec<ServiceRule>,
+    /// How long connections are kept.
+    pub timeouts: SetTimeouts,
+    /// IPVS's settings: those that the file does not mention have their defaults.
+    pub sysctls: Sysctls,
 }
 
 /// A virtual service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ServiceRule {
-    /// Protocol, address and port; the port is never 0.
+    /// What identifies it. Port 0 only for persistent services.
     pub key: ServiceKey,
-    /// The name of its scheduler, which exists.
+    /// The name of its scheduler, which in a rule file exists.
     pub scheduler: String,
-    /// Its addresses for FullNAT, none of which is a virtual address. They do not overlap.
-    pub local_addrs: Vec<LocalAddr>,
+    /// The scheduler's flags, each legal for it.
+    pub flags: SchedulerFlags,
+    /// Everything else about it. Local addresses do not overlap, and none is a virtual address.
+    pub options: ServiceOptions,
     /// Its servers, as the file has them: no two with the same address and port. As each is added at
     /// the head of IPVS's list, the last of them is the first for a scheduler.
     pub servers: Vec<ServerRule>,
@@ -78,12 +86,10 @@ pub struct ServiceRule {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ServerRule {
-    /// Address and port; the port is never 0.
+    /// Address and port. Port 0 keeps the packet's own.
     pub addr: Endpoint,
-    /// How packets get there. With FullNAT the service has a local address of the server's family.
-    pub method: Method,
-    /// Its weight, 0 to 2³¹−1.
-    pub weight: u32,
+    /// How packets get there, and how many. With FullNAT the service has a local address of the server's family.
+    pub options: DestOptions,
 }
 
 /// Reads a rule file. Bytes that are not UTF-8 are best replaced beforehand

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use lvs_core::dest::Method;
 use lvs_core::service::{LocalAddr, ServiceKey};
-use lvs_core::{Endpoint, Family, Ip, Protocol};
+use lvs_core::{DestOptions, Endpoint, Family, Ip, Protocol, ServiceOptions};
 
 use super::address::{self, HostPort, check_unicast, decimal};
 use super::command_line::{CommandLine, Given};
@@ -12,7 +12,7 @@ use super::names::{Names, Remembered};
 use super::options::{Command, Meaning};
 use super::problem::{Problem, quoted};
 use super::words::Word;
-use super::{RuleSet, ServerRule, ServiceRule};
+use super::{RuleSet, SchedulerFlags, ServerRule, ServiceRule};
 
 /// The greatest weight, as in IPVS.
 const MAX_WEIGHT: u32 = i32::MAX as u32;
@@ -81,7 +81,10 @@ impl<'n> Table<'n> {
         self.problems.extend(clashes.map(|(_, problem)| problem));
         if self.problems.is_empty() {
             let services = self.services.into_iter().map(|draft| draft.rule).collect();
-            return Ok(RuleSet { services });
+            return Ok(RuleSet {
+                services,
+                ..RuleSet::default()
+            });
         }
         self.problems.sort_by_key(|p| (p.line, p.column));
         Err(self.problems)
@@ -121,7 +124,8 @@ impl<'n> Table<'n> {
             rule: ServiceRule {
                 key,
                 scheduler,
-                local_addrs,
+                flags: SchedulerFlags::NONE,
+                options: ServiceOptions::with_local_addrs(&local_addrs),
                 servers: Vec::new(),
             },
             line: line.at.line,
@@ -161,8 +165,7 @@ impl<'n> Table<'n> {
         match draft.server(host, word, method, method_word) {
             Ok(addr) => draft.rule.servers.push(ServerRule {
                 addr,
-                method,
-                weight,
+                options: DestOptions::new(method, weight),
             }),
             Err(problem) => self.problems.push(problem),
         }
@@ -345,7 +348,7 @@ impl Draft {
     }
 
     fn check_local_addrs(&self, family: Family, method_word: Word<'_>) -> Result<(), Problem> {
-        let mut local = self.rule.local_addrs.iter();
+        let mut local = self.rule.options.local_addrs.iter();
         if self.lacks_local_addrs || local.any(|local| local.ip.family() == family) {
             return Ok(());
         }

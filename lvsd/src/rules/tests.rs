@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::net::Ipv4Addr;
 
-use lvs_core::{Ip, Protocol};
+use lvs_core::{Ip, LocalAddr, Method, Protocol};
 use proptest::prelude::*;
 
 use super::*;
@@ -56,7 +56,7 @@ fn saved(rules: &RuleSet) -> String {
         };
         let name = format!("{kind} {}", service.key.addr().unwrap());
         write!(text, "-A {name} -s {}", service.scheduler).unwrap();
-        for local in &service.local_addrs {
+        for local in &*service.options.local_addrs {
             let ip = match local.ip.is_v4() {
                 true => local.ip.to_string(),
                 false => format!("[{}]", local.ip),
@@ -66,15 +66,15 @@ fn saved(rules: &RuleSet) -> String {
         }
         text.push('\n');
         for server in &service.servers {
-            let method = match server.method {
+            let method = match server.options.method {
                 Method::Nat => "-m",
                 Method::DirectRoute => "-g",
                 Method::FullNat => "--fullnat",
                 _ => "-i",
             };
-            let weight = server.weight;
+            let weight = server.options.weight;
             write!(text, "-a {name} -r {} {method} -w {weight}", server.addr).unwrap();
-            if server.method == Method::Tunnel {
+            if server.options.method == Method::Tunnel {
                 text.push_str(" --tun-type ipip");
             }
             text.push('\n');
@@ -153,7 +153,7 @@ fn fullnat_has_its_pool() {
     };
     let service = &rules.services[0];
     assert_eq!(
-        service.local_addrs,
+        *service.options.local_addrs,
         [
             local("fd00::8", 1024, 65535),
             local("fd00::9", 2000, 2999),
@@ -162,8 +162,7 @@ fn fullnat_has_its_pool() {
     );
     let server = ServerRule {
         addr: Endpoint::new(ip("fd00::2"), 8080),
-        method: Method::FullNat,
-        weight: 5,
+        options: DestOptions::new(Method::FullNat, 5),
     };
     assert_eq!(service.servers, [server]);
 }
@@ -576,21 +575,19 @@ fn service() -> impl Strategy<Value = ServiceRule> {
                 let mut rule = ServiceRule {
                     key,
                     scheduler: scheduler.to_owned(),
-                    local_addrs: vec![LocalAddr::new(match is_v6 {
+                    flags: SchedulerFlags::NONE,
+                    options: ServiceOptions::with_local_addrs(&[LocalAddr::new(match is_v6 {
                         true => Ip::v6([0xfe; 16]),
                         false => Ip::v4([192, 0, 2, 1]),
-                    })],
+                    })]),
                     servers: Vec::new(),
                 };
                 for (ip, written, method, weight) in servers {
                     let port = if method.translates() { written } else { port };
                     let addr = Endpoint::new(ip, port);
                     if rule.servers.iter().all(|s| s.addr != addr) {
-                        rule.servers.push(ServerRule {
-                            addr,
-                            method,
-                            weight,
-                        });
+                        let options = DestOptions::new(method, weight);
+                        rule.servers.push(ServerRule { addr, options });
                     }
                 }
                 rule
@@ -602,7 +599,10 @@ fn rule_set() -> impl Strategy<Value = RuleSet> {
     proptest::collection::vec(service(), 0..5).prop_map(|mut services| {
         let mut seen = std::collections::HashSet::new();
         services.retain(|service| seen.insert(service.key));
-        RuleSet { services }
+        RuleSet {
+            services,
+            ..RuleSet::default()
+        }
     })
 }
 
