@@ -4,6 +4,7 @@ use std::hint::black_box;
 
 use benches::bed::{self, VIP, segment};
 use criterion::{Criterion, criterion_group, criterion_main};
+use lvs_core::sched::Arrival;
 use lvs_core::{Dest, TcpFlags};
 
 fn pick(c: &mut Criterion) {
@@ -28,7 +29,7 @@ fn pick(c: &mut Criterion) {
                 b.iter(|| {
                     i += 1;
                     let packet = segment(bed::client(i % 100_000), VIP, TcpFlags::SYN);
-                    scheduler.pick(black_box(&dests), &packet)
+                    scheduler.pick(black_box(&dests), &Arrival::new(&packet, bed::NOW))
                 });
             });
         }

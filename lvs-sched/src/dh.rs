@@ -5,8 +5,7 @@
 //! what falls into its own. So a weight can change, even to 0 and back, without moving anybody.
 
 use lvs_core::dest::Dest;
-use lvs_core::sched::Arrival;
-use lvs_core::sched::{Edit, Scheduler};
+use lvs_core::sched::{Arrival, Scheduler};
 
 use crate::buckets::Buckets;
 use crate::hash;
@@ -31,8 +30,6 @@ impl Scheduler for Dh {
         Box::new(self.clone())
     }
 
-    fn edited(&mut self, _dests: &[Dest], _edit: Edit) {}
-
     fn settle(&mut self, dests: &[Dest]) {
         self.buckets.fill(dests, |_| 1);
     }
@@ -43,7 +40,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::testing::{between, dest, flow};
+    use crate::testing::{arrival, between, dest, flow};
 
     fn dh(dests: &[Dest]) -> Dh {
         let mut dh = Dh::default();
@@ -65,7 +62,7 @@ mod tests {
             ("198.51.100.10", None),
         ] {
             let packet = between("10.9.8.7".parse().unwrap(), address.parse().unwrap());
-            assert_eq!(dh.pick(&dests, &packet), server, "{address}");
+            assert_eq!(dh.pick(&dests, &arrival(&packet)), server, "{address}");
         }
     }
 

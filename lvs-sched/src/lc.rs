@@ -2,8 +2,7 @@
 //! Weights do not count (but for 0); the first of the list wins a tie.
 
 use lvs_core::dest::Dest;
-use lvs_core::sched::Arrival;
-use lvs_core::sched::{Edit, Scheduler};
+use lvs_core::sched::{Arrival, Scheduler};
 
 use crate::load::overhead;
 
@@ -26,8 +25,6 @@ impl Scheduler for Lc {
     fn fork(&self) -> Box<dyn Scheduler> {
         Box::new(*self)
     }
-
-    fn edited(&mut self, _dests: &[Dest], _edit: Edit) {}
 }
 
 #[cfg(test)]
@@ -35,7 +32,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::testing::{dest, packet};
+    use crate::testing::{arrival, dest, packet};
 
     fn pick(dests: &[Dest]) -> Option<usize> {
         Lc.pick(dests, &arrival(&packet()))

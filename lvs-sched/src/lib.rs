@@ -91,7 +91,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::testing::{dest, flow, packet};
+    use crate::testing::{arrival, dest, flow, packet};
 
     #[test]
     fn every_name_builds_the_scheduler_of_that_name() {
@@ -107,9 +107,19 @@ mod tests {
     fn without_destinations_there_is_no_choice() {
         for known in NAMES {
             let mut scheduler = (known.make)();
-            assert_eq!(scheduler.pick(&[], &packet()), None, "{}", known.name);
+            assert_eq!(
+                scheduler.pick(&[], &arrival(&packet())),
+                None,
+                "{}",
+                known.name
+            );
             scheduler.settle(&[]);
-            assert_eq!(scheduler.pick(&[], &packet()), None, "{}", known.name);
+            assert_eq!(
+                scheduler.pick(&[], &arrival(&packet())),
+                None,
+                "{}",
+                known.name
+            );
         }
     }
 
@@ -128,7 +138,7 @@ mod tests {
                 scheduler.settle(&dests);
                 let may_refuse = matches!(known.name, "sh" | "dh");
                 for &(src, dst) in &clients {
-                    match scheduler.pick(&dests, &flow(src, dst)) {
+                    match scheduler.pick(&dests, &arrival(&flow(src, dst))) {
                         Some(i) => prop_assert!(dests[i].weight() > 0, "{}", known.name),
                         None => prop_assert!(
                             may_refuse || dests.iter().all(|d| d.weight() == 0),
@@ -152,8 +162,8 @@ mod tests {
                 let mut scheduler = (known.make)();
                 scheduler.settle(&settled);
                 for _ in 0..10 {
-                    scheduler.pick(&settled, &packet());
-                    if let Some(i) = scheduler.pick(&scheduled, &packet()) {
+                    scheduler.pick(&settled, &arrival(&packet()));
+                    if let Some(i) = scheduler.pick(&scheduled, &arrival(&packet())) {
                         prop_assert!(scheduled[i].weight() > 0, "{}", known.name);
                     }
                 }

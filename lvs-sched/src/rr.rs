@@ -4,11 +4,10 @@
 //! added before it or removed, or some would be skipped or served twice. On removal of the very
 //! destination it moves to the one before, whose successor is now the next in turn.
 
-use lvs_core::sched::Arrival;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use lvs_core::dest::Dest;
-use lvs_core::sched::{Edit, Scheduler};
+use lvs_core::sched::{Arrival, Edit, Scheduler};
 
 /// The scheduler `rr`.
 #[derive(Debug, Default)]
@@ -65,7 +64,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::testing::{choices, dest, packet};
+    use crate::testing::{arrival, choices, dest, packet};
 
     #[test]
     fn goes_round_and_round_in_list_order() {

@@ -3,8 +3,7 @@
 //! tie.
 
 use lvs_core::dest::Dest;
-use lvs_core::sched::Arrival;
-use lvs_core::sched::{Edit, Scheduler};
+use lvs_core::sched::{Arrival, Scheduler};
 
 use crate::load::{expected_delay, least_by_weight};
 
@@ -25,14 +24,12 @@ impl Scheduler for Sed {
     fn fork(&self) -> Box<dyn Scheduler> {
         Box::new(*self)
     }
-
-    fn edited(&mut self, _dests: &[Dest], _edit: Edit) {}
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{dest, packet};
+    use crate::testing::{arrival, dest, packet};
 
     fn pick(dests: &[Dest]) -> Option<usize> {
         Sed.pick(dests, &arrival(&packet()))

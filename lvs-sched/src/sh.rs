@@ -5,8 +5,7 @@
 //! its clients are refused. (IPVS's flags `sh-port` and `sh-fallback` are not there yet.)
 
 use lvs_core::dest::Dest;
-use lvs_core::sched::Arrival;
-use lvs_core::sched::{Edit, Scheduler};
+use lvs_core::sched::{Arrival, Scheduler};
 
 use crate::buckets::Buckets;
 use crate::hash;
@@ -31,8 +30,6 @@ impl Scheduler for Sh {
         Box::new(self.clone())
     }
 
-    fn edited(&mut self, _dests: &[Dest], _edit: Edit) {}
-
     fn settle(&mut self, dests: &[Dest]) {
         self.buckets.fill(dests, Dest::weight);
     }
@@ -40,11 +37,11 @@ impl Scheduler for Sh {
 
 #[cfg(test)]
 mod tests {
-    use lvs_core::Ip;
+    use lvs_core::{Ip, Segment};
     use proptest::prelude::*;
 
     use super::*;
-    use crate::testing::{between, dest, flow, packet};
+    use crate::testing::{arrival, between, dest, flow, packet};
 
     fn sh(dests: &[Dest]) -> Sh {
         let mut sh = Sh::default();
@@ -61,10 +58,10 @@ mod tests {
     fn clients_go_where_the_kernel_sends_them() {
         let dests = [dest(1, 0, 0), dest(2, 0, 0), dest(0, 0, 0)];
         let sh = sh(&dests);
-        assert_eq!(sh.pick(&dests, &from("192.168.1.1")), Some(0));
-        assert_eq!(sh.pick(&dests, &from("192.168.1.2")), Some(1));
-        assert_eq!(sh.pick(&dests, &from("192.168.1.3")), Some(0));
-        assert_eq!(sh.pick(&dests, &from("198.51.100.10")), Some(0));
+        assert_eq!(sh.pick(&dests, &arrival(&from("192.168.1.1"))), Some(0));
+        assert_eq!(sh.pick(&dests, &arrival(&from("192.168.1.2"))), Some(1));
+        assert_eq!(sh.pick(&dests, &arrival(&from("192.168.1.3"))), Some(0));
+        assert_eq!(sh.pick(&dests, &arrival(&from("198.51.100.10"))), Some(0));
     }
 
     #[test]
@@ -74,8 +71,11 @@ mod tests {
         let (before, after) = (sh(&open), sh(&closed));
         for client in 0..1000 {
             let packet = flow(client, 1);
-            let server = before.pick(&open, &packet);
-            assert_eq!(after.pick(&closed, &packet), server.filter(|&i| i == 0));
+            let server = before.pick(&open, &arrival(&packet));
+            assert_eq!(
+                after.pick(&closed, &arrival(&packet)),
+                server.filter(|&i| i == 0)
+            );
         }
     }
 
@@ -89,7 +89,7 @@ mod tests {
         other.dst.ip = Ip::v4([10, 9, 8, 7]);
         assert_eq!(
             sh.pick(&dests, &arrival(&packet())),
-            sh.pick(&dests, &other)
+            sh.pick(&dests, &arrival(&other))
         );
     }
 

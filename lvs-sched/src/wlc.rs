@@ -2,8 +2,7 @@
 //! is 256 × active + inactive connections. The first of the list wins a tie. IPVS's default scheduler.
 
 use lvs_core::dest::Dest;
-use lvs_core::sched::Arrival;
-use lvs_core::sched::{Edit, Scheduler};
+use lvs_core::sched::{Arrival, Scheduler};
 
 use crate::load::{least_by_weight, overhead};
 
@@ -24,8 +23,6 @@ impl Scheduler for Wlc {
     fn fork(&self) -> Box<dyn Scheduler> {
         Box::new(*self)
     }
-
-    fn edited(&mut self, _dests: &[Dest], _edit: Edit) {}
 }
 
 #[cfg(test)]
@@ -33,7 +30,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::testing::{dest, packet};
+    use crate::testing::{arrival, dest, packet};
 
     fn pick(dests: &[Dest]) -> Option<usize> {
         Wlc.pick(dests, &arrival(&packet()))

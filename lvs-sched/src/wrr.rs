@@ -8,11 +8,10 @@
 //! An edit sends the cursor back to the head of the list but keeps the level (if it still exists), as IPVS
 //! does: frequent edits do not always favour the same server.
 
-use lvs_core::sched::Arrival;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use lvs_core::dest::Dest;
-use lvs_core::sched::{Edit, Scheduler};
+use lvs_core::sched::{Arrival, Edit, Scheduler};
 
 /// The scheduler `wrr`.
 #[derive(Debug)]
@@ -183,7 +182,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::testing::{choices, dest, packet};
+    use crate::testing::{arrival, choices, dest, packet};
 
     /// A service whose scheduler hears of edits as the director's does.
     #[derive(Default)]
