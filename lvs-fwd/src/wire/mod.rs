@@ -15,6 +15,7 @@ pub mod ipv6;
 pub mod ndp;
 #[cfg(test)]
 pub(crate) mod samples;
+pub mod sctp;
 pub mod tcp;
 pub mod udp;
 
