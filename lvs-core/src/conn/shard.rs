@@ -10,7 +10,7 @@ use super::wheel::Wheel;
 use super::{Conn, ConnInfo};
 use crate::addr::Endpoint;
 use crate::dest::Method;
-use crate::segment::{Protocol, TcpFlags};
+use crate::segment::{Protocol, Segment};
 use crate::service::LocalAddr;
 use crate::state::Timeouts;
 use crate::time::Time;
@@ -145,17 +145,17 @@ impl Shard {
         &mut self,
         id: Id,
         direction: Direction,
-        flags: Option<TcpFlags>,
+        packet: Option<&Segment>,
         timeouts: &Timeouts,
         now: Time,
     ) {
         let Some(conn) = self.slab.get_mut(id) else {
             return;
         };
-        let state = match flags {
-            Some(flags) => {
+        let state = match packet {
+            Some(packet) => {
                 conn.in_only &= direction == Direction::In;
-                conn.state.after(flags, direction, conn.in_only)
+                conn.state.after(packet, direction, conn.in_only, false)
             }
             None => conn.state,
         };
@@ -234,7 +234,7 @@ impl Shard {
                 let Some(found) = self.find(self.seed.hash_one(tuple), &tuple) else {
                     continue;
                 };
-                if self.slab.get(found.id).is_some_and(|c| c.state.is_closed()) {
+                if self.slab.get(found.id).is_some_and(|c| c.state.is_ended()) {
                     self.remove(found.id);
                     let pool = self.pools.get_mut(&key)?;
                     return pool.take(port, port).map(|p| Endpoint::new(a.ip, p));

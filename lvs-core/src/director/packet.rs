@@ -46,7 +46,7 @@ fn reopens(cx: &Context<'_>, s: &Segment, direction: Direction, conn: &Conn) -> 
         && s.protocol == Protocol::TCP
         && s.flags.has(TcpFlags::SYN)
         && !s.flags.has(TcpFlags::RST)
-        && (conn.state.is_closed()
+        && (conn.state.is_ended()
             || cx.config.sysctls().reopen_removed && !conn.dest.is_available())
 }
 
@@ -65,7 +65,7 @@ fn follow(cx: &Context<'_>, shard: &mut Shard, found: Found, s: &Segment) -> Ver
     let verdict = carry(conn, direction);
     match s.kind {
         Kind::Packet => {
-            shard.touch(id, direction, Some(s.flags), cx.config.timeouts(), cx.now);
+            shard.touch(id, direction, Some(s), cx.config.timeouts(), cx.now);
         }
         Kind::LaterFragment => shard.touch(id, direction, None, cx.config.timeouts(), cx.now),
         Kind::IcmpError => {}
@@ -188,7 +188,7 @@ fn schedule(
         in_only: !dest.method().translates(),
     };
     // The opening packet moves the state before the connection is bound, so that it is counted once.
-    conn.state = conn.state.after(s.flags, Direction::In, conn.in_only);
+    conn.state = conn.state.after(s, Direction::In, conn.in_only, false);
     let timeout: Duration = cx.config.timeouts().of(conn.state);
     conn.deadline = cx.now + timeout;
     for stats in [dest.live.stats(), service.live.stats()] {

@@ -55,8 +55,9 @@ fn whatever_moves_records_shows_in_the_version() {
     let before = s.version();
     let id = s.insert(numbered(1), NOW).unwrap();
     let with = s.version();
-    let syn = Some(TcpFlags::SYN);
-    s.touch(id, Direction::In, syn, &Timeouts::default(), NOW);
+    let client = numbered(1).client;
+    let packet = Segment::new(Protocol::TCP, client, client);
+    s.touch(id, Direction::In, Some(&packet), &Timeouts::default(), NOW);
     assert_eq!(s.version(), with, "a touch moves nothing");
     s.remove(id);
     assert!(before < with && with < s.version());
@@ -112,8 +113,8 @@ fn only_what_has_closed_gives_its_port_up() {
         let (local, live) = (c.local, c.dest.clone());
         s.insert(c, NOW);
         let again = s.take_port(Protocol::TCP, dest, &one, 0);
-        assert_eq!(again, state.is_closed().then_some(local), "{state}");
-        assert_eq!(s.len(), usize::from(!state.is_closed()));
+        assert_eq!(again, state.is_ended().then_some(local), "{state}");
+        assert_eq!(s.len(), usize::from(!state.is_ended()));
         assert_eq!(live.active() + live.inactive(), s.len() as u64);
     }
 }

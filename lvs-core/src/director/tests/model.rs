@@ -236,7 +236,7 @@ impl Model {
         let here = self.service_at(s);
         if let Some((i, direction)) = hit {
             let f = &self.flows[i];
-            let over = f.state.is_closed() || self.reopen_removed && !self.is_available(f);
+            let over = f.state.is_ended() || self.reopen_removed && !self.is_available(f);
             let anew = over && is_syn && direction == Direction::In && s.kind == Kind::Packet;
             match here {
                 Some(here) if anew => return self.schedule(now, shards, here, Some(i), s, got),
@@ -277,7 +277,7 @@ impl Model {
         match s.kind {
             Kind::Packet => {
                 f.in_only &= direction == Direction::In;
-                f.state = f.state.after(s.flags, direction, f.in_only);
+                f.state = f.state.after(s, direction, f.in_only, false);
                 f.restart(now);
             }
             Kind::LaterFragment => f.restart(now),
@@ -325,7 +325,7 @@ impl Model {
             _ => s.src,
         };
         let in_only = !method.translates();
-        let state = State::initial(s.protocol).after(s.flags, Direction::In, in_only);
+        let state = State::initial(s.protocol).after(s, Direction::In, in_only, false);
         let mut flow = Flow {
             service: here,
             server,
@@ -371,7 +371,7 @@ impl Model {
             self.flows.iter().position(uses)
         };
         let free: Vec<_> = mine.iter().filter(|e| user_of(e).is_none()).collect();
-        let closed = |e: &Endpoint| user_of(e).filter(|&i| self.flows[i].state.is_closed());
+        let closed = |e: &Endpoint| user_of(e).filter(|&i| self.flows[i].state.is_ended());
         let Verdict::Forward(Forward {
             rewrite: Rewrite::Nat {
                 src: Some(local), ..
