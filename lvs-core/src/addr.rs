@@ -86,6 +86,16 @@ impl Ip {
         }
     }
 
+    /// The address with all but its first `prefix` bits zero; of IPv4 at most 32 count.
+    #[must_use]
+    pub fn masked(&self, prefix: u8) -> Self {
+        let skip = if self.is_v4() { 96 } else { 0 };
+        let bits = u32::from(prefix).saturating_add(skip);
+        let all = u128::from_be_bytes(self.0);
+        let kept = all & !u128::MAX.checked_shr(bits).unwrap_or(0);
+        Self(kept.to_be_bytes())
+    }
+
     /// Whether the address is multicast (224.0.0.0/4, ff00::/8) or the IPv4 limited broadcast.
     pub fn is_multicast(&self) -> bool {
         match self.as_v4() {
@@ -236,6 +246,17 @@ mod tests {
             "1:2::3:4".parse::<Ip>().unwrap().fold(),
             0x0001_0002 ^ 0x0003_0004
         );
+    }
+
+    #[test]
+    fn a_mask_keeps_the_first_bits() {
+        let masked = |s: &str, bits| s.parse::<Ip>().unwrap().masked(bits).to_string();
+        assert_eq!(masked("10.9.1.255", 28), "10.9.1.240");
+        assert_eq!(masked("10.9.1.255", 32), "10.9.1.255");
+        assert_eq!(masked("10.9.1.255", 0), "0.0.0.0");
+        assert_eq!(masked("fd00:9::1234", 120), "fd00:9::1200");
+        assert_eq!(masked("fd00:9::1234", 128), "fd00:9::1234");
+        assert_eq!(masked("fd00:9::1234", 1), "8000::");
     }
 
     #[test]

@@ -98,6 +98,11 @@ impl Config {
                     return Err(ConfigError::LocalIsVirtual(l.ip));
                 }
             }
+            if service.options.one_packet
+                && service.dests.iter().any(|d| d.method() == Method::FullNat)
+            {
+                return Err(ConfigError::OnePacketFullNat(service.key()));
+            }
             let with = |m| service.dests.iter().filter(move |d| d.method() == m);
             for d in with(Method::FullNat) {
                 let family = d.addr().ip.family();
@@ -239,6 +244,8 @@ pub enum ConfigError {
     BadPersistence(ServiceKey),
     /// The lower threshold is above the upper one, or that above 2³¹−1.
     BadThresholds(ServiceKey, Endpoint),
+    /// FullNAT must remember its connections.
+    OnePacketFullNat(ServiceKey),
     /// A GUE tunnel needs a port.
     NoTunnelPort(ServiceKey, Endpoint),
     /// An address cannot be both a virtual address and a local address of FullNAT.
@@ -274,6 +281,10 @@ impl fmt::Display for ConfigError {
             Self::BadThresholds(s, d) => write!(
                 f,
                 "server {d} of service {s}: the lower threshold must not be above the upper one, nor that above 2147483647"
+            ),
+            Self::OnePacketFullNat(s) => write!(
+                f,
+                "service {s}: one-packet scheduling remembers no connections, which FullNAT needs"
             ),
             Self::NoTunnelPort(s, d) => {
                 write!(f, "server {d} of service {s}: a GUE tunnel needs a port")
@@ -396,12 +407,12 @@ impl<'a> Draft<'a> {
                     .services
                     .remove(&key)
                     .ok_or(ConfigError::NoSuchService(key))?;
-                Ok(e.insert(Service {
-                    live: s.live.clone(),
-                    options: s.options.clone(),
-                    dests: s.dests.clone(),
-                    scheduler: s.scheduler.fork(),
-                }))
+                Ok(e.insert(Service::new(
+                    s.live.clone(),
+                    s.options.clone(),
+                    s.dests.clone(),
+                    s.scheduler.fork(),
+                )))
             }
         }
     }
@@ -448,12 +459,7 @@ impl<'a> Draft<'a> {
             }
             None => Arc::new(ServiceLive::new(key, self.stripes)),
         };
-        let service = Service {
-            live,
-            options,
-            dests: Vec::new(),
-            scheduler,
-        };
+        let service = Service::new(live, options, Vec::new(), scheduler);
         self.edited.insert(key, service);
         Ok(())
     }

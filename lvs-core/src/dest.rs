@@ -6,12 +6,11 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{
-    AtomicBool, AtomicI64, AtomicU32, AtomicU64,
+    AtomicBool, AtomicI64, AtomicU8, AtomicU32, AtomicU64,
     Ordering::{Relaxed, SeqCst},
 };
 
 use crate::addr::Endpoint;
-use crate::changes::Changes;
 use crate::service::{ServiceKey, ServiceLive};
 use crate::stats::Stats;
 
@@ -41,6 +40,17 @@ impl Method {
             Self::Tunnel => "Tunnel",
             Self::FullNat => "FullNAT",
             Self::Bypass => "Bypass",
+        }
+    }
+
+    /// From the number that `as u8` gives.
+    const fn unpack(n: u8) -> Self {
+        match n {
+            0 => Self::Nat,
+            1 => Self::DirectRoute,
+            2 => Self::Tunnel,
+            3 => Self::FullNat,
+            _ => Self::Bypass,
         }
     }
 
@@ -221,7 +231,7 @@ impl Dest {
 pub struct DestLive {
     addr: Endpoint,
     service: Arc<ServiceLive>,
-    /// Its number in [`Changes`].
+    /// Its number in [`Changes`](crate::changes::Changes).
     slot: u32,
     available: AtomicBool,
     overloaded: AtomicBool,
@@ -233,6 +243,7 @@ pub struct DestLive {
     /// Upper threshold in the high half, the effective lower one in the low half.
     thresholds: AtomicU64,
     encapsulation: AtomicU32,
+    method: AtomicU8,
     stats: Stats,
 }
 
@@ -250,6 +261,7 @@ impl DestLive {
             weight: AtomicU32::new(1),
             thresholds: AtomicU64::new(0),
             encapsulation: AtomicU32::new(0),
+            method: AtomicU8::new(Method::Nat as u8),
             stats: Stats::new(stripes),
         }
     }
@@ -264,7 +276,7 @@ impl DestLive {
         &self.service
     }
 
-    /// Its number in its service's [`Changes`].
+    /// Its number in its service's [`Changes`](crate::changes::Changes).
     pub fn slot(&self) -> u32 {
         self.slot
     }
@@ -288,6 +300,11 @@ impl DestLive {
         self.weight.load(Relaxed)
     }
 
+    /// The forwarding method as last published.
+    pub fn method(&self) -> Method {
+        Method::unpack(self.method.load(Relaxed))
+    }
+
     /// The kind of tunnel as last published.
     pub fn encapsulation(&self) -> Encapsulation {
         Encapsulation::unpack(self.encapsulation.load(Relaxed))
@@ -296,6 +313,7 @@ impl DestLive {
     /// Takes over what has been configured.
     pub(crate) fn publish(&self, options: &DestOptions) {
         self.weight.store(options.weight, Relaxed);
+        self.method.store(options.method as u8, Relaxed);
         self.encapsulation
             .store(options.encapsulation.pack(), Relaxed);
         let lower = match options.lower {
@@ -446,6 +464,14 @@ mod tests {
         ] {
             d.live.publish(&with(upper, lower));
             assert_eq!(d.live.is_overloaded(), overloaded, "{upper} {lower}");
+        }
+    }
+
+    #[test]
+    fn a_method_survives_packing() {
+        use Method::*;
+        for m in [Nat, DirectRoute, Tunnel, FullNat, Bypass] {
+            assert_eq!(Method::unpack(m as u8), m);
         }
     }
 

@@ -8,22 +8,32 @@
 //!
 //! Any worker may be given any packet and is right; it is quickest with those of its own shards.
 
+mod assist;
 mod burst;
+mod defence;
 mod packet;
+mod schedule;
+mod upkeep;
 
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::cell::Cell;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ahash::RandomState;
 use arc_swap::{ArcSwap, Cache};
 
 use crate::config::{Config, ConfigError, Draft, Globals, Trash};
-use crate::conn::{ConnInfo, Shard};
+use crate::conn::{ConnInfo, Shard, Templates};
 use crate::segment::{Protocol, Segment};
 use crate::state::Timeouts;
+use crate::stats::Stats;
 use crate::sysctl::Sysctls;
 use crate::time::Time;
 use crate::verdict::Verdict;
+
+use assist::Announced;
+pub use assist::{Assist, Expected};
+use defence::{Defence, RateTest};
 
 /// What a director is made with.
 #[derive(Clone, Debug)]
@@ -68,6 +78,12 @@ const LIST_STEP: usize = 1024;
 pub struct Director {
     config: Arc<ArcSwap<Config>>,
     shards: Box<[Mutex<Shard>]>,
+    templates: Templates,
+    expected: Announced,
+    stats: Stats,
+    defence: Defence,
+    rates: Mutex<RateTest>,
+    ticks: AtomicU64,
     helpers: Vec<(Protocol, u16)>,
     seed: RandomState,
     trash: Mutex<Trash>,
@@ -88,15 +104,23 @@ impl Director {
         let count = (workers * SHARDS_PER_WORKER).next_power_of_two();
         let limit = settings.max_connections.div_ceil(count);
         let shard = |n| Mutex::new(Shard::new(n, count as u32, limit, &seed));
-        Arc::new(Self {
+        let director = Self {
             config: Arc::new(ArcSwap::from_pointee(Config::empty(globals, &seed))),
             shards: (0..count as u32).map(shard).collect(),
+            templates: Templates::new(&seed),
+            expected: Announced::new(&seed),
+            stats: Stats::new(workers),
+            defence: Defence::default(),
+            rates: Mutex::default(),
+            ticks: AtomicU64::new(0),
             helpers: settings.helpers.clone(),
             seed,
             trash: Mutex::default(),
             workers,
             workers_given: AtomicUsize::new(0),
-        })
+        };
+        director.defence.judge(&settings.sysctls, None);
+        Arc::new(director)
     }
 
     /// The current snapshot.
@@ -114,7 +138,13 @@ impl Director {
         let mut draft = Draft::new(&self.config.load(), &mut trash, self.workers);
         let result = change(&mut draft)?;
         let next = draft.finish(&self.seed)?;
+        self.defence.judge(next.sysctls(), None);
+        let sweep = next.sysctls().expire_nodest_conn;
         self.config.store(Arc::new(next));
+        drop(trash);
+        if sweep {
+            self.drop_connections_without_destination();
+        }
         Ok(result)
     }
 
@@ -125,6 +155,7 @@ impl Director {
             director: self.clone(),
             config: Cache::new(self.config.clone()),
             number,
+            random: Cell::new(self.seed.hash_one(number)),
         })
     }
 
@@ -133,20 +164,32 @@ impl Director {
         self.shards.len()
     }
 
-    /// How many connections there are.
+    /// How many connections there are, those announced by helpers included.
     pub fn connection_count(&self) -> usize {
-        self.shards.iter().map(|s| lock(s).len()).sum()
+        let shards = self.shards.iter().chain([self.expected.shard()]);
+        shards.map(|s| lock(s).len()).sum()
     }
 
-    /// Shows every connection, in no particular order. Each shard is held for about a thousand records at a
+    /// How many persistence templates there are.
+    pub fn template_count(&self) -> usize {
+        self.templates.len()
+    }
+
+    /// Packets, bytes and connections of all services together.
+    pub fn stats(&self) -> &Stats {
+        &self.stats
+    }
+
+    /// Shows every connection and every persistence template, in no particular order. Each shard is held for about a thousand records at a
     /// time, so that packets are not kept waiting; what comes or goes meanwhile may be missed.
     pub fn connections(&self, now: Time, mut visit: impl FnMut(ConnInfo)) {
-        for shard in &self.shards {
+        for shard in self.shards.iter().chain([self.expected.shard()]) {
             let mut from = 0;
             while lock(shard).list(from, LIST_STEP, now, &mut visit) {
                 from += LIST_STEP;
             }
         }
+        self.templates.list(now, &mut visit);
     }
 }
 
@@ -161,6 +204,7 @@ pub struct Worker {
     director: Arc<Director>,
     config: Cache<Arc<ArcSwap<Config>>, Arc<Config>>,
     number: usize,
+    random: Cell<u64>,
 }
 
 impl Worker {
@@ -183,9 +227,16 @@ impl Worker {
     /// connections, and counts.
     pub fn decide(&mut self, now: Time, segments: &[Segment], verdicts: &mut Vec<Verdict>) {
         verdicts.clear();
-        let config = self.config.load();
+        let cx = burst::Context {
+            director: &self.director,
+            config: self.config.load(),
+            stripe: self.number,
+            now,
+            secure: self.director.defence.is_secure(),
+            random: &self.random,
+        };
         for chunk in segments.chunks(burst::MAX) {
-            burst::decide(&self.director, config, self.number, now, chunk, verdicts);
+            burst::decide(&cx, chunk, verdicts);
         }
     }
 

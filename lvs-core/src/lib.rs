@@ -40,9 +40,9 @@ pub mod verdict;
 
 pub use addr::{Endpoint, Family, Ip};
 pub use config::{Config, ConfigError, Draft};
-pub use conn::ConnInfo;
+pub use conn::{ConnInfo, Shift};
 pub use dest::{Dest, DestOptions, Encapsulation, Method};
-pub use director::{Director, Settings, Worker};
+pub use director::{Assist, Director, Expected, Settings, Worker};
 pub use segment::{Chunk, Kind, Protocol, Segment, TcpFlags};
 pub use service::{LocalAddr, Persistence, Service, ServiceKey, ServiceOptions};
 pub use sysctl::Sysctls;

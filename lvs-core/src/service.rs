@@ -1,12 +1,12 @@
 //! Virtual services.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use crate::addr::{Endpoint, Family, Ip};
 use crate::changes::Changes;
-use crate::dest::Dest;
+use crate::dest::{Dest, DestLive};
 use crate::sched::Scheduler;
 use crate::segment::Protocol;
 use crate::stats::Stats;
@@ -186,9 +186,33 @@ pub struct Service {
     pub(crate) options: ServiceOptions,
     pub(crate) dests: Vec<Dest>,
     pub(crate) scheduler: Box<dyn Scheduler>,
+    bypass: OnceLock<Arc<DestLive>>,
 }
 
 impl Service {
+    pub(crate) fn new(
+        live: Arc<ServiceLive>,
+        options: ServiceOptions,
+        dests: Vec<Dest>,
+        scheduler: Box<dyn Scheduler>,
+    ) -> Self {
+        Self {
+            live,
+            options,
+            dests,
+            scheduler,
+            bypass: OnceLock::new(),
+        }
+    }
+
+    /// Stands for the server of connections that have none and go to where the client wanted (IPVS: `cache_bypass`).
+    pub(crate) fn bypass(&self) -> &Arc<DestLive> {
+        self.bypass.get_or_init(|| {
+            let nowhere = Endpoint::new(Ip::UNSPECIFIED, 0);
+            Arc::new(DestLive::new(nowhere, self.live.clone(), 1))
+        })
+    }
+
     /// What identifies it.
     pub fn key(&self) -> ServiceKey {
         self.live.key

@@ -25,12 +25,23 @@ pub(crate) struct Tuple {
     pub(crate) dst: Endpoint,
 }
 
+/// The UDP port of ISAKMP.
+const ISAKMP: u16 = 500;
+
 impl From<&Segment> for Tuple {
+    /// AH and ESP follow the ISAKMP connection between the same addresses (IPVS).
     fn from(s: &Segment) -> Self {
-        Self {
-            protocol: s.protocol,
-            src: s.src,
-            dst: s.dst,
+        match s.protocol {
+            Protocol::AH | Protocol::ESP => Self {
+                protocol: Protocol::UDP,
+                src: Endpoint::new(s.src.ip, ISAKMP),
+                dst: Endpoint::new(s.dst.ip, ISAKMP),
+            },
+            protocol => Self {
+                protocol,
+                src: s.src,
+                dst: s.dst,
+            },
         }
     }
 }

@@ -7,11 +7,15 @@
 //! records, an index, a timer wheel and FullNAT's port pools. A packet is looked up once, by its own source
 //! and destination as they stand: every connection is indexed under the tuple of each direction. The index
 //! of a shard is itself cut into small tables, so that growing one never takes long.
+//!
+//! Persistence templates have tables of their own: a client's connections are in many shards, its template is one.
 
+mod control;
 mod index;
 mod pool;
 mod shard;
 mod slab;
+mod template;
 mod wheel;
 
 use std::sync::Arc;
@@ -24,8 +28,10 @@ use crate::state::State;
 use crate::time::Time;
 use crate::verdict::Direction;
 
+pub(crate) use control::{Control, Lease};
 pub(crate) use index::{Guess, Tuple};
-pub(crate) use shard::{Found, Shard};
+pub(crate) use shard::{Candidate, Found, Shard};
+pub(crate) use template::{Fresh, TemplateKey, Templates, covers_one_port};
 
 /// One tracked connection: two cache lines.
 #[derive(Debug)]
@@ -37,6 +43,12 @@ pub(crate) struct Conn {
     pub(crate) local: Endpoint,
     pub(crate) deadline: Time,
     pub(crate) dest: Arc<DestLive>,
+    /// The template or control connection this one follows.
+    pub(crate) lease: Option<Lease>,
+    /// What few connections have.
+    pub(crate) extra: Option<Box<Extra>>,
+    /// Packets from the client, as IPVS counts them for its defences and synchronisation.
+    pub(crate) in_packets: u32,
     pub(crate) method: Method,
     pub(crate) protocol: Protocol,
     pub(crate) state: State,
@@ -61,11 +73,21 @@ impl Conn {
         }
     }
 
+    /// Whether it controls others, and so must stay.
+    pub(crate) fn is_needed(&self) -> bool {
+        self.extra.as_ref().is_some_and(|e| e.control.is_needed())
+    }
+
     /// Moves to a state, keeping the destination's counts right, and starts its timeout anew. Returns
     /// whether the deadline now lies earlier than before.
     pub(crate) fn enter(&mut self, state: State, timeout: Duration, now: Time) -> bool {
-        if state.is_active() != self.state.is_active() {
-            self.dest.set_active(state.is_active());
+        if state != self.state {
+            if state.is_active() != self.state.is_active() {
+                self.dest.set_active(state.is_active());
+            }
+            if let Some(lease) = self.lease.as_ref().filter(|_| state.is_established()) {
+                lease.assure();
+            }
         }
         self.state = state;
         let before = self.deadline;
@@ -74,15 +96,43 @@ impl Conn {
     }
 }
 
+/// What only a connection with a protocol helper has.
+#[derive(Debug, Default)]
+pub(crate) struct Extra {
+    /// The helper, as a place in [`crate::Settings::helpers`].
+    pub(crate) helper: u8,
+    /// What the helper remembers.
+    pub(crate) notes: u32,
+    pub(crate) shift_in: Shift,
+    pub(crate) shift_out: Shift,
+    /// Holds this connection while the ones that the helper announced exist.
+    pub(crate) control: Arc<Control>,
+}
+
+/// How far the sequence numbers of one direction have moved because a helper changed the length of a payload.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(
+    clippy::exhaustive_structs,
+    reason = "the record IPVS keeps and synchronises"
+)]
+pub struct Shift {
+    /// The sequence number of the last segment whose length was changed, as its sender counts (IPVS: `init_seq`).
+    pub since: u32,
+    /// What is added to sequence numbers after it.
+    pub delta: i32,
+    /// What is added to sequence numbers up to it (IPVS: `previous_delta`).
+    pub before: i32,
+}
+
 /// A connection as listings show it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ConnInfo {
-    /// TCP or UDP.
+    /// TCP, UDP or SCTP; 0 for a template of a firewall mark, which serves all of them.
     pub protocol: Protocol,
-    /// The client.
+    /// The client; of a template, its masked address and port 0.
     pub client: Endpoint,
-    /// The virtual service's address as the client used it.
+    /// The virtual service's address as the client used it; of a template for a firewall mark, the mark.
     pub virt: Endpoint,
     /// The real server.
     pub dest: Endpoint,
@@ -127,6 +177,9 @@ pub(crate) mod tests {
             local: e("10.9.1.2:40000"),
             deadline,
             dest: Arc::new(DestLive::new(e("10.10.0.11:8080"), service, 1)),
+            lease: None,
+            extra: None,
+            in_packets: 1,
             method: Method::Nat,
             protocol: Protocol::TCP,
             state: State::None,

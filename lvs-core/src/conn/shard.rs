@@ -1,18 +1,21 @@
 //! One shard: records, index, timers and port pools that belong together, always changed together.
 
+use std::time::Duration;
+
 use ahash::RandomState;
 use hashbrown::HashMap;
 
 use super::index::{Guess, Index, Tuple};
 use super::pool::{PoolKey, PortPool};
 use super::slab::{Id, Slab};
+use super::template::STILL_NEEDED;
 use super::wheel::Wheel;
-use super::{Conn, ConnInfo};
+use super::{Conn, ConnInfo, Lease};
 use crate::addr::Endpoint;
-use crate::dest::Method;
-use crate::segment::{Protocol, Segment};
+use crate::dest::{DestLive, Method};
+use crate::segment::{Kind, Protocol, Segment};
 use crate::service::LocalAddr;
-use crate::state::Timeouts;
+use crate::state::{State, Timeouts};
 use crate::time::Time;
 use crate::verdict::Direction;
 
@@ -27,6 +30,16 @@ const MANY_POOLS: usize = 4096;
 pub(crate) struct Found {
     pub(crate) id: Id,
     pub(crate) direction: Direction,
+}
+
+/// What decides whether a connection is unwanted.
+#[derive(Debug)]
+pub(crate) struct Candidate<'a> {
+    pub(crate) protocol: Protocol,
+    pub(crate) state: State,
+    pub(crate) in_packets: u32,
+    pub(crate) expires_in: Duration,
+    pub(crate) dest: &'a DestLive,
 }
 
 #[derive(Debug)]
@@ -69,8 +82,9 @@ impl Shard {
         self.version
     }
 
-    pub(crate) fn is_full(&self) -> bool {
-        self.slab.len() >= self.limit
+    /// Whether one more connection fits.
+    pub(crate) fn has_room(&self) -> bool {
+        self.slab.len() < self.limit
     }
 
     /// Half a look-up, which waits for the index only.
@@ -103,7 +117,7 @@ impl Shard {
     /// Two NAT services may lead to the same real server, and a client may use one port for both. The server
     /// takes the two for one connection, and so for over what was before the newest: the older is removed.
     pub(crate) fn insert(&mut self, conn: Conn, now: Time) -> Option<Id> {
-        if self.is_full() {
+        if !self.has_room() {
             return None;
         }
         if conn.method == Method::Nat {
@@ -114,8 +128,14 @@ impl Shard {
             }
         }
         let (dest, active) = (conn.dest.clone(), conn.state.is_active());
-        let id = self.slab.insert(conn)?;
+        let id = self.place(conn, now)?;
         dest.bind(active, 1);
+        Some(id)
+    }
+
+    /// Takes in a connection that counts already.
+    pub(crate) fn place(&mut self, conn: Conn, now: Time) -> Option<Id> {
+        let id = self.slab.insert(conn)?;
         for direction in [Direction::In, Direction::Out] {
             self.index.insert(id, direction, &self.slab, &self.seed);
         }
@@ -126,39 +146,50 @@ impl Shard {
 
     /// Lets a connection go: gives back its place, its local port and its share of the counts.
     pub(crate) fn remove(&mut self, id: Id) {
+        if let Some(conn) = self.take(id) {
+            conn.dest.bind(conn.state.is_active(), -1);
+            if conn.method == Method::FullNat {
+                self.give_port(conn.protocol, conn.local, conn.dest_addr);
+            }
+        }
+    }
+
+    /// Takes a connection out, to be put in elsewhere: it still counts.
+    pub(crate) fn take(&mut self, id: Id) -> Option<Conn> {
         for direction in [Direction::In, Direction::Out] {
             self.index.remove(id, direction, &self.slab, &self.seed);
         }
         self.wheel.unlink(id, &mut self.slab);
-        let Some(conn) = self.slab.remove(id) else {
-            return;
-        };
+        let conn = self.slab.remove(id)?;
         self.version += 1;
-        conn.dest.bind(conn.state.is_active(), -1);
-        if conn.method == Method::FullNat {
-            self.give_port(conn.protocol, conn.local, conn.dest_addr);
-        }
+        Some(conn)
     }
 
-    /// A packet of a connection: moves its state, restarts its timer.
+    /// A packet of a connection: moves its state unless it is a later fragment, and restarts its timer.
     pub(crate) fn touch(
         &mut self,
         id: Id,
         direction: Direction,
-        packet: Option<&Segment>,
+        packet: &Segment,
+        secure: bool,
         timeouts: &Timeouts,
         now: Time,
     ) {
         let Some(conn) = self.slab.get_mut(id) else {
             return;
         };
-        let state = match packet {
-            Some(packet) => {
-                conn.in_only &= direction == Direction::In;
-                conn.state.after(packet, direction, conn.in_only, false)
+        let mut state = conn.state;
+        if packet.kind == Kind::Packet && packet.protocol == conn.protocol {
+            conn.in_only &= direction == Direction::In;
+            state = state.after(packet, direction, conn.in_only, secure);
+        }
+        match direction {
+            Direction::In => conn.in_packets = conn.in_packets.saturating_add(1),
+            Direction::Out if conn.protocol == Protocol::UDP => {
+                conn.lease.iter().for_each(Lease::assure);
             }
-            None => conn.state,
-        };
+            Direction::Out => {}
+        }
         if conn.enter(state, timeouts.of(state), now) {
             self.wheel.hasten(id, &mut self.slab);
         }
@@ -168,9 +199,45 @@ impl Shard {
     /// to the end.
     pub(crate) fn expire(&mut self, now: Time, budget: &mut usize) -> bool {
         while let Some(id) = self.wheel.expired(now, &mut self.slab, budget) {
-            self.remove(id);
+            match self.slab.get_mut(id).filter(|c| c.is_needed()) {
+                Some(conn) => {
+                    conn.deadline = now + STILL_NEEDED;
+                    self.wheel.hasten(id, &mut self.slab);
+                }
+                None => self.remove(id),
+            }
         }
         *budget > 0
+    }
+
+    /// Removes, of the records whose numbers are `class` modulo `classes`, those that `unwanted` singles out; what
+    /// controls others stays.
+    pub(crate) fn sift(
+        &mut self,
+        class: usize,
+        classes: usize,
+        now: Time,
+        mut unwanted: impl FnMut(&Candidate<'_>) -> bool,
+    ) {
+        for i in (class..self.slab.end()).step_by(classes) {
+            let id = Id(i as u32);
+            let Some(conn) = self.slab.get_mut(id).filter(|c| !c.is_needed()) else {
+                continue;
+            };
+            let candidate = Candidate {
+                protocol: conn.protocol,
+                state: conn.state,
+                in_packets: conn.in_packets,
+                expires_in: conn.deadline.since(now),
+                dest: &conn.dest,
+            };
+            if unwanted(&candidate) {
+                if let Some(lease) = conn.lease.take() {
+                    lease.forsake();
+                }
+                self.remove(id);
+            }
+        }
     }
 
     /// Takes a local port towards `dest` from the first of `addrs` (of the server's family) that has one.

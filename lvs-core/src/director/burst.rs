@@ -5,15 +5,16 @@
 //! anything else in between, so that the waits overlap; only then are the packets treated one by one, in
 //! the order in which they came. The shards they need are locked together, lowest first.
 
+use std::cell::Cell;
 use std::sync::MutexGuard;
 
 use super::{Director, lock, packet};
 use crate::config::{Config, Role};
 use crate::conn::{Found, Guess, Shard, Tuple};
-use crate::segment::{Protocol, Segment};
+use crate::segment::{Chunk, Kind, Protocol, Segment, TcpFlags};
 use crate::steer::{client_shard, local_port_shard};
 use crate::time::Time;
-use crate::verdict::{PassReason, Verdict};
+use crate::verdict::{DropReason, PassReason, Verdict};
 
 /// The most segments treated together.
 pub(super) const MAX: usize = 32;
@@ -35,26 +36,36 @@ pub(super) struct Context<'a> {
     pub(super) config: &'a Config,
     pub(super) stripe: usize,
     pub(super) now: Time,
+    /// Whether TCP follows the tables of `secure_tcp`.
+    pub(super) secure: bool,
+    pub(super) random: &'a Cell<u64>,
 }
 
-fn shard_of(s: &Segment, role: Option<Role>, shards: u32) -> usize {
+impl Context<'_> {
+    /// A fresh random number (SplitMix64).
+    pub(super) fn random(&self) -> u64 {
+        let state = self.random.get().wrapping_add(0x9e37_79b9_7f4a_7c15);
+        self.random.set(state);
+        let z = (state ^ state >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ z >> 31
+    }
+}
+
+/// The shard where a packet's connection is, if its destination is what it seems to be.
+pub(super) fn shard_of(t: &Tuple, role: Option<Role>, shards: usize) -> usize {
+    let shards = shards as u32;
     let shard = match role {
-        Some(Role::Virtual) => client_shard(s.src.ip, s.src.port, shards),
-        Some(Role::Local) => local_port_shard(s.dst.port, shards),
-        None => client_shard(s.dst.ip, s.dst.port, shards),
+        Some(Role::Virtual) => client_shard(t.src.ip, t.src.port, shards),
+        Some(Role::Local) => local_port_shard(t.dst.port, shards),
+        None => client_shard(t.dst.ip, t.dst.port, shards),
     };
     shard as usize
 }
 
-pub(super) fn decide(
-    director: &Director,
-    config: &Config,
-    stripe: usize,
-    now: Time,
-    segments: &[Segment],
-    verdicts: &mut Vec<Verdict>,
-) {
-    let shards = director.shards.len() as u32;
+pub(super) fn decide(cx: &Context<'_>, segments: &[Segment], verdicts: &mut Vec<Verdict>) {
+    let director = cx.director;
+    let shards = director.shards.len();
     let mut plans = [Plan {
         hash: 0,
         shard: 0,
@@ -63,8 +74,9 @@ pub(super) fn decide(
     }; MAX];
     let mut needed = 0u64;
     for (s, plan) in segments.iter().zip(&mut plans) {
-        plan.hash = director.seed.hash_one(Tuple::from(s));
-        plan.shard = shard_of(s, config.role_of(s), shards);
+        let tuple = Tuple::from(s);
+        plan.hash = director.seed.hash_one(tuple);
+        plan.shard = shard_of(&tuple, cx.config.role_of(s), shards);
         needed |= 1 << plan.shard;
     }
     let mut guards = [const { None::<MutexGuard<'_, Shard>> }; MAX_SHARDS];
@@ -86,12 +98,6 @@ pub(super) fn decide(
             plan.found = shard.confirm(plan.guess, plan.hash, &Tuple::from(s));
         }
     }
-    let cx = Context {
-        director,
-        config,
-        stripe,
-        now,
-    };
     let first = verdicts.len();
     for (s, plan) in segments.iter().zip(&plans) {
         let Some(shard) = guards[plan.shard].as_deref_mut() else {
@@ -102,12 +108,12 @@ pub(super) fn decide(
             true => plan.found,
             false => shard.find(plan.hash, &Tuple::from(s)),
         };
-        verdicts.push(packet::decide(&cx, shard, found, s));
+        verdicts.push(packet::decide(cx, shard, found, s));
     }
     drop(guards);
     for ((s, plan), verdict) in segments.iter().zip(&plans).zip(&mut verdicts[first..]) {
         if *verdict == Verdict::Pass(PassReason::NotOurs) {
-            look_at_the_other_end(&cx, s, plan, verdict);
+            look_at_the_other_end(cx, s, plan, verdict);
         }
     }
 }
@@ -117,15 +123,15 @@ pub(super) fn decide(
 /// that another guess leads to. Such a packet is decided after the rest of its burst, since no shard may be
 /// locked while higher ones are held.
 fn look_at_the_other_end(cx: &Context<'_>, s: &Segment, plan: &Plan, verdict: &mut Verdict) {
-    if !matches!(s.protocol, Protocol::TCP | Protocol::UDP) {
+    if !s.protocol.is_balanced() && !matches!(s.protocol, Protocol::AH | Protocol::ESP) {
         return;
     }
     let shards = cx.director.shards.len() as u32;
     let tuple = Tuple::from(s);
     let others = [
-        client_shard(s.src.ip, s.src.port, shards),
-        client_shard(s.dst.ip, s.dst.port, shards),
-        local_port_shard(s.dst.port, shards),
+        client_shard(tuple.src.ip, tuple.src.port, shards),
+        client_shard(tuple.dst.ip, tuple.dst.port, shards),
+        local_port_shard(tuple.dst.port, shards),
     ];
     for i in others.map(|i| i as usize) {
         if i == plan.shard {
@@ -136,5 +142,16 @@ fn look_at_the_other_end(cx: &Context<'_>, s: &Segment, plan: &Plan, verdict: &m
             *verdict = packet::decide(cx, &mut shard, Some(found), s);
             return;
         }
+    }
+    if s.kind == Kind::Packet && cx.config.is_from_nat_server(s) && !is_abort(s) {
+        *verdict = Verdict::Drop(DropReason::ServerWithoutConnection);
+    }
+}
+
+const fn is_abort(s: &Segment) -> bool {
+    match s.protocol {
+        Protocol::TCP => s.flags.has(TcpFlags::RST),
+        Protocol::SCTP => matches!(s.chunk, Chunk::Abort),
+        _ => false,
     }
 }

@@ -1,19 +1,32 @@
 //! One packet's decision, in the order IPVS takes it: follow its connection, else schedule a new one.
 
-use std::time::Duration;
-
 use super::burst::Context;
-use crate::addr::Endpoint;
-use crate::conn::{Conn, Found, Shard};
+use super::schedule::{self, Choice};
+use crate::conn::{Conn, Found, Shard, Tuple};
 use crate::dest::Method;
-use crate::sched::Arrival;
-use crate::segment::{Kind, Protocol, Segment, TcpFlags};
+use crate::segment::{Chunk, Kind, Protocol, Segment, TcpFlags};
 use crate::service::Service;
 use crate::state::State;
+use crate::sysctl::Sysctls;
 use crate::verdict::{Direction, DropReason, Forward, PassReason, Rewrite, Verdict};
 
 /// The source port of an FTP server's data connections; never scheduled (IPVS).
 const FTP_DATA: u16 = 20;
+
+/// Bit of `conn_reuse_mode`: a new connection may take the place of one in FIN_WAIT, if only the client is seen.
+const REUSE_IN_FIN_WAIT: u32 = 2;
+
+/// What becomes of a known connection when one of its packets arrives.
+enum Fate {
+    /// It goes on.
+    Follow,
+    /// It has expired.
+    Expired,
+    /// It ends, and the packet is treated as one of no known connection.
+    Anew,
+    /// It stays, but the packet goes no further.
+    Drop(DropReason),
+}
 
 pub(super) fn decide(
     cx: &Context<'_>,
@@ -21,33 +34,69 @@ pub(super) fn decide(
     found: Option<Found>,
     s: &Segment,
 ) -> Verdict {
+    let mut old = None;
     if let Some(f) = found
         && let Some(conn) = shard.get_mut(f.id)
     {
-        if conn.deadline <= cx.now {
-            shard.remove(f.id);
-        } else if !reopens(cx, s, f.direction, conn) {
-            return follow(cx, shard, f, s);
-        } else if let Some(service) = cx.config.service_for(s) {
-            return schedule(cx, shard, service, Some(f), s);
+        match fate(cx, conn, f.direction, s) {
+            Fate::Follow => return follow(cx, shard, f, s),
+            Fate::Drop(reason) => return Verdict::Drop(reason),
+            Fate::Expired => shard.remove(f.id),
+            Fate::Anew => old = Some(f),
         }
+    } else if let Some(f) = expected(cx, shard, s) {
+        return follow(cx, shard, f, s);
     }
-    match cx.config.service_for(s) {
-        Some(service) => admit(cx, shard, service, s),
-        None => Verdict::Pass(PassReason::NotOurs),
+    let Some(service) = cx.config.service_for(s) else {
+        old.iter().for_each(|f| shard.remove(f.id));
+        return Verdict::Pass(PassReason::NotOurs);
+    };
+    // An old connection still counts while the scheduler chooses, as it does in IPVS.
+    let choice = admit(cx, service, s).and_then(|()| schedule::choose(cx, service, s));
+    old.iter().for_each(|f| shard.remove(f.id));
+    match choice {
+        Ok(choice) => open(cx, shard, service, choice, s),
+        Err(verdict) => verdict,
     }
 }
 
-/// Whether a client opens anew a connection that is only remembered (IPVS: `conn_reuse_mode` 1), or one whose
-/// server has been removed.
-fn reopens(cx: &Context<'_>, s: &Segment, direction: Direction, conn: &Conn) -> bool {
-    direction == Direction::In
-        && s.kind == Kind::Packet
-        && s.protocol == Protocol::TCP
-        && s.flags.has(TcpFlags::SYN)
-        && !s.flags.has(TcpFlags::RST)
-        && (conn.state.is_ended()
-            || cx.config.sysctls().reopen_removed && !conn.dest.is_available())
+fn fate(cx: &Context<'_>, conn: &Conn, direction: Direction, s: &Segment) -> Fate {
+    if conn.deadline <= cx.now && !conn.is_needed() {
+        return Fate::Expired;
+    }
+    if direction == Direction::Out || s.kind == Kind::IcmpError {
+        return Fate::Follow;
+    }
+    let sysctls = cx.config.sysctls();
+    if s.opens() && is_reopened(sysctls, conn) {
+        return Fate::Anew;
+    }
+    match conn.dest.is_available() {
+        true => Fate::Follow,
+        false if sysctls.expire_nodest_conn || sysctls.reopen_removed && s.opens() => Fate::Anew,
+        false => Fate::Drop(DropReason::DestinationRemoved),
+    }
+}
+
+/// Whether an opening packet of known endpoints begins another connection (IPVS: `conn_reuse_mode`).
+fn is_reopened(sysctls: &Sysctls, conn: &Conn) -> bool {
+    if sysctls.expire_nodest_conn && conn.dest.weight() == 0 {
+        return true;
+    }
+    let mode = sysctls.conn_reuse_mode;
+    let in_fin_wait = || conn.state == State::FinWait && conn.in_only;
+    mode != 0
+        && conn.lease.is_none()
+        && (conn.state.is_ended() || mode & REUSE_IN_FIN_WAIT != 0 && in_fin_wait())
+}
+
+/// A connection that a helper announced without knowing the client's port, and whose first packet this is.
+fn expected(cx: &Context<'_>, shard: &mut Shard, s: &Segment) -> Option<Found> {
+    let mut conn = cx.director.expected.take(&Tuple::from(s), cx.now)?;
+    (conn.client, conn.local) = (s.src, s.src);
+    let id = shard.place(conn, cx.now)?;
+    let direction = Direction::In;
+    Some(Found { id, direction })
 }
 
 /// A packet of a known connection. Of a removed real server's, only what it sends itself goes on: it is
@@ -57,27 +106,24 @@ fn follow(cx: &Context<'_>, shard: &mut Shard, found: Found, s: &Segment) -> Ver
     let Some(conn) = shard.get_mut(id) else {
         return Verdict::Pass(PassReason::NotOurs);
     };
-    if conn.dest.is_available() {
-        count(conn, direction, cx.stripe, s.len);
-    } else if direction == Direction::In {
-        return Verdict::Drop(DropReason::DestinationRemoved);
-    }
+    count(cx, conn, direction, s.len);
     let verdict = carry(conn, direction);
-    match s.kind {
-        Kind::Packet => {
-            shard.touch(id, direction, Some(s), cx.config.timeouts(), cx.now);
-        }
-        Kind::LaterFragment => shard.touch(id, direction, None, cx.config.timeouts(), cx.now),
-        Kind::IcmpError => {}
+    if s.kind != Kind::IcmpError {
+        let timeouts = cx.config.timeouts();
+        shard.touch(id, direction, s, cx.secure, timeouts, cx.now);
     }
     verdict
 }
 
-fn count(conn: &Conn, direction: Direction, stripe: usize, len: u32) {
-    for stats in [conn.dest.stats(), conn.dest.service().stats()] {
+fn count(cx: &Context<'_>, conn: &Conn, direction: Direction, len: u32) {
+    if !conn.dest.is_available() || conn.method == Method::Bypass {
+        return;
+    }
+    let total = &cx.director.stats;
+    for stats in [conn.dest.stats(), conn.dest.service().stats(), total] {
         match direction {
-            Direction::In => stats.count_in(stripe, len),
-            Direction::Out => stats.count_out(stripe, len),
+            Direction::In => stats.count_in(cx.stripe, len),
+            Direction::Out => stats.count_out(cx.stripe, len),
         }
     }
 }
@@ -119,83 +165,106 @@ fn carry(conn: &Conn, direction: Direction) -> Verdict {
     Verdict::Forward(Forward {
         direction,
         rewrite,
-        helper: None,
+        helper: conn.extra.as_ref().map(|e| e.helper),
     })
 }
 
 /// A packet to a service, of no known connection: may it open one?
-fn admit(cx: &Context<'_>, shard: &mut Shard, service: &Service, s: &Segment) -> Verdict {
-    match s.kind {
-        Kind::LaterFragment => return Verdict::Drop(DropReason::FragmentUnknown),
-        Kind::IcmpError => return Verdict::Pass(PassReason::OtherProtocol),
-        Kind::Packet => {}
-    }
-    let opens = match s.protocol {
-        Protocol::TCP => s.flags.has(TcpFlags::SYN) && !s.flags.has(TcpFlags::RST),
-        _ => true,
+fn admit(cx: &Context<'_>, service: &Service, s: &Segment) -> Result<(), Verdict> {
+    let sysctls = cx.config.sysctls();
+    let opens = match s.kind {
+        Kind::LaterFragment => return Err(Verdict::Drop(DropReason::FragmentUnknown)),
+        Kind::IcmpError if sysctls.schedule_icmp => s.protocol.is_balanced(),
+        Kind::IcmpError => false,
+        Kind::Packet => match s.protocol {
+            Protocol::TCP => s.opens() || sysctls.sloppy_tcp && !s.flags.has(TcpFlags::RST),
+            Protocol::SCTP => s.opens() || sysctls.sloppy_sctp && s.chunk != Chunk::Abort,
+            Protocol::UDP => true,
+            _ => return Err(Verdict::Pass(PassReason::OtherProtocol)),
+        },
     };
-    if !opens || s.src.port == FTP_DATA {
-        return Verdict::Pass(PassReason::NoConnection);
+    if !opens {
+        return Err(Verdict::Pass(match s.kind {
+            Kind::IcmpError => PassReason::OtherProtocol,
+            _ => PassReason::NoConnection,
+        }));
     }
-    schedule(cx, shard, service, None, s)
+    if cx.director.defence.drops_one() {
+        return Err(Verdict::Drop(DropReason::Defence));
+    }
+    if s.src.port == FTP_DATA {
+        return Err(Verdict::Pass(PassReason::NoConnection));
+    }
+    schedule::reaches(service, s)
 }
 
-/// Opens a connection, in place of `old` if there is one. The old one still counts while the scheduler
-/// chooses, as it does in IPVS.
-fn schedule(
+/// Opens a connection to the chosen server.
+fn open(
     cx: &Context<'_>,
     shard: &mut Shard,
     service: &Service,
-    old: Option<Found>,
+    choice: Choice,
     s: &Segment,
 ) -> Verdict {
-    let picked = service
-        .scheduler
-        .pick(&service.dests, &Arrival::new(s, cx.now))
-        .and_then(|i| service.dests.get(i));
-    if let Some(old) = old {
-        shard.remove(old.id);
-    }
-    let Some(dest) = picked else {
-        return Verdict::Drop(DropReason::NoDestination);
-    };
-    if shard.is_full() {
+    let Choice {
+        dest,
+        addr,
+        method,
+        lease,
+    } = choice;
+    let one_packet = service.options.one_packet && s.protocol == Protocol::UDP;
+    if !one_packet && !shard.has_room() {
         return Verdict::Drop(DropReason::TableFull);
     }
-    let dest_addr = match dest.addr() {
-        Endpoint { ip, port: 0 } => Endpoint::new(ip, s.dst.port),
-        addr => addr,
-    };
-    let local = if dest.method() == Method::FullNat {
+    let local = if method == Method::FullNat {
         let start = s.src.port as usize / cx.director.shards.len();
-        match shard.take_port(s.protocol, dest_addr, &service.options.local_addrs, start) {
+        match shard.take_port(s.protocol, addr, &service.options.local_addrs, start) {
             Some(local) => local,
             None => return Verdict::Drop(DropReason::NoLocalPort),
         }
     } else {
         s.src
     };
+    let helper = match method {
+        Method::Nat => cx.director.helper_for(s.protocol, s.dst.port),
+        _ => None,
+    };
     let mut conn = Conn {
         client: s.src,
         virt: s.dst,
-        dest_addr,
+        dest_addr: addr,
         local,
         deadline: cx.now,
-        dest: dest.live.clone(),
-        method: dest.method(),
+        dest,
+        lease,
+        extra: helper.map(schedule::helped),
+        in_packets: 1,
+        method,
         protocol: s.protocol,
         state: State::initial(s.protocol),
-        in_only: !dest.method().translates(),
+        in_only: !method.translates(),
     };
-    // The opening packet moves the state before the connection is bound, so that it is counted once.
-    conn.state = conn.state.after(s, Direction::In, conn.in_only, false);
-    let timeout: Duration = cx.config.timeouts().of(conn.state);
-    conn.deadline = cx.now + timeout;
-    for stats in [dest.live.stats(), service.live.stats()] {
-        stats.count_conn(cx.stripe);
+    let mut timeout = schedule::FIRST_TIMEOUT;
+    if s.kind == Kind::Packet {
+        // The opening packet moves the state before the connection is bound, so that it is counted once.
+        conn.state = conn.state.after(s, Direction::In, conn.in_only, cx.secure);
+        timeout = cx.config.timeouts().of(conn.state);
     }
-    count(&conn, Direction::In, cx.stripe, s.len);
+    conn.deadline = cx.now + timeout;
+    if method != Method::Bypass {
+        let total = &cx.director.stats;
+        for stats in [conn.dest.stats(), service.live.stats(), total] {
+            stats.count_conn(cx.stripe);
+        }
+    }
+    count(cx, &conn, Direction::In, s.len);
     let verdict = carry(&conn, Direction::In);
+    if one_packet {
+        // Bound for a moment: this may set the overload flag, as it does in IPVS.
+        conn.dest.bind(false, 1);
+        conn.dest.bind(false, -1);
+        return verdict;
+    }
     match shard.insert(conn, cx.now) {
         Some(_) => verdict,
         None => Verdict::Drop(DropReason::TableFull),

@@ -2,11 +2,14 @@
 //! a simple model, then many threads.
 
 mod bursts;
+mod helpers;
 mod life;
 mod local_ports;
 mod methods;
 mod model;
+mod persistence;
 mod removal;
+mod settings;
 mod shards;
 mod threads;
 mod unusual;
@@ -19,6 +22,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::sched::{Edit, Scheduler};
+use crate::state::State;
 use crate::stats::Totals;
 use crate::*;
 

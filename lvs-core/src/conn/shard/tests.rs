@@ -1,4 +1,5 @@
 use super::*;
+use crate::TcpFlags;
 use crate::addr::Ip;
 use crate::conn::tests::conn;
 use crate::state::State;
@@ -29,6 +30,14 @@ fn server(n: u16) -> Endpoint {
     Endpoint::new(Ip::v4([10, 20, 0, 1]), n)
 }
 
+fn packet(flags: TcpFlags) -> Segment {
+    let c = conn(NOW);
+    Segment {
+        flags,
+        ..Segment::new(Protocol::TCP, c.client, c.virt)
+    }
+}
+
 fn find(s: &Shard, tuple: Tuple) -> Option<Found> {
     s.find(s.seed.hash_one(tuple), &tuple)
 }
@@ -39,7 +48,7 @@ fn a_limit_holds_and_refusing_leaves_no_trace() {
     for n in 0..2 {
         assert!(s.insert(numbered(n), NOW).is_some());
     }
-    assert!(s.is_full());
+    assert!(!s.has_room());
     let version = s.version();
     let third = numbered(2);
     let (dest, tuple) = (third.dest.clone(), third.tuple(Direction::In));
@@ -55,9 +64,8 @@ fn whatever_moves_records_shows_in_the_version() {
     let before = s.version();
     let id = s.insert(numbered(1), NOW).unwrap();
     let with = s.version();
-    let client = numbered(1).client;
-    let packet = Segment::new(Protocol::TCP, client, client);
-    s.touch(id, Direction::In, Some(&packet), &Timeouts::default(), NOW);
+    let syn = packet(TcpFlags::SYN);
+    s.touch(id, Direction::In, &syn, false, &Timeouts::default(), NOW);
     assert_eq!(s.version(), with, "a touch moves nothing");
     s.remove(id);
     assert!(before < with && with < s.version());

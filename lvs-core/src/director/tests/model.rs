@@ -240,7 +240,10 @@ impl Model {
             let anew = over && is_syn && direction == Direction::In && s.kind == Kind::Packet;
             match here {
                 Some(here) if anew => return self.schedule(now, shards, here, Some(i), s, got),
-                None if anew => prop_assert_eq!(got, NOT_OURS),
+                None if anew => {
+                    self.flows.remove(i);
+                    prop_assert_eq!(got, NOT_OURS);
+                }
                 _ => self.follow(now, i, direction, s, got)?,
             }
             return Ok(());
@@ -268,7 +271,8 @@ impl Model {
         s: &Segment,
         got: Verdict,
     ) -> Result<(), TestCaseError> {
-        if direction == Direction::In && !self.is_available(&self.flows[i]) {
+        let is_error = s.kind == Kind::IcmpError;
+        if direction == Direction::In && !is_error && !self.is_available(&self.flows[i]) {
             prop_assert_eq!(got, Verdict::Drop(DropReason::DestinationRemoved));
             return Ok(());
         }
