@@ -4,6 +4,7 @@
 
 pub mod answer;
 pub mod checksum;
+pub mod classify;
 pub mod counters;
 pub mod frag;
 pub mod frame;
