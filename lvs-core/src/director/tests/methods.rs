@@ -8,7 +8,7 @@ fn nat_maps_address_and_port_both_ways() {
     assert_eq!(lab.tcp_in(SYN), to(R1));
     assert_eq!(lab.tcp_out(SYN_ACK), back(VIP));
     assert_eq!(lab.tcp_in(ACK), to(R1));
-    assert_eq!(lab.connection().state, state::State::Established);
+    assert_eq!(lab.connection().state, State::Established);
     let counted = Totals {
         conns: 1,
         in_packets: 2,
@@ -51,7 +51,7 @@ fn direct_routing_changes_the_next_hop_only() {
     assert_eq!(lab.tcp_in(ACK), way);
     assert_eq!(lab.tcp_in(FIN), way);
     // Half of it is enough to know that it has ended.
-    assert_eq!(lab.connection().state, state::State::FinWait);
+    assert_eq!(lab.connection().state, State::FinWait);
 }
 
 #[test]
@@ -68,7 +68,7 @@ fn a_tunnel_leads_to_either_family() {
         );
         assert_eq!(lab.tcp_in(SYN), way);
         assert_eq!(lab.tcp_in(ACK), way);
-        assert_eq!(lab.connection().state, state::State::Established);
+        assert_eq!(lab.connection().state, State::Established);
         assert_eq!(lab.connection().dest, ep(server));
     }
 }
@@ -84,9 +84,9 @@ fn replies_that_pass_by_are_heard_but_not_touched() {
         // From now on both sides are known to be seen: the client's FIN alone does not end it (CLOSE_WAIT,
         // not FIN_WAIT).
         lab.tcp_in(FIN);
-        assert_eq!(lab.connection().state, state::State::CloseWait);
+        assert_eq!(lab.connection().state, State::CloseWait);
         assert_eq!(lab.see(tcp(VIP, CLIENT, FIN)), NOT_OURS);
-        assert_eq!(lab.connection().state, state::State::TimeWait);
+        assert_eq!(lab.connection().state, State::TimeWait);
     }
 }
 
@@ -106,7 +106,7 @@ fn full_nat_replaces_both_ends_both_ways() {
         forward(Direction::Out, Rewrite::Nat { src, dst })
     );
     assert_eq!(lab.tcp_in(ACK), verdict);
-    assert_eq!(lab.connection().state, state::State::Established);
+    assert_eq!(lab.connection().state, State::Established);
     // What NAT would answer for means nothing here.
     assert_eq!(lab.tcp_out(ACK), NOT_OURS);
 }

@@ -1,6 +1,7 @@
 //! Clients that stay on their server.
 
 use super::*;
+use crate::service::Engine;
 
 /// A persistent TCP service without a port of its own, or with one, and its servers.
 fn lab(service: &str, prefix: u8, servers: &[&str]) -> Lab {
@@ -301,7 +302,7 @@ fn sip_calls_stay_together_and_only_calls_pass() {
     let mut lab = Lab::with(&Settings::default());
     let key = ServiceKey::udp(ep("10.9.0.100:5060"));
     let mut options = persistent(32);
-    options.persistence.as_mut().unwrap().engine = Some(crate::service::Engine::Sip);
+    options.persistence.as_mut().unwrap().engine = Some(Engine::Sip);
     lab.edit(|d| {
         d.add_service(key, Box::new(Least::default()), options)?;
         for server in ["10.10.0.12:5060", "10.10.0.11:5060"] {

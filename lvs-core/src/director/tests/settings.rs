@@ -294,7 +294,7 @@ fn drop_packet_gives_up_one_in_ten_new_connections() {
         .count();
     assert_eq!((dropped, lab.connections().len()), (10, 90));
     assert_eq!(
-        lab.see(tcp("10.9.1.2:1", VIP, ACK)),
+        lab.see(tcp("10.9.1.2:1001", VIP, ACK)),
         to(R1),
         "known ones are safe"
     );
