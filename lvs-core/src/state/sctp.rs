@@ -4,9 +4,9 @@
 //! director's guess at how far the handshake of RFC 9260 has come:
 //!
 //! ```text
-//! NAT:      NONE ─init→ INIT1 ─server init-ack→ COOKIE_SENT ─cookie-echo→ COOKIE_REPLIED ─server cookie-ack→ ESTABLISHED
-//!           ESTABLISHED ─shutdown→ SHUTDOWN_RECEIVED ─server shutdown-ack→ SHUTDOWN_ACK_SENT ─shutdown-complete→ CLOSED
-//! in-only:  NONE ─init→ INIT1 ─cookie-echo→ ESTABLISHED ─shutdown→ SHUTDOWN_RECEIVED ─shutdown-complete→ CLOSED
+//! NAT:      NONE ─init→ INIT1 ─server init-ack→ C-SENT ─cookie-echo→ C-REPLIED ─server cookie-ack→ ESTABLISHED
+//!           ESTABLISHED ─shutdown→ S-RECEIVED ─server shutdown-ack→ S-ACK-SENT ─shutdown-complete→ CLOSED
+//! in-only:  NONE ─init→ INIT1 ─cookie-echo→ ESTABLISHED ─shutdown→ S-RECEIVED ─shutdown-complete→ CLOSED
 //! any:      ─abort→ CLOSED
 //! ```
 
