@@ -7,21 +7,29 @@
 //! the host.
 //!
 //! Transport checksums are not verified: a director only changes them by difference, so that a wrong one
-//! stays wrong and the receiver finds it (as IPVS does it). Those of ICMP errors are.
+//! stays wrong and the receiver finds it (as IPVS does it; SCTP's, which it computes afresh, excepted). Those of
+//! ICMP errors are, unless they are in fragments.
+//!
+//! AH and ESP have no ports, and no state; they follow their endpoints' ISAKMP exchange, which is for the
+//! director to find. Over IPv4 both are transport protocols. In IPv6 AH is one more extension header to be walked
+//! over, as IPVS does: what is judged is the packet behind it.
 
-use lvs_core::Chunk;
-use lvs_core::{DropReason, Endpoint, Family, Ip, Kind, PassReason, Protocol, Segment, TcpFlags};
+use lvs_core::{
+    Chunk, DropReason, Endpoint, Family, Ip, Kind, PassReason, Protocol, Segment, TcpFlags,
+};
 
-use crate::checksum;
+mod icmp;
+
 use crate::frame::Offload;
 use crate::route::Mac;
 pub use crate::wire::Fragment;
 use crate::wire::ether::{self, Ether, ethertype};
 use crate::wire::ipv4::{self, Ipv4};
 use crate::wire::ipv6::{self, Ipv6, extension};
+use crate::wire::sctp::Sctp;
 use crate::wire::tcp::Tcp;
 use crate::wire::udp::{self, Udp};
-use crate::wire::{arp, icmp, ndp};
+use crate::wire::{arp, ndp};
 
 /// What a frame is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,12 +48,13 @@ pub enum Parsed {
     Pass(PassReason),
 }
 
-/// A TCP or UDP packet, or an ICMP error about one.
+/// A packet of a protocol that is balanced or follows one that is (TCP, UDP, SCTP, AH, ESP), or an ICMP error
+/// about one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "a plain record")]
 pub struct IpPacket {
-    /// The summary for the director. A later fragment's ports are 0 until they are recalled
-    /// ([`FragMemory`](crate::frag::FragMemory)).
+    /// The summary for the director. A later fragment's ports are 0 until they are recalled, and that of an ICMP
+    /// error has the error's own addresses and protocol until then ([`FragMemory`](crate::frag::FragMemory)).
     pub segment: Segment,
     /// Where its headers are.
     pub layout: Layout,
@@ -88,7 +97,7 @@ pub struct Inner {
     pub l3: u16,
     /// Where its transport header begins.
     pub l4: u16,
-    /// How many bytes there are from `l4` on: at least the ports.
+    /// How many bytes there are from `l4` on: at least the ports, of a protocol that has any.
     pub len: u16,
 }
 
@@ -96,7 +105,7 @@ pub struct Inner {
 ///
 /// What is passed and not dropped: frames for other hosts, group frames (but for ARP and neighbour
 /// solicitations), other EtherTypes (802.1Q tags among them: the port belongs on the VLAN's own
-/// interface), other protocols, fragments of ICMP, ICMP errors about anything but TCP and UDP.
+/// interface), other protocols, ICMP that is no error, ICMP errors about other protocols.
 ///
 /// # Errors
 ///
@@ -243,31 +252,51 @@ fn transport(net: Network<'_>, offload: Offload) -> Result<Parsed, DropReason> {
     match (net.protocol, net.layout.family) {
         (Protocol::TCP | Protocol::UDP, _) => match net.fragment {
             None => {
-                let ports = ports(&net, false)?;
-                Ok(packet(&net, ports, Kind::Packet, None))
+                let head = head(&net, false)?;
+                Ok(packet(&net, head, Kind::Packet, None))
             }
             Some(fragment) => fragmented(net, fragment),
         },
-        (Protocol::ICMP, Family::V4) | (Protocol::ICMPV6, Family::V6) => icmp(net, offload),
+        (Protocol::ICMP, Family::V4) | (Protocol::ICMPV6, Family::V6) => icmp::error(net, offload),
+        (Protocol::SCTP | Protocol::AH | Protocol::ESP, _) => rarer(net),
         _ => Ok(Parsed::Pass(PassReason::OtherProtocol)),
     }
 }
 
-/// Source and destination port, and the flags of TCP.
-type Ports = (u16, u16, TcpFlags);
+#[cold]
+#[inline(never)]
+fn rarer(net: Network<'_>) -> Result<Parsed, DropReason> {
+    match net.fragment {
+        None => Ok(packet(&net, rare_head(&net)?, Kind::Packet, None)),
+        Some(fragment) => fragmented(net, fragment),
+    }
+}
+
+/// What the director wants to know of a transport header.
+#[derive(Clone, Copy, Default)]
+struct TransportHead {
+    src_port: u16,
+    dst_port: u16,
+    flags: TcpFlags,
+    chunk: Chunk,
+}
 
 #[inline(always)]
-fn packet(net: &Network<'_>, ports: Ports, kind: Kind, fragment: Option<Fragment>) -> Parsed {
-    let (src_port, dst_port, flags) = ports;
+fn packet(
+    net: &Network<'_>,
+    head: TransportHead,
+    kind: Kind,
+    fragment: Option<Fragment>,
+) -> Parsed {
     Parsed::Ip(IpPacket {
         segment: Segment {
-            src: Endpoint::new(net.src, src_port),
-            dst: Endpoint::new(net.dst, dst_port),
+            src: Endpoint::new(net.src, head.src_port),
+            dst: Endpoint::new(net.dst, head.dst_port),
             len: net.layout.len,
             protocol: net.protocol,
-            flags,
+            flags: head.flags,
             kind,
-            chunk: Chunk::Data,
+            chunk: head.chunk,
             mark: 0,
             tag: 0,
         },
@@ -277,27 +306,75 @@ fn packet(net: &Network<'_>, ports: Ports, kind: Kind, fragment: Option<Fragment
     })
 }
 
+/// Of TCP and UDP.
 #[inline(always)]
-fn ports(net: &Network<'_>, is_fragment: bool) -> Result<Ports, DropReason> {
+fn head(net: &Network<'_>, is_fragment: bool) -> Result<TransportHead, DropReason> {
     if net.protocol == Protocol::TCP {
         let tcp = Tcp::new(net.payload)?;
-        return Ok((tcp.src_port(), tcp.dst_port(), tcp.flags()));
+        return Ok(TransportHead {
+            src_port: tcp.src_port(),
+            dst_port: tcp.dst_port(),
+            flags: tcp.flags(),
+            ..TransportHead::default()
+        });
     }
     let udp = Udp::new(net.payload).ok_or(DropReason::Truncated)?;
     let len = udp.datagram_len();
     if len < udp::HEADER_LEN || len > net.payload.len() && !is_fragment {
         return Err(DropReason::BadLength);
     }
-    Ok((udp.src_port(), udp.dst_port(), TcpFlags::default()))
+    Ok(TransportHead {
+        src_port: udp.src_port(),
+        dst_port: udp.dst_port(),
+        ..TransportHead::default()
+    })
+}
+
+/// Of SCTP, AH and ESP.
+fn rare_head(net: &Network<'_>) -> Result<TransportHead, DropReason> {
+    if net.protocol != Protocol::SCTP {
+        return Ok(TransportHead::default());
+    }
+    let sctp = Sctp::new(net.payload).ok_or(DropReason::Truncated)?;
+    Ok(TransportHead {
+        src_port: sctp.src_port(),
+        dst_port: sctp.dst_port(),
+        chunk: sctp.chunk(),
+        ..TransportHead::default()
+    })
+}
+
+fn any_head(net: &Network<'_>, is_fragment: bool) -> Result<TransportHead, DropReason> {
+    match net.protocol {
+        Protocol::TCP | Protocol::UDP => head(net, is_fragment),
+        _ => rare_head(net),
+    }
 }
 
 #[cold]
 #[inline(never)]
 fn fragmented(net: Network<'_>, fragment: Fragment) -> Result<Parsed, DropReason> {
     if fragment.is_atomic() {
-        let ports = ports(&net, false)?;
-        return Ok(packet(&net, ports, Kind::Packet, None));
+        return Ok(packet(&net, any_head(&net, false)?, Kind::Packet, None));
     }
+    check_fragment(&net, fragment)?;
+    if !fragment.is_first() {
+        let head = TransportHead::default();
+        return Ok(packet(&net, head, Kind::LaterFragment, Some(fragment)));
+    }
+    let head = any_head(&net, true).map_err(cut_header)?;
+    Ok(packet(&net, head, Kind::Packet, Some(fragment)))
+}
+
+/// A first fragment that cuts the header is made to get past filters (RFC 1858).
+fn cut_header(reason: DropReason) -> DropReason {
+    match reason {
+        DropReason::Truncated => DropReason::BadFragment,
+        other => other,
+    }
+}
+
+fn check_fragment(net: &Network<'_>, fragment: Fragment) -> Result<(), DropReason> {
     let len = net.payload.len();
     // IPv4 counts its header in the length of the whole packet, which has 16 bits.
     let header_len = match net.layout.family {
@@ -307,131 +384,14 @@ fn fragmented(net: Network<'_>, fragment: Fragment) -> Result<Parsed, DropReason
     let end = header_len + usize::from(fragment.offset) + len;
     // All but the last must end on an eighth byte. The last might as well not be there if it is empty.
     let bad_len = len == 0 || fragment.more && !len.is_multiple_of(8);
-    // Would overwrite the TCP header of the first (RFC 1858 section 4.1, RFC 3128).
-    let overlaps_header = net.protocol == Protocol::TCP && fragment.offset == 8;
-    if bad_len || overlaps_header || end > usize::from(u16::MAX) {
-        return Err(DropReason::BadFragment);
+    // Would overwrite the header that the first told us of: TCP's flags (RFC 1858 section 4.1, RFC 3128), SCTP's
+    // chunk.
+    let has_long_header = matches!(net.protocol, Protocol::TCP | Protocol::SCTP);
+    let overlaps_header = has_long_header && fragment.offset == 8;
+    match bad_len || overlaps_header || end > usize::from(u16::MAX) {
+        true => Err(DropReason::BadFragment),
+        false => Ok(()),
     }
-    if !fragment.is_first() {
-        let ports = Ports::default();
-        return Ok(packet(&net, ports, Kind::LaterFragment, Some(fragment)));
-    }
-    let ports = ports(&net, true).map_err(|reason| match reason {
-        // A first fragment that cuts the header is made to get past filters (RFC 1858).
-        DropReason::Truncated => DropReason::BadFragment,
-        other => other,
-    })?;
-    Ok(packet(&net, ports, Kind::Packet, Some(fragment)))
-}
-
-#[cold]
-#[inline(never)]
-fn icmp(net: Network<'_>, offload: Offload) -> Result<Parsed, DropReason> {
-    let other = Ok(Parsed::Pass(PassReason::OtherProtocol));
-    if net.fragment.is_some() {
-        return other;
-    }
-    let (header, quoted) = net
-        .payload
-        .split_first_chunk::<{ icmp::HEADER_LEN }>()
-        .ok_or(DropReason::Truncated)?;
-    let icmp_type = header[icmp::field::TYPE];
-    let no_extensions = usize::from(net.layout.l4) == ether::HEADER_LEN + ipv6::HEADER_LEN;
-    if net.layout.family == Family::V6
-        && icmp_type == icmp::V6_NEIGHBOUR_SOLICITATION
-        && no_extensions
-    {
-        return Ok(Parsed::NeighbourSolicitation);
-    }
-    if !icmp::is_error(net.layout.family, icmp_type) {
-        return other;
-    }
-    let at = usize::from(net.layout.l4) + icmp::HEADER_LEN;
-    let Some(quote) = quote(net.layout.family, quoted, at)? else {
-        return other;
-    };
-    if !offload.needs_csum() && !icmp_checksum_ok(&net) {
-        return Err(DropReason::BadChecksum);
-    }
-    Ok(Parsed::Ip(IpPacket {
-        segment: Segment {
-            src: quote.dst,
-            dst: quote.src,
-            len: net.layout.len,
-            protocol: quote.protocol,
-            flags: TcpFlags::default(),
-            kind: Kind::IcmpError,
-            chunk: Chunk::Data,
-            mark: 0,
-            tag: 0,
-        },
-        layout: Layout {
-            inner: Some(quote.inner),
-            ..net.layout
-        },
-        ttl: net.ttl,
-        fragment: None,
-    }))
-}
-
-fn icmp_checksum_ok(net: &Network<'_>) -> bool {
-    let mut sum = match net.layout.family {
-        Family::V4 => checksum::Sum::new(),
-        Family::V6 => {
-            checksum::pseudo_header(net.src, net.dst, net.protocol.0, net.payload.len() as u32)
-        }
-    };
-    sum.add_bytes(net.payload);
-    sum.finish() == 0
-}
-
-/// The packet that an ICMP error is about.
-struct Quote {
-    src: Endpoint,
-    dst: Endpoint,
-    protocol: Protocol,
-    inner: Inner,
-}
-
-/// Reads the quoted packet, which begins `at` bytes into the frame. `None` if it can belong to no
-/// connection of ours: another protocol, a later fragment, headers not followed.
-fn quote(family: Family, bytes: &[u8], at: usize) -> Result<Option<Quote>, DropReason> {
-    let (src, dst, protocol, fragment, header_len) = match family {
-        Family::V4 => {
-            let h = Ipv4::new(bytes)?;
-            let (src, dst) = (h.src(), h.dst());
-            (src, dst, h.protocol(), h.fragment(), h.header_len())
-        }
-        Family::V6 => {
-            let (h, rest) = Ipv6::new(bytes)?;
-            let (src, dst) = (h.src(), h.dst());
-            if src.is_v4() || dst.is_v4() {
-                return Err(DropReason::Martian);
-            }
-            match ipv6::extensions(rest, h.next_header()) {
-                Ok(e) => (src, dst, e.protocol, e.fragment, ipv6::HEADER_LEN + e.len),
-                Err(DropReason::BadExtension) => return Ok(None),
-                Err(reason) => return Err(reason),
-            }
-        }
-    };
-    let is_later = fragment.is_some_and(|f| !f.is_first());
-    if is_later || protocol != Protocol::TCP && protocol != Protocol::UDP {
-        return Ok(None);
-    }
-    let transport = bytes.get(header_len..).ok_or(DropReason::Truncated)?;
-    // Both protocols begin with their ports.
-    let [a, b, c, d] = *transport.first_chunk().ok_or(DropReason::Truncated)?;
-    Ok(Some(Quote {
-        src: Endpoint::new(src, u16::from_be_bytes([a, b])),
-        dst: Endpoint::new(dst, u16::from_be_bytes([c, d])),
-        protocol,
-        inner: Inner {
-            l3: at as u16,
-            l4: (at + header_len) as u16,
-            len: transport.len().min(usize::from(u16::MAX)) as u16,
-        },
-    }))
 }
 
 #[cfg(test)]

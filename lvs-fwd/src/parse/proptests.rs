@@ -188,11 +188,14 @@ fn check_layout(frame: &[u8], p: &IpPacket) {
     assert_eq!(p.segment.dst.ip.family(), layout.family);
     if let Some(inner) = layout.inner {
         let end = usize::from(inner.l4) + usize::from(inner.len);
-        assert!(inner.l3 > layout.l4 && inner.l4 > inner.l3 && inner.len >= 4);
+        assert!(inner.l3 > layout.l4 && inner.l4 > inner.l3);
+        assert!(inner.len >= 4 || !p.segment.protocol.is_balanced());
         assert!(end <= layout.end());
     }
     let is_later = p.fragment.is_some_and(|f| !f.is_first());
     assert_eq!(p.segment.kind == Kind::LaterFragment, is_later);
+    let has_ports = p.segment.protocol.is_balanced() && !is_later;
+    assert!(has_ports || (p.segment.src.port, p.segment.dst.port) == (0, 0));
     assert!(!p.fragment.is_some_and(|f| f.is_atomic()));
 }
 
@@ -255,7 +258,7 @@ proptest! {
     fn random_bytes_never_panic(
         ethertype in prop::sample::select(vec![0x0800u16, 0x86dd, 0x0806, 0x8100]),
         first in prop::sample::select(vec![0x45u8, 0x46, 0x4f, 0x60, 0x00]),
-        next in prop::sample::select(vec![0u8, 1, 6, 17, 43, 44, 58, 60]),
+        next in prop::sample::select(vec![0u8, 1, 6, 17, 43, 44, 50, 51, 58, 60, 132]),
         mut body in prop::collection::vec(any::<u8>(), 0..300),
         group: bool,
         needs_csum: bool,

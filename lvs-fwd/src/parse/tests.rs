@@ -77,7 +77,7 @@ fn frames_that_are_not_for_balancing_are_passed() {
         );
     }
     for family in BOTH {
-        for protocol in [0x02, 4, 41, 47, 50, 51, 59, 112, 132] {
+        for protocol in [0x02, 4, 41, 47, 59, 112, 136] {
             let f = samples::raw(family, Protocol(protocol), &[0; 40]);
             assert_eq!(plain(&f), PASS_PROTOCOL, "{family:?} protocol {protocol}");
         }
@@ -415,14 +415,6 @@ fn fragments_tell_which_they_are() {
         assert_eq!(later.fragment, Some(fragment(16, false)));
         let header_len = if family == Family::V4 { 0 } else { 8 };
         assert_eq!(usize::from(later.layout.l4), l4(family) + header_len);
-
-        let icmp = samples::fragment(
-            family,
-            Protocol(if family == Family::V4 { 1 } else { 58 }),
-            fragment(0, true),
-            &[3; 64],
-        );
-        assert_eq!(plain(&icmp), PASS_PROTOCOL);
     }
     let udp = &samples::udp(Family::V6, b"whole")[54..];
     let atomic = Fragment {
@@ -474,6 +466,12 @@ fn bad_fragments_are_dropped() {
             "overlaps the header"
         );
         assert_eq!(check(Protocol::UDP, 8, false, 40), None);
+        assert_eq!(check(Protocol::SCTP, 0, true, 16), None);
+        assert_eq!(check(Protocol::SCTP, 0, true, 8), bad, "cuts the header");
+        assert_eq!(check(Protocol::SCTP, 8, false, 40), bad, "overlaps");
+        assert_eq!(check(Protocol::ESP, 0, true, 8), None);
+        assert_eq!(check(Protocol::ESP, 0, true, 12), bad);
+        assert_eq!(check(Protocol::ESP, 8, false, 12), None);
         let most = 65535 - header_len - 65504;
         assert_eq!(check(Protocol::TCP, 65504, false, most), None);
         assert_eq!(
@@ -537,7 +535,7 @@ fn icmp_that_cannot_be_followed_is_passed_or_dropped() {
         };
         assert!(matches!(parse(&frame, partial, OWN), Ok(Parsed::Ip(_))));
 
-        let other = samples::quoted(family, Protocol(132), 80);
+        let other = samples::quoted(family, Protocol(47), 80);
         assert_eq!(
             plain(&samples::icmp_error(family, 3, 1, &other)),
             PASS_PROTOCOL
@@ -572,14 +570,161 @@ fn icmp_that_cannot_be_followed_is_passed_or_dropped() {
 }
 
 #[test]
-fn an_icmpv6_error_behind_a_fragment_header_is_passed() {
+fn an_icmpv6_error_behind_a_fragment_header_is_dropped() {
     let quoted = samples::quoted(Family::V6, Protocol::TCP, 80);
     let error = &samples::icmp_error(Family::V6, 1, 4, &quoted)[54..];
-    let atomic = Fragment {
-        id: 1,
-        offset: 0,
-        more: false,
+    let with = |piece, payload: &[u8]| {
+        plain(&samples::fragment(
+            Family::V6,
+            Protocol::ICMPV6,
+            piece,
+            payload,
+        ))
     };
-    let frame = samples::fragment(Family::V6, Protocol::ICMPV6, atomic, error);
-    assert_eq!(plain(&frame), PASS_PROTOCOL);
+    let bad = Err(DropReason::BadFragment);
+    assert_eq!(with(piece(0, false), error), bad, "an atomic one");
+    assert_eq!(with(piece(0, true), &error[..48]), bad, "a first one");
+    assert_eq!(with(piece(48, false), &error[48..]), PASS_PROTOCOL);
+    let mut echo = error.to_vec();
+    echo[0] = 128;
+    assert_eq!(with(piece(0, false), &echo), PASS_PROTOCOL);
+}
+
+fn piece(offset: u16, more: bool) -> Fragment {
+    Fragment {
+        id: 0x1234,
+        offset,
+        more,
+    }
+}
+
+#[test]
+fn a_fragmented_icmp_error_is_followed_by_its_first() {
+    let quoted = samples::quoted(Family::V4, Protocol::UDP, 80);
+    let error = &samples::icmp_error(Family::V4, 3, 1, &quoted)[34..];
+    let with = |piece, payload: &[u8]| {
+        plain(&samples::fragment(
+            Family::V4,
+            Protocol::ICMP,
+            piece,
+            payload,
+        ))
+    };
+    // 8 bytes of ICMP, 20 of IP, 4 of ports.
+    let Ok(Parsed::Ip(first)) = with(piece(0, true), &error[..32]) else {
+        panic!("not followed");
+    };
+    assert_eq!(first.segment.kind, Kind::IcmpError);
+    assert_eq!(first.segment.src, Endpoint::new(client(Family::V4), 40000));
+    assert_eq!(first.segment.protocol, Protocol::UDP);
+    assert_eq!(first.fragment, Some(piece(0, true)));
+    let bad = Err(DropReason::BadFragment);
+    assert_eq!(with(piece(0, true), &error[..24]), bad, "no ports");
+    assert_eq!(with(piece(0, true), &error[..36]), bad, "not of eight");
+    let Ok(Parsed::Ip(later)) = with(piece(32, false), &error[32..]) else {
+        panic!("not followed");
+    };
+    assert_eq!(later.segment.kind, Kind::LaterFragment);
+    assert_eq!(later.segment.protocol, Protocol::ICMP);
+    assert_eq!(later.segment.src, Endpoint::new(client(Family::V4), 0));
+    let mut echo = error.to_vec();
+    echo[0] = 8;
+    assert_eq!(with(piece(0, true), &echo[..32]), PASS_PROTOCOL);
+}
+
+/// From port 40000 to port 80, with tag 1: an INIT without parameters, then whatever is given.
+fn sctp(chunks: &[u8]) -> Vec<u8> {
+    let mut p = vec![0x9c, 0x40, 0, 80, 0, 0, 0, 1, 0, 0, 0, 0];
+    p.extend(chunks);
+    p
+}
+
+#[test]
+fn sctp_is_read_up_to_its_first_chunk() {
+    for family in BOTH {
+        let p = packet(&samples::raw(family, Protocol::SCTP, &sctp(&[1, 0, 0, 4])));
+        assert_eq!(p.segment.src, Endpoint::new(client(family), 40000));
+        assert_eq!(p.segment.dst, Endpoint::new(vip(family), 80));
+        assert_eq!(p.segment.chunk, Chunk::Init);
+        assert_eq!(
+            (p.segment.kind, p.segment.flags),
+            (Kind::Packet, TcpFlags(0))
+        );
+        let abort = [10, 0, 0, 6, 1, 2, 0, 0, 6, 0, 0, 4];
+        let p = packet(&samples::raw(family, Protocol::SCTP, &sctp(&abort)));
+        assert_eq!(p.segment.chunk, Chunk::Abort);
+        for len in 0..16 {
+            let cut = samples::raw(family, Protocol::SCTP, &sctp(&[1, 0, 0, 4])[..len]);
+            assert_eq!(plain(&cut), Err(DropReason::Truncated), "{len} bytes");
+        }
+        let whole = sctp(&[[10, 0, 0, 12].as_slice(), &[7; 20]].concat());
+        let frame = samples::fragment(family, Protocol::SCTP, piece(0, true), &whole[..24]);
+        let first = packet(&frame);
+        assert_eq!(first.segment.src.port, 40000);
+        assert_eq!(first.segment.chunk, Chunk::CookieEcho);
+        let frame = samples::fragment(family, Protocol::SCTP, piece(24, false), &whole[24..]);
+        assert_eq!(packet(&frame).segment.kind, Kind::LaterFragment);
+
+        let quoted = samples::quoted(family, Protocol::SCTP, 80);
+        let p = packet(&samples::icmp_error(family, 3, 3, &quoted));
+        let ports = &quoted[quoted.len() - 6..]; // "quoted"
+        assert_eq!(p.segment.protocol, Protocol::SCTP);
+        assert_eq!(p.segment.dst.port.to_be_bytes(), ports[..2]);
+        assert_eq!(p.segment.src.port.to_be_bytes(), ports[2..4]);
+    }
+}
+
+#[test]
+fn ah_and_esp_have_no_ports() {
+    for family in BOTH {
+        for protocol in [Protocol::AH, Protocol::ESP] {
+            if (family, protocol) == (Family::V6, Protocol::AH) {
+                continue; // an extension header
+            }
+            for len in [0, 1, 8, 40] {
+                let p = packet(&samples::raw(family, protocol, &vec![9; len]));
+                assert_eq!(p.segment.src, Endpoint::new(client(family), 0));
+                assert_eq!(p.segment.dst, Endpoint::new(vip(family), 0));
+                assert_eq!(
+                    (p.segment.protocol, p.segment.kind),
+                    (protocol, Kind::Packet)
+                );
+            }
+            let quoted = samples::quoted(family, protocol, 80);
+            for len in [quoted.len(), quoted.len() - 6] {
+                let p = packet(&samples::icmp_error(family, 3, 3, &quoted[..len]));
+                assert_eq!(p.segment.src, Endpoint::new(client(family), 0));
+                assert_eq!(p.segment.dst, Endpoint::new(vip(family), 0));
+                assert_eq!(p.segment.protocol, protocol);
+                assert_eq!(
+                    p.layout.inner.unwrap().len as usize,
+                    6 - (quoted.len() - len)
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn ah_of_ipv6_is_walked_over() {
+    let ah = |words: u8| {
+        let mut b = vec![0; 7 + usize::from(words) * 4];
+        b[0] = words;
+        b
+    };
+    let udp = &samples::udp(Family::V6, b"12345678")[54..];
+    for words in [0, 1, 4, 5] {
+        let p = packet(&extension_chain(&[(51, ah(words))], 17, udp));
+        assert_eq!(usize::from(p.layout.l4), 54 + 8 + usize::from(words) * 4);
+        assert_eq!(
+            (p.segment.dst.port, p.segment.protocol),
+            (53, Protocol::UDP)
+        );
+    }
+    let esp = packet(&extension_chain(&[(51, ah(4))], 50, &[7; 16]));
+    assert_eq!((esp.segment.protocol, esp.layout.l4), (Protocol::ESP, 78));
+    let tunnel = extension_chain(&[(51, ah(4))], 41, &[0x60; 40]);
+    assert_eq!(plain(&tunnel), PASS_PROTOCOL);
+    let cut = extension_chain(&[(51, vec![4, 0, 0, 0, 0, 0, 0])], 17, &[]);
+    assert_eq!(plain(&cut), Err(DropReason::Truncated));
 }

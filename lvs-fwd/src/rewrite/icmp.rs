@@ -35,7 +35,7 @@ pub(super) fn apply<'a>(
     let ip = |e: Option<&'a Endpoint>| e.map(|e| &e.ip);
 
     let (icmp, quoted) = headers(parts.transport, packet).ok_or(DropReason::Truncated)?;
-    let (quoted_network, quoted_ports) = quoted;
+    let (quoted_network, ports) = quoted;
     let outer = address::replace(parts.network, family, ip(src), ip(dst))?;
 
     let header_checksum = |network: &[u8]| match family {
@@ -47,7 +47,9 @@ pub(super) fn apply<'a>(
     let mut delta = address::replace(quoted_network, family, ip(quoted_src), ip(quoted_dst))
         .unwrap_or_default();
     delta.u16(before, header_checksum(quoted_network));
-    delta.append(replace_ports(quoted_ports, quoted_src, quoted_dst));
+    if let Some(ports) = ports {
+        delta.append(replace_ports(ports, quoted_src, quoted_dst));
+    }
 
     let at = icmp::field::CHECKSUM;
     let field = u16::from_be_bytes([icmp[at], icmp[at + 1]]);
@@ -66,10 +68,10 @@ pub(super) fn apply<'a>(
     Ok(())
 }
 
-/// The ICMP header, and of the quoted packet the IP header and the ports.
+/// The ICMP header, and of the quoted packet the IP header and the ports, if the protocol has any.
 type Headers<'a> = (
     &'a mut [u8; icmp::HEADER_LEN],
-    (&'a mut [u8], &'a mut [u8; 4]),
+    (&'a mut [u8], Option<&'a mut [u8; 4]>),
 );
 
 fn headers<'a>(message: &'a mut [u8], packet: &IpPacket) -> Option<Headers<'a>> {
@@ -80,6 +82,9 @@ fn headers<'a>(message: &'a mut [u8], packet: &IpPacket) -> Option<Headers<'a>> 
     let quoted = rest.get_mut(skipped..)?;
     let network_len = inner.l4.checked_sub(inner.l3)?;
     let (network, transport) = quoted.split_at_mut_checked(usize::from(network_len))?;
-    let ports = transport.first_chunk_mut()?;
+    let ports = match packet.segment.protocol.is_balanced() {
+        true => Some(transport.first_chunk_mut()?),
+        false => None,
+    };
     (network.len() >= address::header_len(layout.family)).then_some((header, (network, ports)))
 }

@@ -14,11 +14,12 @@ mod address;
 mod fit;
 mod icmp;
 mod nat;
+mod sctp;
 mod send;
 mod ttl;
 mod tunnel;
 
-use lvs_core::{DropReason, Ip, Rewrite};
+use lvs_core::{DropReason, Ip, Protocol, Rewrite};
 
 use crate::frame::{Frame, Offload, Outputs};
 use crate::parse::{IpPacket, Layout};
@@ -95,9 +96,11 @@ impl Rewriter {
     ///
     /// # Errors
     ///
-    /// Why it was not sent; `frame`, `outputs` and `self` are then as they were. `Drop(Unsupported)` means
+    /// Why it was not sent; `frame` (but for an SCTP checksum that was left to be filled in), `outputs` and `self`
+    /// are then as they were. `Drop(Unsupported)` means
     /// a tunnel without a source address or with an MTU below the least there is, an address of the other
-    /// family, another protocol than TCP and UDP, or an aggregate of unknown kind; `Drop(Truncated)` and
+    /// family, another protocol than those the parser knows, an SCTP fragment whose port would change, or an
+    /// aggregate of unknown kind; `Drop(Truncated)` and
     /// `Drop(BadLength)` that packet or offload state do not belong to the frame.
     #[inline]
     pub fn emit(
@@ -113,6 +116,9 @@ impl Rewriter {
             return Err(Refusal::TtlExceeded);
         }
         let layout = &packet.layout;
+        if packet.segment.protocol == Protocol::SCTP && frame.offload.needs_csum() {
+            sctp::complete(frame, packet)?;
+        }
         let mut offload = frame.offload;
         check_offload(offload, layout)?;
         if let Rewrite::Tunnel { remote, .. } = *rewrite {

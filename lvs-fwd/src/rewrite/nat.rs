@@ -1,4 +1,4 @@
-//! NAT of TCP and UDP packets, in place.
+//! NAT of packets in place, TCP and UDP first of all.
 //!
 //! | state of the transport checksum | what happens to it |
 //! |---|---|
@@ -8,11 +8,12 @@
 //! | 0, UDP over IPv4 ("none") | computed afresh, as IPVS does; a fragment's stays 0 |
 //! | 0, UDP over IPv6 | left alone: receivers discard it (RFC 8200 section 8.1) or allow it (RFC 6935) |
 //!
-//! Later fragments have only addresses to change: the checksum lies in the first, and takes their share too.
+//! Later fragments have only addresses to change: the checksum lies in the first, and takes their share too. So
+//! have AH, whose own check fails afterwards, and ESP. SCTP has [a file of its own](super::sctp).
 
 use lvs_core::{DropReason, Endpoint, Family, Ip, Kind, Protocol};
 
-use super::{Parts, address, icmp};
+use super::{Parts, address, icmp, sctp};
 use crate::checksum::{self, Delta};
 use crate::frame::Offload;
 use crate::head::{be16, put16};
@@ -24,8 +25,8 @@ use crate::wire::{tcp, udp};
 ///
 /// # Errors
 ///
-/// `Unsupported` if an address is of the other family or the protocol neither TCP nor UDP, `Truncated` if
-/// headers are cut off. Nothing has changed then.
+/// `Unsupported` if an address is of the other family or the protocol not known, `Truncated` if headers are cut
+/// off. Nothing has changed then.
 #[inline(always)]
 pub(super) fn apply(
     parts: &mut Parts<'_>,
@@ -41,14 +42,17 @@ pub(super) fn apply(
         (Kind::Packet, Protocol::UDP) => {
             transport::<{ udp::HEADER_LEN }>(parts, packet, offload, src, dst)
         }
+        (Kind::Packet, Protocol::SCTP) => sctp::apply(parts, packet, src, dst),
+        (Kind::LaterFragment, _) | (Kind::Packet, Protocol::AH | Protocol::ESP) => {
+            addresses(parts, packet, src, dst)
+        }
         (Kind::Packet, _) => Err(DropReason::Unsupported),
-        (Kind::LaterFragment, _) => later_fragment(parts, packet, src, dst),
         (Kind::IcmpError, _) => icmp::apply(parts, packet, *offload, src, dst),
     }
 }
 
 #[cold]
-fn later_fragment(
+fn addresses(
     parts: &mut Parts<'_>,
     packet: &IpPacket,
     src: Option<&Endpoint>,

@@ -20,6 +20,7 @@ mod golden;
 mod icmp;
 mod nat;
 mod refusals;
+mod sctp;
 mod tunnel;
 
 const NEXT: Mac = Mac([2, 0, 0, 0, 0, 9]);

@@ -36,6 +36,8 @@ pub mod extension {
     pub const ROUTING: u8 = 43;
     /// Fragment.
     pub const FRAGMENT: u8 = 44;
+    /// Authentication (AH), unlike the others counted in words of four bytes (RFC 4302 section 2.2).
+    pub const AUTHENTICATION: u8 = 51;
     /// Destination options.
     pub const DESTINATION_OPTIONS: u8 = 60;
 }
@@ -130,7 +132,7 @@ const fn is_extension(header: u8) -> bool {
     use extension::*;
     matches!(
         header,
-        HOP_BY_HOP | ROUTING | FRAGMENT | DESTINATION_OPTIONS
+        HOP_BY_HOP | ROUTING | FRAGMENT | AUTHENTICATION | DESTINATION_OPTIONS
     )
 }
 
@@ -145,7 +147,7 @@ fn follow(payload: &[u8], next_header: u8) -> Result<Extensions, DropReason> {
     let mut count = 0;
     while is_extension(found.protocol.0) {
         let kind = found.protocol.0;
-        // Every extension header is a multiple of eight bytes, and at least eight.
+        // Every extension header is at least eight bytes long, and all but one a multiple of eight.
         let header: &[u8; 8] = payload
             .get(found.len..)
             .and_then(|rest| rest.first_chunk())
@@ -171,6 +173,7 @@ fn follow(payload: &[u8], next_header: u8) -> Result<Extensions, DropReason> {
                 }
                 len = 8; // what is a length in other headers is reserved here
             }
+            extension::AUTHENTICATION => len = 8 + usize::from(header[1]) * 4,
             _ => {}
         }
         count += 1;
