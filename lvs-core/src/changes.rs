@@ -6,9 +6,14 @@
 //! Rule: whoever changes a count afterwards sets the destination's bit here, and the scheduler, before it
 //! chooses, takes all bits that are set and looks again at those destinations. The bits are there only once a
 //! scheduler has asked for them.
+//!
+//! Bits that one has taken another does not see. So there is one index a service, kept here behind a lock, and
+//! whoever takes bits holds that lock. It outlives snapshots: a scheduler can tell by a number whether the index is
+//! its own, that of a snapshot gone by, or already that of the next.
 
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::SeqCst};
+use std::any::Any;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::SeqCst, fence};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 const WORDS: usize = 256;
 const SUMMARY: usize = WORDS / 64;
@@ -19,6 +24,17 @@ const SUMMARY: usize = WORDS / 64;
 pub struct Changes {
     slots: AtomicU32,
     bits: OnceLock<Box<Bits>>,
+    index: Mutex<Index>,
+}
+
+/// The index of one service's destinations, as its scheduler keeps it.
+#[derive(Debug, Default)]
+#[expect(clippy::exhaustive_structs, reason = "a plain record")]
+pub struct Index {
+    /// What the scheduler knows its own index by. Later schedulers have greater numbers; 0 is nobody's.
+    pub owner: u64,
+    /// The index itself.
+    pub kept: Option<Box<dyn Any + Send>>,
 }
 
 #[derive(Debug)]
@@ -37,7 +53,13 @@ impl Changes {
         self.slots.fetch_add(1, SeqCst)
     }
 
-    /// Begins to record changes, if that has not been done before.
+    /// The index, for this scheduler alone until the guard goes. After a panic it is as it was left.
+    pub fn index(&self) -> MutexGuard<'_, Index> {
+        self.index.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Begins to record changes, if that has not been done before. Counts read afterwards miss none that is not
+    /// recorded.
     pub fn watch(&self) {
         self.bits.get_or_init(|| {
             Box::new(Bits {
@@ -45,6 +67,7 @@ impl Changes {
                 words: [const { AtomicU64::new(0) }; WORDS],
             })
         });
+        fence(SeqCst);
     }
 
     /// Says that the counts of the destination with this number have changed. To be called after the change.
@@ -56,7 +79,7 @@ impl Changes {
     }
 
     /// Calls `changed` with the bit ([`DestLive::slot`](crate::dest::DestLive::slot) modulo [`Self::BITS`]) of
-    /// every destination whose counts have changed since the last call.
+    /// every destination whose counts have changed since the last call. To be called under the lock of [`Self::index`].
     pub fn take(&self, mut changed: impl FnMut(u32)) {
         let Some(bits) = self.bits.get() else { return };
         for (i, summary) in bits.summary.iter().enumerate() {
@@ -68,6 +91,7 @@ impl Changes {
                 let w = i * 64 + marked.trailing_zeros() as usize;
                 marked &= marked - 1;
                 let mut word = bits.words[w].swap(0, SeqCst);
+                fence(SeqCst); // What is read from now on is what was there when the bits were set, or newer.
                 while word != 0 {
                     changed(w as u32 * 64 + word.trailing_zeros());
                     word &= word - 1;

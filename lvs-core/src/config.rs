@@ -523,7 +523,7 @@ impl<'a> Draft<'a> {
         };
         let options = *options;
         let service = self.edit(key)?;
-        service.dests.insert(0, Dest { options, live });
+        service.dests.insert(0, Dest::new(options, live));
         service.scheduler.edited(&service.dests, Edit::Added(0));
         Ok(())
     }
@@ -539,7 +539,7 @@ impl<'a> Draft<'a> {
         check_dest(key, addr, options)?;
         let service = self.edit(key)?;
         let i = position(service, key, addr)?;
-        service.dests[i].options = *options;
+        service.dests[i].configure(*options);
         service.scheduler.edited(&service.dests, Edit::Changed(i));
         Ok(())
     }
@@ -576,7 +576,7 @@ impl<'a> Draft<'a> {
             .filter_map(|k| config.service(k))
             .flat_map(|s| &s.dests)
         {
-            dest.live.publish(&dest.options);
+            dest.live.publish(dest.options());
         }
         for service in self.renewed {
             service.stats().zero();

@@ -155,11 +155,28 @@ impl DestOptions {
 /// A destination as configured.
 #[derive(Clone, Debug)]
 pub struct Dest {
-    pub(crate) options: DestOptions,
+    options: DestOptions,
+    last_weight: u32,
     pub(crate) live: Arc<DestLive>,
 }
 
 impl Dest {
+    pub(crate) fn new(options: DestOptions, live: Arc<DestLive>) -> Self {
+        Self {
+            options,
+            last_weight: options.weight,
+            live,
+        }
+    }
+
+    /// Takes other options.
+    pub(crate) fn configure(&mut self, options: DestOptions) {
+        self.options = options;
+        if options.weight > 0 {
+            self.last_weight = options.weight;
+        }
+    }
+
     /// A destination outside any director, for whoever only wants to schedule (a proxy, a test): counts are
     /// then kept with [`DestLive::bind`].
     pub fn detached(addr: Endpoint, weight: u32) -> Self {
@@ -171,9 +188,9 @@ impl Dest {
     /// only for destinations of one service.
     pub fn group(service: Endpoint, servers: &[(Endpoint, u32)]) -> Vec<Self> {
         let service = Arc::new(ServiceLive::new(ServiceKey::tcp(service), 1));
-        let dest = |&(addr, weight): &(Endpoint, u32)| Self {
-            options: DestOptions::new(Method::Nat, weight),
-            live: Arc::new(DestLive::new(addr, service.clone(), 1)),
+        let dest = |&(addr, weight): &(Endpoint, u32)| {
+            let live = Arc::new(DestLive::new(addr, service.clone(), 1));
+            Self::new(DestOptions::new(Method::Nat, weight), live)
         };
         servers.iter().map(dest).collect()
     }
@@ -181,7 +198,10 @@ impl Dest {
     /// The same destination with another weight, its counts shared.
     pub fn with_weight(&self, weight: u32) -> Self {
         let mut dest = self.clone();
-        dest.options.weight = weight;
+        dest.configure(DestOptions {
+            weight,
+            ..self.options
+        });
         dest
     }
 
@@ -198,6 +218,12 @@ impl Dest {
     /// The weight, 0 to 2³¹−1; 0 takes no new connections (quiesced).
     pub fn weight(&self) -> u32 {
         self.options.weight
+    }
+
+    /// The last weight that was not 0, or 0 if it has never had another since it was added (IPVS: mh keeps a
+    /// quiesced server's share of its table).
+    pub fn last_weight(&self) -> u32 {
+        self.last_weight
     }
 
     /// The forwarding method new connections get.
@@ -323,19 +349,21 @@ impl DestLive {
         let thresholds = u64::from(options.upper) << 32 | u64::from(lower);
         if self.thresholds.swap(thresholds, Relaxed) != thresholds {
             self.judge(true, true);
+            self.service.changes().mark(self.slot);
         }
     }
 
     /// Sets or clears the overload flag as the connections demand (IPVS: set at the upper threshold when a
     /// connection is bound, cleared below the lower one when one is unbound).
     fn judge(&self, may_set: bool, may_clear: bool) {
+        // Ordered with the mark in `Changes`, as counts are.
         let thresholds = self.thresholds.load(Relaxed);
         let (upper, lower) = (thresholds >> 32, thresholds & 0xffff_ffff);
         let connections = self.active() + self.inactive();
         if may_set && upper != 0 && connections >= upper {
-            self.overloaded.store(true, Relaxed);
+            self.overloaded.store(true, SeqCst);
         } else if may_clear && (upper == 0 || connections < lower) {
-            self.overloaded.store(false, Relaxed);
+            self.overloaded.store(false, SeqCst);
         }
     }
 

@@ -208,7 +208,9 @@ impl Sysctls {
             "sloppy_sctp" => self.sloppy_sctp = flag()?,
             "sloppy_tcp" => self.sloppy_tcp = flag()?,
             _ => {
-                return Err(meaningless(name).map_or(SysctlError::Unknown, SysctlError::Meaningless));
+                return Err(
+                    meaningless(name).map_or(SysctlError::Unknown, SysctlError::Meaningless)
+                );
             }
         }
         Ok(())

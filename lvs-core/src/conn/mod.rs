@@ -11,6 +11,7 @@
 //! Persistence templates have tables of their own: a client's connections are in many shards, its template is one.
 
 mod control;
+mod eviction;
 mod index;
 mod pool;
 mod shard;

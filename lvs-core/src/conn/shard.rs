@@ -5,6 +5,7 @@ use std::time::Duration;
 use ahash::RandomState;
 use hashbrown::HashMap;
 
+use super::eviction::Candidates;
 use super::index::{Guess, Index, Tuple};
 use super::pool::{PoolKey, PortPool};
 use super::slab::{Id, Slab};
@@ -21,6 +22,9 @@ use crate::verdict::Direction;
 
 /// How many of the longest used ports of exhausted pools are looked at for one whose connection has closed.
 const RECLAIM_TRIES: u32 = 64;
+
+/// Timers looked at to make room for one connection.
+const EXPIRIES: usize = 16;
 
 /// At this many port pools, or twice as many as were in use the last time, the unused ones are dropped.
 const MANY_POOLS: usize = 4096;
@@ -51,6 +55,7 @@ pub(crate) struct Shard {
     slab: Slab,
     index: Index,
     wheel: Wheel,
+    candidates: Candidates,
     pools: HashMap<PoolKey, PortPool, RandomState>,
     /// How many pools there may be before the unused ones are dropped.
     pools_wanted: usize,
@@ -68,6 +73,7 @@ impl Shard {
             slab: Slab::default(),
             index: Index::default(),
             wheel: Wheel::default(),
+            candidates: Candidates::new(limit),
             pools: HashMap::with_hasher(seed.clone()),
             pools_wanted: MANY_POOLS,
             version: 0,
@@ -82,8 +88,17 @@ impl Shard {
         self.version
     }
 
-    /// Whether one more connection fits.
-    pub(crate) fn has_room(&self) -> bool {
+    /// Whether one more connection fits, if need be in place of one that can be given up.
+    pub(crate) fn make_room(&mut self, now: Time) -> bool {
+        if self.slab.len() < self.limit {
+            return true;
+        }
+        self.expire(now, &mut EXPIRIES.clone());
+        if self.slab.len() >= self.limit
+            && let Some(id) = self.candidates.next(&self.slab)
+        {
+            self.remove(id);
+        }
         self.slab.len() < self.limit
     }
 
@@ -117,7 +132,7 @@ impl Shard {
     /// Two NAT services may lead to the same real server, and a client may use one port for both. The server
     /// takes the two for one connection, and so for over what was before the newest: the older is removed.
     pub(crate) fn insert(&mut self, conn: Conn, now: Time) -> Option<Id> {
-        if !self.has_room() {
+        if !self.make_room(now) {
             return None;
         }
         if conn.method == Method::Nat {
@@ -140,6 +155,7 @@ impl Shard {
             self.index.insert(id, direction, &self.slab, &self.seed);
         }
         self.wheel.link(id, now, &mut self.slab);
+        self.candidates.opened(id);
         self.version += 1;
         Some(id)
     }
@@ -189,6 +205,9 @@ impl Shard {
                 conn.lease.iter().for_each(Lease::assure);
             }
             Direction::Out => {}
+        }
+        if state.is_ended() && !conn.state.is_ended() {
+            self.candidates.ended(id);
         }
         if conn.enter(state, timeouts.of(state), now) {
             self.wheel.hasten(id, &mut self.slab);

@@ -135,7 +135,7 @@ impl Director {
             crate::steer::client_shard(e.client.ip, e.client.port, self.shards.len() as u32);
         let mut shard = lock(&self.shards[number as usize]);
         let is_known = shard.find(self.seed.hash_one(tuple), &tuple).is_some();
-        if !is_known && shard.has_room() {
+        if !is_known && shard.make_room(now) {
             shard.insert(conn, now);
         }
     }
@@ -172,7 +172,7 @@ impl Announced {
         let tuple = conn.tuple(Direction::In);
         let mut shard = lock(&self.shard);
         let found = shard.find(self.seed.hash_one(tuple), &tuple);
-        if found.is_none() && shard.has_room() {
+        if found.is_none() && shard.make_room(now) {
             shard.insert(conn, now);
         }
         self.count.store(shard.len(), Relaxed);

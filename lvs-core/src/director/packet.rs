@@ -213,7 +213,7 @@ fn open(
         lease,
     } = choice;
     let one_packet = service.options.one_packet && s.protocol == Protocol::UDP;
-    if !one_packet && !shard.has_room() {
+    if !one_packet && !shard.make_room(cx.now) {
         return Verdict::Drop(DropReason::TableFull);
     }
     let local = if method == Method::FullNat {

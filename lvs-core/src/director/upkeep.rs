@@ -5,7 +5,8 @@ use crate::config::empty_trash;
 use crate::service::ServiceKey;
 use crate::time::Time;
 
-/// The trash is looked at every so many ticks (IPVS).
+/// Rates are estimated every two ticks, the trash looked at every sixty (IPVS).
+const ESTIMATION: u64 = 2;
 const TRASH: u64 = 60;
 
 /// Connections are looked at in so many goes, so that no shard is held for long.
@@ -23,6 +24,16 @@ impl Director {
         self.expected.expire(now);
         self.defence.judge(config.sysctls(), Some(available_pages));
         self.drop_entries(now, self.seed.hash_one(tick));
+        if tick.is_multiple_of(ESTIMATION) && config.sysctls().run_estimation {
+            self.stats.estimate();
+            for service in config.services() {
+                service.live().stats().estimate();
+                service
+                    .dests()
+                    .iter()
+                    .for_each(|d| d.live().stats().estimate());
+            }
+        }
         if tick.is_multiple_of(TRASH) {
             empty_trash(&mut lock(&self.trash), now);
         }

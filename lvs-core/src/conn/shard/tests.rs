@@ -46,9 +46,11 @@ fn find(s: &Shard, tuple: Tuple) -> Option<Found> {
 fn a_limit_holds_and_refusing_leaves_no_trace() {
     let mut s = shard(2);
     for n in 0..2 {
-        assert!(s.insert(numbered(n), NOW).is_some());
+        let mut c = numbered(n);
+        c.state = State::Established;
+        assert!(s.insert(c, NOW).is_some());
     }
-    assert!(!s.has_room());
+    assert!(!s.make_room(NOW));
     let version = s.version();
     let third = numbered(2);
     let (dest, tuple) = (third.dest.clone(), third.tuple(Direction::In));
@@ -56,6 +58,53 @@ fn a_limit_holds_and_refusing_leaves_no_trace() {
     assert_eq!((dest.active(), dest.inactive()), (0, 0));
     assert!(find(&s, tuple).is_none());
     assert_eq!((s.len(), s.version()), (2, version));
+}
+
+#[test]
+fn a_full_shard_gives_up_what_has_not_come_about() {
+    let mut s = shard(2);
+    let first = s.insert(numbered(0), NOW).unwrap();
+    s.insert(numbered(1), NOW).unwrap();
+    s.touch(
+        first,
+        Direction::In,
+        &packet(TcpFlags::SYN),
+        false,
+        &Timeouts::default(),
+        NOW,
+    );
+    s.touch(
+        first,
+        Direction::In,
+        &packet(TcpFlags::ACK),
+        false,
+        &Timeouts::default(),
+        NOW,
+    );
+    assert!(s.insert(numbered(2), NOW).is_some());
+    assert_eq!(s.len(), 2);
+    assert!(
+        find(&s, numbered(0).tuple(Direction::In)).is_some(),
+        "established"
+    );
+    assert!(
+        find(&s, numbered(1).tuple(Direction::In)).is_none(),
+        "half open"
+    );
+    s.touch(
+        first,
+        Direction::In,
+        &packet(TcpFlags::RST),
+        false,
+        &Timeouts::default(),
+        NOW,
+    );
+    assert!(s.insert(numbered(3), NOW).is_some());
+    assert!(
+        find(&s, numbered(0).tuple(Direction::In)).is_none(),
+        "ended"
+    );
+    assert!(find(&s, numbered(2).tuple(Direction::In)).is_some());
 }
 
 #[test]

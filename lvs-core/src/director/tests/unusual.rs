@@ -143,18 +143,63 @@ fn a_full_table_refuses_and_recovers() {
     for round in 0..2 {
         let mut taken = 0;
         for n in 0..2000 {
-            match lab.see(tcp(&client(round * 2000 + n), VIP, SYN)) {
+            let client = client(round * 2000 + n);
+            match lab.see(tcp(&client, VIP, SYN)) {
                 Verdict::Forward(_) => taken += 1,
                 v => assert_eq!(v, Verdict::Drop(DropReason::TableFull)),
             }
+            lab.see(tcp(&client, VIP, ACK));
         }
         assert_eq!(taken, 64);
         assert_eq!(lab.director.connection_count(), 64);
         assert_eq!(lab.counts(R1), (64, 0));
-        lab.wait(60_064);
+        lab.wait(900_064);
         assert_eq!(lab.director.connection_count(), 0);
     }
     assert_eq!(lab.totals(R1).conns, 128);
+}
+
+#[test]
+fn a_flood_of_syns_drives_out_its_own_and_nobody_else() {
+    let mut lab = Lab::with(&Settings {
+        max_connections: 400,
+        ..Settings::default()
+    });
+    lab.serve(ServiceKey::tcp(ep(VIP)), Method::Nat, &[R1]);
+    let client = |n: u32| format!("10.9.{}.{}:{}", 2 + n / 250, n % 250, 2000 + n);
+    for n in 0..200 {
+        lab.see(tcp(&client(n), VIP, SYN));
+        assert_eq!(lab.see(tcp(&client(n), VIP, ACK)), to(R1));
+    }
+    for n in 200..20_000 {
+        assert_eq!(
+            lab.see(tcp(&client(n), VIP, SYN)),
+            to(R1),
+            "{n}: there is room"
+        );
+    }
+    assert_eq!(lab.director.connection_count(), 400);
+    for n in 0..200 {
+        assert_eq!(
+            lab.see(tcp(&client(n), VIP, ACK)),
+            to(R1),
+            "{n}: still there"
+        );
+    }
+    // A connection that comes about in the middle of the flood stays as well.
+    let late = client(30_000);
+    lab.see(tcp(&late, VIP, SYN));
+    lab.see(tcp(&late, VIP, ACK));
+    for n in 20_000..30_000 {
+        lab.see(tcp(&client(n), VIP, SYN));
+    }
+    assert_eq!(lab.see(tcp(&late, VIP, ACK)), to(R1));
+    lab.wait(60_064);
+    assert_eq!(
+        lab.director.connection_count(),
+        201,
+        "half-open ones age out first"
+    );
 }
 
 /// Two services that share a server: towards it, a client's port that is used for both is one connection.
