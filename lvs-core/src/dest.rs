@@ -496,6 +496,31 @@ mod tests {
     }
 
     #[test]
+    fn the_last_weight_outlives_weight_0() {
+        let added = |weight| Dest::detached("10.0.0.1:80".parse().unwrap(), weight);
+        let quiesced = added(3).with_weight(0);
+        assert_eq!((quiesced.weight(), quiesced.last_weight()), (0, 3));
+        assert_eq!(quiesced.with_weight(5).last_weight(), 5);
+        assert_eq!(added(0).last_weight(), 0);
+    }
+
+    #[test]
+    fn thresholds_that_change_the_flag_are_told_to_an_index() {
+        let d = dest(0, 0);
+        let changes = d.live.service.changes();
+        changes.watch();
+        d.live.bind(true, 1);
+        changes.take(|_| ());
+        d.live.publish(&DestOptions {
+            upper: 1,
+            ..DestOptions::new(Method::Nat, 1)
+        });
+        let mut told = Vec::new();
+        changes.take(|bit| told.push(bit));
+        assert_eq!((d.live.is_overloaded(), told), (true, vec![d.live.slot]));
+    }
+
+    #[test]
     fn a_method_survives_packing() {
         use Method::*;
         for m in [Nat, DirectRoute, Tunnel, FullNat, Bypass] {
