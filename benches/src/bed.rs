@@ -3,7 +3,7 @@
 use lvs_core::Chunk;
 use lvs_core::DestOptions;
 use lvs_core::ServiceOptions;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use lvs_core::{
@@ -155,9 +155,9 @@ pub fn topology(servers: usize) -> Topology {
 
 /// A pipeline in that network.
 pub fn pipeline(worker: Worker, servers: usize) -> Pipeline {
-    let shared = Shared {
-        topology: Arc::new(ArcSwap::from_pointee(topology(servers))),
-        fragments: Arc::new(Mutex::new(FragMemory::new(16, [1, 2, 3, 4]))),
-    };
+    let shared = Shared::new(
+        Arc::new(ArcSwap::from_pointee(topology(servers))),
+        FragMemory::new(16, [1, 2, 3, 4]),
+    );
     Pipeline::new(worker, &shared, 0)
 }

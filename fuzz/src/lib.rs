@@ -10,7 +10,7 @@
 use lvs_core::DestOptions;
 use lvs_core::ServiceOptions;
 use std::net::Ipv4Addr;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use lvs_core::{
@@ -224,9 +224,9 @@ fn bed(method: Method) -> Pipeline {
     ] {
         t.neighbour(ifindex, ip(addr), Mac([2, 0, 0, 0, 0, 0x20]));
     }
-    let shared = Shared {
-        topology: Arc::new(ArcSwap::from_pointee(t.build())),
-        fragments: Arc::new(Mutex::new(FragMemory::new(16, [1, 2, 3, 4]))),
-    };
+    let shared = Shared::new(
+        Arc::new(ArcSwap::from_pointee(t.build())),
+        FragMemory::new(16, [1, 2, 3, 4]),
+    );
     Pipeline::new(director.worker().expect("the first worker"), &shared, 0)
 }

@@ -17,6 +17,7 @@ use lvs_core::{
 };
 
 use crate::answer::{self, IcmpAnswer};
+use crate::classify::Classifier;
 use crate::counters::Counters;
 use crate::frag::FragMemory;
 use crate::frame::{BURST, Burst, Frame, Outputs};
@@ -42,6 +43,19 @@ pub struct Shared {
     pub topology: Arc<ArcSwap<Topology>>,
     /// First fragments seen by any worker.
     pub fragments: Arc<Mutex<FragMemory>>,
+    /// Gives packets their marks; replaced by the control plane.
+    pub classifier: Arc<ArcSwap<Classifier>>,
+}
+
+impl Shared {
+    /// Without rules for marks.
+    pub fn new(topology: Arc<ArcSwap<Topology>>, fragments: FragMemory) -> Self {
+        Self {
+            topology,
+            fragments: Arc::new(Mutex::new(fragments)),
+            classifier: Arc::default(),
+        }
+    }
 }
 
 /// A packet in the last stage, with all it is treated with.
@@ -60,6 +74,7 @@ pub struct Pipeline {
     worker: Worker,
     topology: Cache<Arc<ArcSwap<Topology>>, Arc<Topology>>,
     fragments: Arc<Mutex<FragMemory>>,
+    classifier: Cache<Arc<ArcSwap<Classifier>>, Arc<Classifier>>,
     hops: Hops,
     rewriter: Rewriter,
     counters: Arc<Counters>,
@@ -81,6 +96,7 @@ impl Pipeline {
             worker,
             topology: Cache::new(shared.topology.clone()),
             fragments: shared.fragments.clone(),
+            classifier: Cache::new(shared.classifier.clone()),
             hops: Hops::default(),
             rewriter: Rewriter::new(id_seed),
             counters: Arc::default(),
@@ -117,6 +133,7 @@ impl Pipeline {
         self.hops.follow(&topology);
         self.counters.received.add(burst.frames().len() as u64);
         self.read(now, &topology, burst, outputs);
+        self.mark(burst);
         self.worker.decide(now, &self.segments, &mut self.verdicts);
         // Taken out only so that the rest of `self` can be borrowed meanwhile.
         let packets = std::mem::take(&mut self.packets);
@@ -223,6 +240,20 @@ impl Pipeline {
                 ),
                 Ok(Parsed::Pass(reason)) => self.counters.count_pass(*reason),
                 Err(reason) => self.counters.count_drop(*reason),
+            }
+        }
+    }
+
+    /// Gives packets their marks.
+    fn mark(&mut self, burst: &Burst) {
+        let classifier = self.classifier.load();
+        if classifier.rules().is_empty() {
+            return;
+        }
+        for ((index, packet), segment) in self.packets.iter_mut().zip(&mut self.segments) {
+            if let Some(frame) = burst.frames().get(*index) {
+                segment.mark = classifier.classify(segment, frame.port);
+                packet.segment.mark = segment.mark;
             }
         }
     }

@@ -8,7 +8,7 @@
 
 use lvs_core::DestOptions;
 use lvs_core::ServiceOptions;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use etherparse::{
@@ -172,10 +172,10 @@ impl Lab {
             Ok(())
         });
         made.unwrap();
-        let shared = Shared {
-            topology: Arc::new(ArcSwap::from_pointee(topology)),
-            fragments: Arc::new(Mutex::new(FragMemory::new(64, [1, 2, 3, 4]))),
-        };
+        let shared = Shared::new(
+            Arc::new(ArcSwap::from_pointee(topology)),
+            FragMemory::new(64, [1, 2, 3, 4]),
+        );
         Self {
             pipeline: Pipeline::new(director.worker().unwrap(), &shared, 7),
             director,

@@ -226,11 +226,7 @@ impl Daemon {
 
         let clock = Clock(Instant::now());
         let topology = Arc::new(ArcSwap::from_pointee(topology));
-        let fragments = Arc::new(Mutex::new(FragMemory::new(FRAGMENTS, seed)));
-        let shared = Shared {
-            topology: topology.clone(),
-            fragments,
-        };
+        let shared = Shared::new(topology.clone(), FragMemory::new(FRAGMENTS, seed));
         let stopping = Arc::new(AtomicBool::new(false));
         let guard = Arc::new(Mutex::new(guard));
         let mut sources =
