@@ -19,6 +19,7 @@
 //! | [`sysctl`] | IPVS's settings |
 //! | [`steer`] | which shard, and so which worker, a packet belongs to |
 //! | [`director`] | decisions |
+//! | [`guard`] | a proxy's connection, counted as long as it lives |
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
@@ -28,6 +29,7 @@ pub mod config;
 mod conn;
 pub mod dest;
 pub mod director;
+pub mod guard;
 pub mod sched;
 pub mod segment;
 pub mod service;
@@ -43,6 +45,7 @@ pub use config::{Config, ConfigError, Draft};
 pub use conn::{ConnInfo, Shift};
 pub use dest::{Dest, DestOptions, Encapsulation, Method};
 pub use director::{Assist, Director, Expected, Settings, Worker};
+pub use guard::ConnGuard;
 pub use segment::{Chunk, Kind, Protocol, Segment, TcpFlags};
 pub use service::{LocalAddr, Persistence, Service, ServiceKey, ServiceOptions};
 pub use sysctl::Sysctls;

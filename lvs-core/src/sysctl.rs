@@ -280,10 +280,10 @@ fn integer(text: &str, least: i32, most: i32, accepted: &'static str) -> Result<
         Some(digits) => (-1, digits),
         None => (1, text),
     };
-    let (radix, digits) = match digits.strip_prefix("0x").or(digits.strip_prefix("0X")) {
-        Some(digits) => (16, digits),
-        None if digits.len() > 1 && digits.starts_with('0') => (8, &digits[1..]),
-        None => (10, digits),
+    let (radix, digits) = match digits.strip_prefix('0') {
+        Some(rest) if rest.starts_with(['x', 'X']) => (16, &rest[1..]),
+        Some(rest) if !rest.is_empty() => (8, rest),
+        _ => (10, digits),
     };
     // The standard library would take a sign of its own.
     let n = Some(digits)
@@ -322,8 +322,11 @@ impl std::error::Error for SysctlError {}
 mod tests {
     use super::*;
 
-    /// What a kernel (6.1) answered when told to set each of these: the value it then had, or "-" if it refused.
-    const KERNEL: &[(&str, &str, &[(&str, &str)])] = &[
+    /// What was written, and the value that was then read; "-" if the kernel refused.
+    type Answers = &'static [(&'static str, &'static str)];
+
+    /// What a kernel (6.1) has by default, and what it answered when told to set other values.
+    const KERNEL: &[(&str, &str, Answers)] = &[
         ("am_droprate", "10", INTEGERS),
         ("amemthresh", "1024", INTEGERS),
         ("conn_reuse_mode", "1", INTEGERS),
@@ -344,7 +347,7 @@ mod tests {
         ("lblcr_expiration", "86400", EXPIRATIONS),
     ];
 
-    const INTEGERS: &[(&str, &str)] = &[
+    const INTEGERS: Answers = &[
         ("0", "0"),
         ("2", "2"),
         (" 1 ", "1"),
@@ -369,7 +372,7 @@ mod tests {
         ("0x-1", "-"),
     ];
 
-    const MODES: &[(&str, &str)] = &[
+    const MODES: Answers = &[
         ("0", "0"),
         ("1", "1"),
         ("2", "2"),
@@ -380,7 +383,7 @@ mod tests {
         ("yes", "-"),
     ];
 
-    const EXPIRATIONS: &[(&str, &str)] = &[
+    const EXPIRATIONS: Answers = &[
         ("0", "0"),
         ("60", "60"),
         ("8589934", "8589934"),
