@@ -146,12 +146,8 @@ impl Index {
         self.parts[part(hash)].insert_unique(hash, e, rehash);
     }
 
-    pub(super) fn remove(&mut self, id: Id, direction: Direction, slab: &Slab, seed: &RandomState) {
+    pub(super) fn remove(&mut self, id: Id, direction: Direction, hash: u64) {
         let e = entry(id, direction);
-        let Some(tuple) = tuple_of(slab, e) else {
-            return;
-        };
-        let hash = seed.hash_one(tuple);
         if let Ok(found) = self.parts[part(hash)].find_entry(hash, |&x| x == e) {
             found.remove();
         }

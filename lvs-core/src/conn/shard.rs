@@ -1,5 +1,6 @@
 //! One shard: records, index, timers and port pools that belong together, always changed together.
 
+use std::hint::black_box;
 use std::time::Duration;
 
 use ahash::RandomState;
@@ -10,7 +11,7 @@ use super::index::{Guess, Index, Tuple};
 use super::pool::{PoolKey, PortPool};
 use super::slab::{Id, Slab};
 use super::template::STILL_NEEDED;
-use super::wheel::Wheel;
+use super::wheel::{BATCH, Wheel};
 use super::{Conn, ConnInfo, Lease};
 use crate::addr::Endpoint;
 use crate::dest::{DestLive, Method};
@@ -28,6 +29,8 @@ const EXPIRIES: usize = 16;
 
 /// At this many port pools, or twice as many as were in use the last time, the unused ones are dropped.
 const MANY_POOLS: usize = 4096;
+
+const DIRECTIONS: [Direction; 2] = [Direction::In, Direction::Out];
 
 /// A look-up's answer.
 #[derive(Clone, Copy, Debug)]
@@ -56,6 +59,8 @@ pub(crate) struct Shard {
     index: Index,
     wheel: Wheel,
     candidates: Candidates,
+    /// Kept only for its memory.
+    batch: Vec<Id>,
     pools: HashMap<PoolKey, PortPool, RandomState>,
     /// How many pools there may be before the unused ones are dropped.
     pools_wanted: usize,
@@ -74,6 +79,7 @@ impl Shard {
             index: Index::default(),
             wheel: Wheel::default(),
             candidates: Candidates::new(limit),
+            batch: Vec::with_capacity(BATCH),
             pools: HashMap::with_hasher(seed.clone()),
             pools_wanted: MANY_POOLS,
             version: 0,
@@ -151,10 +157,10 @@ impl Shard {
     /// Takes in a connection that counts already.
     pub(crate) fn place(&mut self, conn: Conn, now: Time) -> Option<Id> {
         let id = self.slab.insert(conn)?;
-        for direction in [Direction::In, Direction::Out] {
+        for direction in DIRECTIONS {
             self.index.insert(id, direction, &self.slab, &self.seed);
         }
-        self.wheel.link(id, now, &mut self.slab);
+        self.wheel.start(id, now, &mut self.slab);
         self.candidates.opened(id);
         self.version += 1;
         Some(id)
@@ -163,19 +169,33 @@ impl Shard {
     /// Lets a connection go: gives back its place, its local port and its share of the counts.
     pub(crate) fn remove(&mut self, id: Id) {
         if let Some(conn) = self.take(id) {
-            conn.dest.bind(conn.state.is_active(), -1);
-            if conn.method == Method::FullNat {
-                self.give_port(conn.protocol, conn.local, conn.dest_addr);
-            }
+            self.release(conn);
+        }
+    }
+
+    fn release(&mut self, conn: Conn) {
+        conn.dest.bind(conn.state.is_active(), -1);
+        if conn.method == Method::FullNat {
+            self.give_port(conn.protocol, conn.local, conn.dest_addr);
         }
     }
 
     /// Takes a connection out, to be put in elsewhere: it still counts.
     pub(crate) fn take(&mut self, id: Id) -> Option<Conn> {
-        for direction in [Direction::In, Direction::Out] {
-            self.index.remove(id, direction, &self.slab, &self.seed);
+        let hashes = self.hashes(id)?;
+        self.take_hashed(id, hashes)
+    }
+
+    /// The hashes of a connection's two tuples.
+    fn hashes(&self, id: Id) -> Option<[u64; 2]> {
+        let conn = self.slab.get(id)?;
+        Some(DIRECTIONS.map(|d| self.seed.hash_one(conn.tuple(d))))
+    }
+
+    fn take_hashed(&mut self, id: Id, hashes: [u64; 2]) -> Option<Conn> {
+        for (direction, hash) in DIRECTIONS.into_iter().zip(hashes) {
+            self.index.remove(id, direction, hash);
         }
-        self.wheel.unlink(id, &mut self.slab);
         let conn = self.slab.remove(id)?;
         self.version += 1;
         Some(conn)
@@ -210,23 +230,49 @@ impl Shard {
             self.candidates.ended(id);
         }
         if conn.enter(state, timeouts.of(state), now) {
-            self.wheel.hasten(id, &mut self.slab);
+            self.wheel.place(id, &mut self.slab);
         }
     }
 
     /// Removes what has expired by `now`, looking at no more than `budget` entries. Returns whether it came
     /// to the end.
     pub(crate) fn expire(&mut self, now: Time, budget: &mut usize) -> bool {
-        while let Some(id) = self.wheel.expired(now, &mut self.slab, budget) {
-            match self.slab.get_mut(id).filter(|c| c.is_needed()) {
+        let mut batch = std::mem::take(&mut self.batch);
+        loop {
+            batch.clear();
+            self.wheel.expired(now, &mut self.slab, budget, &mut batch);
+            if batch.is_empty() {
+                break;
+            }
+            self.retire(&batch, now);
+        }
+        self.batch = batch;
+        *budget > 0
+    }
+
+    /// Removes a batch that has expired, but for what controls others. Its places in the index are looked at before any
+    /// is changed, so that they come from memory side by side.
+    fn retire(&mut self, batch: &[Id], now: Time) {
+        let mut hashes = [[0; 2]; BATCH];
+        for (id, hashes) in batch.iter().zip(&mut hashes) {
+            *hashes = self.hashes(*id).unwrap_or_default();
+        }
+        for hash in hashes[..batch.len()].as_flattened() {
+            black_box(self.index.guess(*hash));
+        }
+        for (id, hashes) in batch.iter().zip(hashes) {
+            match self.slab.get_mut(*id).filter(|c| c.is_needed()) {
                 Some(conn) => {
                     conn.deadline = now + STILL_NEEDED;
-                    self.wheel.hasten(id, &mut self.slab);
+                    self.wheel.place(*id, &mut self.slab);
                 }
-                None => self.remove(id),
+                None => {
+                    if let Some(conn) = self.take_hashed(*id, hashes) {
+                        self.release(conn);
+                    }
+                }
             }
         }
-        *budget > 0
     }
 
     /// Removes, of the records whose numbers are `class` modulo `classes`, those that `unwanted` singles out; what

@@ -1,9 +1,10 @@
-//! Connection records and the links of the timer wheel, by number.
+//! Connection records by number.
 //!
 //! Records lie in chunks that never move, so growing costs one chunk and no copying. Freed places are used
 //! again last in, first out, while they are still in the cache.
 
 use super::Conn;
+use super::wheel::NO_SLOT;
 
 const CHUNK: usize = 1 << 12;
 
@@ -12,18 +13,17 @@ const CHUNK: usize = 1 << 12;
 pub(crate) struct Id(pub(crate) u32);
 
 impl Id {
-    /// One bit is lost to the index, and one to the wheel.
+    /// One bit is lost to the index.
     pub(super) const LIMIT: usize = 1 << 30;
 }
 
-/// A record and its neighbours in its timer slot's list (see [`super::wheel`]). Aligned, it lies in two cache
-/// lines that processors fetch as a pair: in a large table that saves a third of a look-up's time.
+/// A record, and its slot in the timer wheel. Aligned, it lies in two cache lines that processors fetch as a
+/// pair: in a large table that saves a third of a look-up's time.
 #[derive(Debug)]
 #[repr(align(128))]
 pub(super) struct Node {
     pub(super) conn: Option<Conn>,
-    pub(super) prev: u32,
-    pub(super) next: u32,
+    pub(super) slot: u16,
 }
 
 #[derive(Debug, Default)]
@@ -79,8 +79,7 @@ impl Slab {
                 }
                 self.chunks.last_mut()?.push(Node {
                     conn: Some(conn),
-                    prev: 0,
-                    next: 0,
+                    slot: NO_SLOT,
                 });
                 Id(i as u32)
             }

@@ -1,12 +1,15 @@
 //! When connections expire.
 //!
 //! A hierarchical timer wheel: five levels of 64 slots, the finest of 64 ms, so that it reaches further than
-//! the longest timeout. A slot is a doubly linked list through the slab. A packet that prolongs a connection
-//! only writes the new deadline into the record it holds anyway; the wheel notices when the old slot comes
-//! up, and moves the entry on. Only a deadline that comes *earlier* is moved at once. So an entry never
-//! stands later than its deadline, and expires within one tick of it.
+//! the longest timeout. A packet that prolongs a connection only writes the new deadline into the record it
+//! holds anyway; the wheel notices when the old slot comes up, and moves the entry on. Only a deadline that comes
+//! *earlier* is moved at once. So an entry never stands later than its deadline, and expires within one tick of it.
+//!
+//! A slot is a list of record numbers, so that the records of many can be fetched from memory at the same time. A
+//! record knows its slot; a number found in another slot is left over from a move or from a record long gone, and is
+//! skipped.
 
-use super::slab::{Id, Node, Slab};
+use super::slab::{Id, Slab};
 use crate::time::Time;
 
 const LEVELS: u32 = 5;
@@ -14,21 +17,22 @@ const SLOT_BITS: u32 = 6;
 const SLOTS: usize = 1 << SLOT_BITS;
 const TICK_BITS: u32 = 6;
 
-/// In `next`: the end of a list. In `prev`: [`HEAD`] and the slot's number for the first of a list.
-const NIL: u32 = u32::MAX;
-const HEAD: u32 = 1 << 31;
+/// The slot of a record that is in none.
+pub(super) const NO_SLOT: u16 = u16::MAX;
+/// How many records are fetched at the same time.
+pub(super) const BATCH: usize = 32;
 
 #[derive(Debug)]
 pub(super) struct Wheel {
     /// The tick whose slots are being swept; all earlier ones are done.
     tick: u64,
-    heads: Box<[u32]>,
+    slots: Box<[Vec<u32>]>,
 }
 
 impl Default for Wheel {
     fn default() -> Self {
-        let heads = vec![NIL; SLOTS * LEVELS as usize].into_boxed_slice();
-        Self { tick: 0, heads }
+        let slots = vec![Vec::new(); SLOTS * LEVELS as usize].into_boxed_slice();
+        Self { tick: 0, slots }
     }
 }
 
@@ -52,55 +56,39 @@ impl Wheel {
     }
 
     /// Starts the timer of a record just put into the slab.
-    pub(super) fn link(&mut self, id: Id, now: Time, slab: &mut Slab) {
+    pub(super) fn start(&mut self, id: Id, now: Time, slab: &mut Slab) {
         if slab.len() == 1 {
-            self.tick = self.tick.max(tick_of(now)); // nothing else is linked: no need to sweep up to now
+            self.tick = self.tick.max(tick_of(now)); // nothing else is timed: no need to sweep up to now
         }
-        self.put(id, slab);
+        self.place(id, slab);
     }
 
-    fn put(&mut self, id: Id, slab: &mut Slab) {
+    /// Puts a record where its deadline belongs; for one whose deadline has come nearer.
+    pub(super) fn place(&mut self, id: Id, slab: &mut Slab) {
         let Some(deadline) = slab.get(id).map(|c| c.deadline) else {
             return;
         };
         let slot = self.slot(deadline);
-        let next = std::mem::replace(&mut self.heads[slot], id.0);
-        if let Some(n) = slab.node_mut(id) {
-            (n.prev, n.next) = (HEAD | slot as u32, next);
-        }
-        if let Some(n) = slab.node_mut(Id(next)) {
-            n.prev = id.0;
+        self.slots[slot].push(id.0);
+        if let Some(node) = slab.node_mut(id) {
+            node.slot = slot as u16;
         }
     }
 
-    /// Stops a record's timer; to be done while it is still in the slab.
-    pub(super) fn unlink(&mut self, id: Id, slab: &mut Slab) {
-        let Some(&Node { prev, next, .. }) = slab.node(id) else {
-            return;
-        };
-        if prev & HEAD != 0 {
-            self.heads[(prev & !HEAD) as usize] = next;
-        } else if let Some(n) = slab.node_mut(Id(prev)) {
-            n.next = next;
-        }
-        if let Some(n) = slab.node_mut(Id(next)) {
-            n.prev = prev;
-        }
-    }
-
-    /// Moves a record whose deadline has come nearer.
-    pub(super) fn hasten(&mut self, id: Id, slab: &mut Slab) {
-        self.unlink(id, slab);
-        self.put(id, slab);
-    }
-
-    /// The next record that has expired by `now`; it stays linked, for the caller to remove. Every entry
-    /// looked at costs one of `budget`. `None` when nothing more has expired or the budget is used up.
-    pub(super) fn expired(&mut self, now: Time, slab: &mut Slab, budget: &mut usize) -> Option<Id> {
+    /// Adds to `batch`, which is empty, up to [`BATCH`] records that have expired by `now`. They are in no slot
+    /// any more: the caller removes them, or places them again. Every number looked at costs one of `budget`. Without a
+    /// result, nothing more has expired or the budget is used up.
+    pub(super) fn expired(
+        &mut self,
+        now: Time,
+        slab: &mut Slab,
+        budget: &mut usize,
+        batch: &mut Vec<Id>,
+    ) {
         let end = tick_of(now);
         if slab.len() == 0 {
             self.tick = self.tick.max(end);
-            return None;
+            return;
         }
         while self.tick <= end {
             // Coarser levels first: what stands there for this tick now belongs to finer ones.
@@ -110,13 +98,15 @@ impl Wheel {
                     continue;
                 }
                 let slot = level as usize * SLOTS + ((self.tick >> shift) as usize & (SLOTS - 1));
-                while self.heads[slot] != NIL {
-                    *budget = budget.checked_sub(1)?;
-                    let id = Id(self.heads[slot]);
-                    if slab.get(id).is_none_or(|c| due(c.deadline) <= self.tick) {
-                        return Some(id);
+                while !self.slots[slot].is_empty() {
+                    if *budget == 0 {
+                        return;
                     }
-                    self.hasten(id, slab);
+                    let room = (BATCH - batch.len()).min(*budget);
+                    *budget -= self.sweep(slot, room, slab, batch);
+                    if batch.len() == BATCH {
+                        return;
+                    }
                 }
             }
             if self.tick == end {
@@ -124,7 +114,38 @@ impl Wheel {
             }
             self.tick += 1;
         }
-        None
+    }
+
+    /// Takes up to `most` numbers out of a slot: what is due goes to `batch`, what is not to where it belongs. Returns
+    /// how many numbers it took.
+    fn sweep(&mut self, slot: usize, most: usize, slab: &mut Slab, batch: &mut Vec<Id>) -> usize {
+        let from = self.slots[slot].len().saturating_sub(most);
+        let mut ids = [0; BATCH];
+        let mut timers = [(NO_SLOT, 0); BATCH];
+        let taken = self.slots[slot].drain(from..);
+        let count = ids.iter_mut().zip(taken).map(|(id, n)| *id = n).count();
+        // First only read, so that the records come from memory side by side.
+        for (id, timer) in ids[..count].iter().zip(&mut timers) {
+            if let Some(node) = slab.node(Id(*id))
+                && let Some(conn) = &node.conn
+            {
+                *timer = (node.slot, due(conn.deadline));
+            }
+        }
+        for (id, (stands_in, due)) in ids[..count].iter().map(|n| Id(*n)).zip(timers) {
+            // Asked once more, since a number may have been in the slot twice.
+            let node = slab.node_mut(id).filter(|n| n.slot == stands_in);
+            let Some(node) = node.filter(|_| usize::from(stands_in) == slot) else {
+                continue;
+            };
+            if due > self.tick {
+                self.place(id, slab);
+            } else {
+                node.slot = NO_SLOT;
+                batch.push(id);
+            }
+        }
+        count
     }
 }
 
@@ -137,6 +158,18 @@ mod tests {
 
     use super::*;
     use crate::conn::tests::conn;
+
+    /// All that has expired, as far as the budget goes.
+    fn all(wheel: &mut Wheel, now: Time, slab: &mut Slab, budget: &mut usize) -> Vec<Id> {
+        let (mut found, mut batch) = (Vec::new(), Vec::new());
+        loop {
+            wheel.expired(now, slab, budget, &mut batch);
+            if batch.is_empty() {
+                return found;
+            }
+            found.append(&mut batch);
+        }
+    }
 
     #[derive(Clone, Debug)]
     enum Op {
@@ -174,7 +207,7 @@ mod tests {
                     Op::Insert(t) => {
                         let deadline = now + Duration::from_millis(t);
                         let id = slab.insert(conn(deadline)).unwrap();
-                        wheel.link(id, now, &mut slab);
+                        wheel.start(id, now, &mut slab);
                         model.insert(id.0, deadline);
                     }
                     Op::Touch(i, t) if !model.is_empty() => {
@@ -182,13 +215,12 @@ mod tests {
                         let deadline = now + Duration::from_millis(t);
                         slab.get_mut(Id(id)).unwrap().deadline = deadline;
                         if deadline < *old {
-                            wheel.hasten(Id(id), &mut slab);
+                            wheel.place(Id(id), &mut slab);
                         }
                         *old = deadline;
                     }
                     Op::Remove(i) if !model.is_empty() => {
                         let id = *model.keys().nth(i % slab.len()).unwrap();
-                        wheel.unlink(Id(id), &mut slab);
                         slab.remove(Id(id));
                         model.remove(&id);
                     }
@@ -196,9 +228,8 @@ mod tests {
                         // Sweeping is one step a tick, so jumps are kept to what a test can wait for.
                         now = now + Duration::from_millis(t % 40_000_000);
                         let mut budget = usize::MAX;
-                        while let Some(id) = wheel.expired(now, &mut slab, &mut budget) {
+                        for id in all(&mut wheel, now, &mut slab, &mut budget) {
                             prop_assert!(model.remove(&id.0).is_some_and(|d| d <= now));
-                            wheel.unlink(id, &mut slab);
                             slab.remove(id);
                         }
                         let tick = 1u64 << TICK_BITS;
@@ -216,13 +247,12 @@ mod tests {
         let (mut wheel, mut slab) = (Wheel::default(), Slab::default());
         for _ in 0..10 {
             let id = slab.insert(conn(Time::from_secs(5))).unwrap();
-            wheel.link(id, Time::default(), &mut slab);
+            wheel.start(id, Time::default(), &mut slab);
         }
         let mut rounds = 0;
         while slab.len() > 0 {
             let mut budget = 3;
-            while let Some(id) = wheel.expired(Time::from_secs(6), &mut slab, &mut budget) {
-                wheel.unlink(id, &mut slab);
+            for id in all(&mut wheel, Time::from_secs(6), &mut slab, &mut budget) {
                 slab.remove(id);
             }
             rounds += 1;

@@ -33,7 +33,8 @@ impl Table {
 
     fn drop(&mut self, id: Id) {
         for d in DIRECTIONS {
-            self.0.remove(id, d, &self.1, &seed());
+            let hash = self.1.get(id).map_or(0, |c| seed().hash_one(c.tuple(d)));
+            self.0.remove(id, d, hash);
         }
         self.1.remove(id);
     }
