@@ -1,4 +1,4 @@
-//! Decisions: following connections, opening them, expiring them, and publishing a changed configuration.
+//! Decisions: following connections, and publishing a changed configuration. Opening and expiring them is in `table`.
 
 use lvs_core::DestOptions;
 use lvs_core::ServiceOptions;
@@ -43,63 +43,6 @@ fn follow(c: &mut Criterion) {
             });
         }
     }
-}
-
-fn open(c: &mut Criterion) {
-    let mut group = c.benchmark_group("connection");
-    group.throughput(Throughput::Elements(BURST as u64));
-    let director = bed::director(Method::Nat, SERVERS);
-    let mut worker = director.worker().expect("the first worker");
-    let (mut segments, mut verdicts) = (Vec::new(), Vec::new());
-    let (mut next, mut now) = (0, NOW);
-    group.bench_function("open, wlc, 10 servers, budget 400 ns", |b| {
-        b.iter_custom(|rounds| {
-            let mut total = Duration::ZERO;
-            for _ in 0..rounds {
-                let syn = |i| segment(bed::client(i), VIP, TcpFlags::SYN);
-                segments.clear();
-                segments.extend((next..next + BURST).map(syn));
-                next += BURST;
-                total += timed(|| worker.decide(now, &segments, &mut verdicts));
-                if next >= MILLION {
-                    next = 0;
-                    now = now + Duration::from_secs(1000);
-                    worker.expire(now, usize::MAX);
-                }
-            }
-            total
-        });
-    });
-}
-
-/// A million connections that were opened over fifty seconds in an order of their own, so that what expires
-/// together does not lie together.
-fn expire(c: &mut Criterion) {
-    let mut group = c.benchmark_group("connection");
-    group.throughput(Throughput::Elements(BURST as u64));
-    let director = bed::director(Method::Nat, SERVERS);
-    let mut worker = director.worker().expect("the first worker");
-    let mut now = NOW;
-    let mut order = Shuffled(1);
-    group.bench_function("expire, budget 50 ns", |b| {
-        b.iter_custom(|rounds| {
-            let mut total = Duration::ZERO;
-            for _ in 0..rounds {
-                if director.connection_count() < BURST {
-                    worker.expire(now, usize::MAX);
-                    let millis = |ms| Duration::from_millis(ms);
-                    bed::open(&mut worker, MILLION, || {
-                        now + millis(order.below(50_000) as u64)
-                    });
-                    now = now + Duration::from_secs(1000);
-                }
-                total += timed(|| {
-                    worker.expire(now, BURST);
-                });
-            }
-            total
-        });
-    });
 }
 
 fn publish(c: &mut Criterion) {
@@ -155,5 +98,5 @@ fn publish(c: &mut Criterion) {
     );
 }
 
-criterion_group!(benches, follow, open, expire, publish);
+criterion_group!(benches, follow, publish);
 criterion_main!(benches);
