@@ -43,6 +43,7 @@ pub struct Config {
     has_marks: bool,
     has_ftp: bool,
     has_any_port: bool,
+    wants_tags: bool,
 }
 
 /// What is configured for the director as a whole.
@@ -69,6 +70,7 @@ impl Config {
             has_marks: false,
             has_ftp: false,
             has_any_port: false,
+            wants_tags: false,
         }
     }
 
@@ -90,6 +92,8 @@ impl Config {
             }
         }
         for service in config.services.values() {
+            let persistence = service.options.persistence;
+            config.wants_tags |= persistence.is_some_and(|p| p.engine.is_some());
             for l in &*service.options.local_addrs {
                 if l.first_port == 0 || l.first_port > l.last_port {
                     return Err(ConfigError::BadPortRange(*l));
@@ -123,6 +127,11 @@ impl Config {
             }
         }
         Ok(config)
+    }
+
+    /// Whether a service has a persistence engine, so that packets need their [tag](Segment::tag).
+    pub fn wants_tags(&self) -> bool {
+        self.wants_tags
     }
 
     /// The service with this key.

@@ -123,6 +123,9 @@ pub struct Shift {
     pub delta: i32,
     /// What is added to sequence numbers up to it (IPVS: `previous_delta`).
     pub before: i32,
+    /// How many bytes from `since` on, as their sender sent them, were replaced by others. IPVS does not keep it; 0 is
+    /// not known.
+    pub len: u16,
 }
 
 /// A connection as listings show it.

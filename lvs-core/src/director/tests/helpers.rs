@@ -66,6 +66,7 @@ fn what_a_helper_notes_is_kept() {
         since: 7,
         delta: -2,
         before: 0,
+        len: 5,
     };
     let out = tcp(SERVER, CLIENT, ACK);
     lab.workers[1]
