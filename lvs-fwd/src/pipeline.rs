@@ -120,6 +120,12 @@ impl Pipeline {
         &self.worker
     }
 
+    /// The packets of the last burst that came before the director, each with its decision: for whoever explains. What
+    /// then could not be sent is in the counters.
+    pub fn decisions(&self) -> impl Iterator<Item = (&Segment, &Verdict)> {
+        self.segments.iter().zip(&self.verdicts)
+    }
+
     /// The (interface, address) pairs whose Ethernet addresses were missed since the last call; the control
     /// plane is to resolve them and publish a new topology.
     pub fn wanted(&mut self) -> std::vec::Drain<'_, (u32, Ip)> {
