@@ -1,6 +1,7 @@
 //! The director through its public interface only, in virtual time: stories first, then random walks beside
 //! a simple model, then many threads.
 
+mod accounts;
 mod bursts;
 mod helpers;
 mod life;
