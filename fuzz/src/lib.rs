@@ -150,7 +150,7 @@ fn judge(pipeline: &Pipeline, burst: &Burst, outputs: &Outputs) {
     let passed: u64 = PassReason::ALL.iter().map(|r| c.passed(*r)).sum();
     let dropped: u64 = DropReason::ALL.iter().map(|r| c.dropped(*r)).sum();
     let ended = c.forwarded_in + c.forwarded_out + c.arp_answered + passed + dropped;
-    assert!(ended <= c.received && c.received <= ended + c.parked);
+    assert!(ended <= c.received && c.received <= ended + c.parked + c.held);
 }
 
 /// Addresses and Ethernet addresses are those of the frames in `seeds/pipeline`.

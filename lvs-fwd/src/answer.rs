@@ -1,4 +1,4 @@
-//! Answers to packets that go no further: ICMP errors and TCP resets.
+//! Answers to packets that go no further: ICMP errors, TCP resets and SCTP aborts.
 //!
 //! An answer takes the place of the packet it is about, in the same frame, and goes back the way that came: the
 //! Ethernet addresses change places. So it needs no route, no allocation, and no copy of what an ICMP error
@@ -7,13 +7,14 @@
 //!
 //! How many answers a second there may be is for the caller to bound.
 
-use lvs_core::{Family, Ip, Kind, Protocol, TcpFlags};
+use lvs_core::{Chunk, Family, Ip, Kind, Protocol, TcpFlags};
 
 use crate::checksum;
 use crate::frame::{Frame, Offload};
 use crate::parse::IpPacket;
 use crate::route::Mac;
 use crate::wire::ether::{self, Ether, ethertype};
+use crate::wire::sctp::{self, Sctp, chunk};
 use crate::wire::tcp::{self, Tcp};
 use crate::wire::{icmp, ipv4, ipv6};
 
@@ -105,6 +106,58 @@ pub fn icmp_error(frame: &mut Frame, packet: &IpPacket, from: Ip, answer: IcmpAn
     true
 }
 
+/// Turns the frame, as it came and was parsed, into what a host answers that knows nothing of its connection: a
+/// TCP [reset](tcp_reset) or an SCTP [abort](sctp_abort). Returns false and leaves the frame alone if neither is due.
+pub fn reset(frame: &mut Frame, packet: &IpPacket) -> bool {
+    match packet.segment.protocol {
+        Protocol::SCTP => sctp_abort(frame, packet),
+        _ => tcp_reset(frame, packet),
+    }
+}
+
+/// Turns the frame, as it came and was parsed, into the answer to a packet "out of the blue" (RFC 9260 section 8.4):
+/// an ABORT, or for a SHUTDOWN ACK a SHUTDOWN COMPLETE. Returns false and leaves the frame alone if there is no SCTP
+/// packet, it is a fragment, must not be answered, or is of a kind that is to be ignored.
+pub fn sctp_abort(frame: &mut Frame, packet: &IpPacket) -> bool {
+    /// Flag T of both chunks: the tag is the one that came, since our own is not known.
+    const REFLECTED: u8 = 1;
+    let segment = packet.segment;
+    if segment.protocol != Protocol::SCTP || packet.fragment.is_some() {
+        return false;
+    }
+    let sctp = frame
+        .bytes()
+        .get(usize::from(packet.layout.l4)..packet.layout.end());
+    let Some(sctp) = sctp.and_then(Sctp::new) else {
+        return false;
+    };
+    let (tag, flags, chunk) = match segment.chunk {
+        Chunk::Abort | Chunk::ShutdownComplete | Chunk::CookieAck | Chunk::Error => return false,
+        Chunk::ShutdownAck => (sctp.tag(), REFLECTED, chunk::SHUTDOWN_COMPLETE),
+        // Its sender's tag is the first thing in it.
+        Chunk::Init => match sctp.first_value().first_chunk() {
+            Some(tag) => (u32::from_be_bytes(*tag), 0, chunk::ABORT),
+            None => return false,
+        },
+        _ => (sctp.tag(), REFLECTED, chunk::ABORT),
+    };
+    let Some(macs) = swapped_macs(frame.bytes(), packet) else {
+        return false;
+    };
+    let answer = sctp::Repr {
+        src_port: segment.dst.port,
+        dst_port: segment.src.port,
+        tag,
+        chunk,
+        flags,
+    };
+    let answer = answer.emit();
+    let (from, to) = (segment.dst.ip, segment.src.ip);
+    let mut head = Head::new(macs, from, to, Protocol::SCTP, answer.len() as u16);
+    head.push(&answer);
+    frame.fill(head.bytes(), Offload::default(), frame.port)
+}
+
 /// Turns the frame, as it came and was parsed, into the reset that answers its TCP segment (RFC 9293 section
 /// 3.10.7.1). Returns false and leaves the frame alone if there is no segment, it is a reset itself, a
 /// fragment, or must not be answered.
@@ -118,7 +171,7 @@ pub fn tcp_reset(frame: &mut Frame, packet: &IpPacket) -> bool {
     }
     let (Some(macs), Some(reset)) = (
         swapped_macs(frame.bytes(), packet),
-        reset(frame.bytes(), packet),
+        reset_of(frame.bytes(), packet),
     ) else {
         return false;
     };
@@ -132,7 +185,7 @@ pub fn tcp_reset(frame: &mut Frame, packet: &IpPacket) -> bool {
     frame.fill(head.bytes(), Offload::default(), frame.port)
 }
 
-fn reset(frame: &[u8], packet: &IpPacket) -> Option<tcp::Repr> {
+fn reset_of(frame: &[u8], packet: &IpPacket) -> Option<tcp::Repr> {
     let segment = frame.get(usize::from(packet.layout.l4)..packet.layout.end())?;
     let tcp = Tcp::new(segment).ok()?;
     let flags = tcp.flags();

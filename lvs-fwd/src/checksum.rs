@@ -227,7 +227,7 @@ impl Crc32c {
         }
         for byte in blocks.remainder() {
             let [low, ..] = self.0.to_le_bytes();
-            self.0 = self.0 >> 8 ^ CRC32C[0][usize::from(low ^ byte)];
+            self.0 = (self.0 >> 8) ^ CRC32C[0][usize::from(low ^ byte)];
         }
     }
 
@@ -255,7 +255,7 @@ const fn crc32c_tables() -> [[u32; 256]; 8] {
         while n < 8 {
             let mut bit = 0;
             while bit < 8 {
-                crc = crc >> 1 ^ (crc & 1) * POLYNOMIAL;
+                crc = (crc >> 1) ^ ((crc & 1) * POLYNOMIAL);
                 bit += 1;
             }
             tables[n][byte] = crc;

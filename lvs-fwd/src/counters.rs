@@ -75,12 +75,14 @@ counters! {
     arp_answered,
     /// ICMP errors sent.
     icmp_sent,
-    /// TCP resets sent for segments of no known connection.
+    /// TCP resets and SCTP aborts sent for packets of no known connection.
     resets_sent,
     /// Answers not sent because too many had been sent already.
     answers_limited,
     /// Packets that waited for their next hop to be resolved.
     parked,
+    /// Later fragments that waited for their first.
+    held,
 }
 
 impl Counters {

@@ -1,20 +1,25 @@
-//! Which ports a fragmented packet has: a bounded memory of first fragments.
+//! To which flow a fragment belongs: a bounded memory of first fragments, and of later ones that overtook theirs.
 //!
 //! Only the first fragment of a packet holds the ports that say to which connection it belongs. Nothing is
-//! put together here: the ports of each first fragment are remembered as they came, and lent to the later
-//! ones. A later fragment that overtakes its first is unknown, and its sender will have to repeat the
-//! packet.
+//! put together here: the flow of each first fragment is remembered as it came, and the later ones follow it. One
+//! that overtakes its first is [held](held) until that has been decided, then sent the same way. (IPVS has the
+//! kernel put packets together first; what arrives in the end is the same.)
 //!
-//! Anybody can send first fragments. So the memory is a ring of a fixed number of entries that
-//! never grows: a new entry takes the place of the oldest. The hash is keyed, so that nobody can aim at
-//! one bucket.
+//! Fragmented ICMP errors of IPv4 are followed likewise: the flow is that of the packet they quote.
+//!
+//! Anybody can send fragments. So both memories are of fixed size and never grow: what is new takes the place of
+//! the oldest. The hash is keyed, so that nobody can aim at one bucket.
+
+mod held;
 
 use std::time::Duration;
 
 use ahash::RandomState;
 use hashbrown::HashMap;
-use lvs_core::{Ip, Protocol, Time};
+use lvs_core::{Endpoint, Forward, Ip, Kind, Protocol, Time};
 
+pub(crate) use self::held::Early;
+use self::held::Held;
 use crate::parse::IpPacket;
 
 /// How long a first fragment is remembered: as long as IPv4's and IPv6's reassembly waits at most on Linux
@@ -36,15 +41,63 @@ pub struct FragmentKey {
     pub id: u32,
 }
 
+impl FragmentKey {
+    /// The key of a packet that was parsed from `frame`, if it is a fragment.
+    pub fn of(packet: &IpPacket, frame: &[u8]) -> Option<Self> {
+        let fragment = packet.fragment?;
+        let segment = &packet.segment;
+        let (src, dst, protocol) = match segment.kind {
+            // Its segment has the addresses of the packet it quotes.
+            Kind::IcmpError => {
+                let (src, dst) = packet.layout.addresses(frame)?;
+                (src, dst, Protocol::ICMP)
+            }
+            _ => (segment.src.ip, segment.dst.ip, segment.protocol),
+        };
+        Some(Self {
+            src,
+            dst,
+            protocol,
+            id: fragment.id,
+        })
+    }
+}
+
+/// The flow a packet belongs to, as its [segment](lvs_core::Segment) tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "a plain record")]
+pub struct Flow {
+    /// Where it comes from; of an ICMP error, what it is about was sent there.
+    pub src: Endpoint,
+    /// Where it goes to; of an ICMP error, what it is about came from there.
+    pub dst: Endpoint,
+    /// The transport protocol; of an ICMP error, that of the packet it quotes.
+    pub protocol: Protocol,
+}
+
+impl Flow {
+    fn of(packet: &IpPacket) -> Self {
+        let segment = &packet.segment;
+        Self {
+            src: segment.src,
+            dst: segment.dst,
+            protocol: segment.protocol,
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug)]
 struct Known {
-    ports: (u16, u16),
+    flow: Flow,
     since: Time,
     /// Its place in the ring.
     place: usize,
+    /// What was done with the first fragment, once it has been forwarded.
+    way: Option<Forward>,
 }
 
-/// Remembers the ports of the most recent first fragments, each for [`LIFE`].
+/// Remembers the flows of the most recent first fragments, each for [`LIFE`], and holds later ones that overtook
+/// theirs.
 #[derive(Debug)]
 pub struct FragMemory {
     known: HashMap<FragmentKey, Known, RandomState>,
@@ -52,11 +105,12 @@ pub struct FragMemory {
     ring: Box<[Option<FragmentKey>]>,
     /// The place to be taken next, which is the oldest.
     next: usize,
+    held: Held,
 }
 
 impl FragMemory {
     /// A memory of the `capacity` (at least 1) most recent first fragments. `seed` should be secret and
-    /// random. All memory is taken here.
+    /// random. All memory for them is taken here.
     pub fn new(capacity: usize, seed: [u64; 4]) -> Self {
         let capacity = capacity.max(1);
         let [a, b, c, d] = seed;
@@ -69,199 +123,86 @@ impl FragMemory {
             ),
             ring: vec![None; capacity].into_boxed_slice(),
             next: 0,
+            held: Held::default(),
         }
     }
 
-    /// Remembers the (source, destination) ports of a packet's first fragment. What was known of the same
-    /// packet is replaced.
-    pub fn remember(&mut self, key: FragmentKey, ports: (u16, u16), now: Time) {
+    /// Remembers the flow of a packet's first fragment. What was known of the same packet is replaced.
+    pub fn remember(&mut self, key: FragmentKey, flow: Flow, now: Time) {
         let place = self.next;
         self.next = (place + 1) % self.ring.len();
         if let Some(oldest) = self.ring[place].replace(key) {
             self.known.remove(&oldest);
         }
         let known = Known {
-            ports,
+            flow,
             since: now,
             place,
+            way: None,
         };
         if let Some(former) = self.known.insert(key, known) {
             self.ring[former.place] = None;
         }
     }
 
-    /// The (source, destination) ports of the packet, if its first fragment is remembered.
-    pub fn recall(&self, key: &FragmentKey, now: Time) -> Option<(u16, u16)> {
-        let known = self.known.get(key)?;
-        (now.since(known.since) < LIFE).then_some(known.ports)
+    /// The flow of the packet, if its first fragment is remembered.
+    pub fn recall(&self, key: &FragmentKey, now: Time) -> Option<Flow> {
+        self.known(key, now).map(|k| k.flow)
     }
 
-    /// Does what a fragment asks for: remembers the ports of a first one, and gives a later one its
-    /// packet's. Returns false if those are not known. Whole packets are left alone.
-    pub fn follow(&mut self, packet: &mut IpPacket, now: Time) -> bool {
-        let Some(fragment) = packet.fragment else {
+    fn known(&self, key: &FragmentKey, now: Time) -> Option<&Known> {
+        let known = self.known.get(key)?;
+        (now.since(known.since) < LIFE).then_some(known)
+    }
+
+    /// Does what a fragment asks for: remembers the flow of a first one, and makes a later one part of its packet's.
+    /// Returns false if that is not known. AH and ESP have no ports to be told.
+    pub fn follow(&mut self, packet: &mut IpPacket, key: &FragmentKey, now: Time) -> bool {
+        if matches!(key.protocol, Protocol::AH | Protocol::ESP) {
             return true;
+        }
+        if packet.segment.kind != Kind::LaterFragment {
+            self.remember(*key, Flow::of(packet), now);
+            return true;
+        }
+        let Some(flow) = self.recall(key, now) else {
+            return false;
         };
         let segment = &mut packet.segment;
-        let key = FragmentKey {
-            src: segment.src.ip,
-            dst: segment.dst.ip,
-            protocol: segment.protocol,
-            id: fragment.id,
-        };
-        if fragment.is_first() {
-            self.remember(key, (segment.src.port, segment.dst.port), now);
-            return true;
+        (segment.src, segment.dst) = (flow.src, flow.dst);
+        segment.protocol = flow.protocol;
+        true
+    }
+
+    /// Notes how a packet's first fragment was forwarded. Later ones of a connection that is not remembered
+    /// (one-packet scheduling) go the same way.
+    pub(crate) fn note_way(&mut self, key: &FragmentKey, first: &IpPacket, way: Forward) {
+        let known = self.known.get_mut(key);
+        if let Some(known) = known.filter(|k| k.flow == Flow::of(first)) {
+            known.way = Some(way);
         }
-        let ports = self.recall(&key, now);
-        if let Some((src, dst)) = ports {
-            segment.src.port = src;
-            segment.dst.port = dst;
-        }
-        ports.is_some()
+    }
+
+    /// How the packet's first fragment was forwarded.
+    pub(crate) fn way(&self, key: &FragmentKey, now: Time) -> Option<Forward> {
+        self.known(key, now).and_then(|k| k.way)
+    }
+
+    /// Keeps a later fragment until its first has been decided. Returns how many had to be given up for it.
+    pub(crate) fn hold(&mut self, early: Early, now: Time) -> usize {
+        self.held.hold(early, now)
+    }
+
+    /// Takes out what was held of a packet, in order of arrival.
+    pub(crate) fn take_held(&mut self, key: &FragmentKey) -> Vec<Early> {
+        self.held.take(key)
+    }
+
+    /// Gives up what has been held too long; returns how many.
+    pub(crate) fn expire_held(&mut self, now: Time) -> usize {
+        self.held.expire(now)
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::ops::Range;
-
-    use proptest::prelude::*;
-
-    use super::*;
-    use crate::frame::Offload;
-    use crate::parse::{Fragment, Parsed, parse};
-    use crate::wire::samples::{self, BOTH, OWN};
-
-    fn key(id: u32) -> FragmentKey {
-        FragmentKey {
-            src: Ip::v4([192, 0, 2, 1]),
-            dst: Ip::v4([198, 51, 100, 1]),
-            protocol: Protocol::UDP,
-            id,
-        }
-    }
-
-    #[derive(Clone, Debug)]
-    enum Op {
-        Remember { id: u32, ports: (u16, u16) },
-        Recall { id: u32 },
-        Wait { millis: u64 },
-    }
-
-    fn op() -> impl Strategy<Value = Op> {
-        prop_oneof![
-            4 => (0..12u32, any::<(u16, u16)>()).prop_map(|(id, ports)| Op::Remember { id, ports }),
-            4 => (0..12u32).prop_map(|id| Op::Recall { id }),
-            1 => (0..20_000u64).prop_map(|millis| Op::Wait { millis }),
-        ]
-    }
-
-    proptest! {
-        /// The model: a plain list of what was remembered; the last `capacity` count, the latest first.
-        #[test]
-        fn the_latest_first_fragments_are_known_for_their_life(
-            capacity in 1..9usize,
-            ops in prop::collection::vec(op(), 0..200),
-        ) {
-            let mut memory = FragMemory::new(capacity, [1, 2, 3, 4]);
-            let room = memory.known.capacity();
-            let mut model: Vec<(u32, (u16, u16), u64)> = Vec::new();
-            let mut now = 0;
-            for op in ops {
-                match op {
-                    Op::Remember { id, ports } => {
-                        memory.remember(key(id), ports, Time::from_millis(now));
-                        model.push((id, ports, now));
-                    }
-                    Op::Recall { id } => {
-                        let latest = model.iter().rev().take(capacity).find(|e| e.0 == id);
-                        let want = latest.filter(|e| now - e.2 < 30_000).map(|e| e.1);
-                        prop_assert_eq!(memory.recall(&key(id), Time::from_millis(now)), want);
-                    }
-                    Op::Wait { millis } => now += millis,
-                }
-                prop_assert!(memory.known.len() <= capacity);
-                prop_assert_eq!(memory.known.len(), memory.ring.iter().flatten().count());
-            }
-            prop_assert_eq!(memory.known.capacity(), room, "the table has grown");
-        }
-    }
-
-    #[test]
-    fn every_part_of_the_key_counts() {
-        let mut memory = FragMemory::new(8, [0; 4]);
-        memory.remember(key(1), (5, 6), Time::default());
-        let other = Ip::v4([203, 0, 113, 1]);
-        for k in [
-            FragmentKey {
-                src: other,
-                ..key(1)
-            },
-            FragmentKey {
-                dst: other,
-                ..key(1)
-            },
-            FragmentKey {
-                protocol: Protocol::TCP,
-                ..key(1)
-            },
-            key(2),
-        ] {
-            assert_eq!(memory.recall(&k, Time::default()), None);
-        }
-        assert_eq!(memory.recall(&key(1), Time::default()), Some((5, 6)));
-    }
-
-    #[test]
-    fn a_churned_table_never_grows() {
-        let mut memory = FragMemory::new(64, [7; 4]);
-        let room = memory.known.capacity();
-        for id in 0..100_000 {
-            memory.remember(key(id), (1, 2), Time::default());
-        }
-        assert_eq!((memory.known.capacity(), memory.known.len()), (room, 64));
-    }
-
-    #[test]
-    fn later_fragments_follow_their_first() {
-        for family in BOTH {
-            let udp = &samples::udp(family, &[7; 24])[samples::l4(family)..];
-            let packet = |id, range: Range<usize>| {
-                let piece = Fragment {
-                    id,
-                    offset: range.start as u16,
-                    more: range.end < udp.len(),
-                };
-                let frame = samples::fragment(family, Protocol::UDP, piece, &udp[range]);
-                match parse(&frame, Offload::default(), OWN) {
-                    Ok(Parsed::Ip(p)) => p,
-                    other => panic!("{other:?}"),
-                }
-            };
-            let mut memory = FragMemory::new(4, [3; 4]);
-            let now = Time::from_secs(1);
-            let mut later = packet(9, 16..32);
-            let before = later;
-            assert!(
-                !memory.follow(&mut later, now),
-                "its first is not known yet"
-            );
-            assert_eq!(later, before);
-            let mut first = packet(9, 0..16);
-            assert!(memory.follow(&mut first, now));
-            assert!(memory.follow(&mut later, now));
-            assert_eq!(later.segment.src, first.segment.src);
-            assert_eq!(later.segment.dst, first.segment.dst);
-            assert!(
-                !memory.follow(&mut packet(10, 16..32), now),
-                "of another packet"
-            );
-            assert!(!memory.follow(&mut packet(9, 16..32), now + LIFE));
-
-            let mut whole = packet(9, 0..32);
-            whole.fragment = None;
-            assert!(memory.follow(&mut whole, now));
-        }
-    }
-}
+mod tests;

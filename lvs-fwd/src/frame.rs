@@ -128,6 +128,25 @@ impl Frame {
         }
     }
 
+    /// Puts `with` in the place of a range of the frame; what follows moves. Returns false and changes nothing if there is
+    /// no such range, or no room.
+    pub(crate) fn splice(&mut self, range: Range<usize>, with: &[u8]) -> bool {
+        let len = self.end - self.start;
+        let new_len = (len + with.len()).checked_sub(range.len());
+        let Some(new_len) = new_len.filter(|n| self.start + n <= self.buf.len()) else {
+            return false;
+        };
+        if range.start > range.end || range.end > len {
+            return false;
+        }
+        let at = self.start + range.start;
+        let behind = self.start + range.end..self.end;
+        self.buf.copy_within(behind, at + with.len());
+        self.buf[at..at + with.len()].copy_from_slice(with);
+        self.end = self.start + new_len;
+        true
+    }
+
     /// Moves the frame's start `by` bytes (forward if positive, into the headroom if negative). Returns
     /// false and changes nothing if there is no such room.
     pub fn move_start(&mut self, by: isize) -> bool {
@@ -203,6 +222,8 @@ pub struct Output {
     frame: u16,
     /// The rest, a range of that frame's [`Frame::bytes`].
     body: Range<u32>,
+    /// Whether it is for the host's own stack, as if it had just come in by the port.
+    to_host: bool,
 }
 
 /// What a burst turned into, in order.
@@ -269,6 +290,7 @@ impl Outputs {
             head: at..self.heads.len() as u32,
             frame: frame as u16,
             body: body.start as u32..body.end as u32,
+            to_host: false,
         });
     }
 
@@ -278,15 +300,56 @@ impl Outputs {
         self.push(port, frame.offload, &[], index, 0..frame.bytes().len());
     }
 
+    /// Gives the `index`th frame of the burst, which was hidden from the host, back to it: as it came, by the port it
+    /// came by.
+    pub fn give_back(&mut self, index: usize, frame: &Frame) {
+        self.push_frame(frame.port, index, frame);
+        if let Some(output) = self.list.last_mut() {
+            output.to_host = true;
+        }
+    }
+
+    /// Takes over what `others` sends, by a copy: its `frames` are not of this burst.
+    pub fn adopt(&mut self, others: &Self, frames: &[Frame]) {
+        for (output, packet) in others.list.iter().zip(others.packets(frames, |_| true)) {
+            let at = self.heads.len() as u32;
+            self.heads.extend_from_slice(packet.head);
+            self.heads.extend_from_slice(packet.body);
+            self.list.push(Output {
+                head: at..self.heads.len() as u32,
+                frame: 0,
+                body: 0..0,
+                ..output.clone()
+            });
+        }
+    }
+
     /// What goes out by `port`, in order. `frames` are those of the burst that was processed.
     pub fn for_port<'a>(
         &'a self,
         port: PortId,
         frames: &'a [Frame],
     ) -> impl Iterator<Item = Packet<'a>> + 'a {
+        self.packets(frames, move |o| o.port == port && !o.to_host)
+    }
+
+    /// What the host gets back on `port`, likewise.
+    pub fn for_host<'a>(
+        &'a self,
+        port: PortId,
+        frames: &'a [Frame],
+    ) -> impl Iterator<Item = Packet<'a>> + 'a {
+        self.packets(frames, move |o| o.port == port && o.to_host)
+    }
+
+    fn packets<'a>(
+        &'a self,
+        frames: &'a [Frame],
+        which: impl Fn(&Output) -> bool + 'a,
+    ) -> impl Iterator<Item = Packet<'a>> + 'a {
         self.list
             .iter()
-            .filter(move |o| o.port == port)
+            .filter(move |o| which(o))
             .map(move |o| Packet {
                 offload: o.offload,
                 head: self
@@ -318,6 +381,13 @@ mod tests {
         let mut out = Outputs::default();
         out.push(PortId(1), Offload::default(), b"XY", 0, 2..4);
         out.push_frame(PortId(0), 0, &burst.frames()[0]);
+        out.give_back(0, &burst.frames()[0]);
+        let back: Vec<_> = out.for_host(PortId(0), burst.frames()).collect();
+        assert_eq!(
+            back.iter().map(Packet::to_vec).collect::<Vec<_>>(),
+            [b"abcdef"]
+        );
+        assert_eq!(out.for_host(PortId(1), burst.frames()).count(), 0);
         let sent = |p| {
             out.for_port(PortId(p), burst.frames())
                 .map(|p| p.to_vec())
@@ -325,6 +395,40 @@ mod tests {
         };
         assert_eq!(sent(1), [b"XYcd".to_vec()]);
         assert_eq!(sent(0), [b"abcdef".to_vec()]);
+    }
+
+    #[test]
+    fn an_adopted_output_needs_no_frame() {
+        let mut frame = Frame::default();
+        frame.fill(b"abcdef", Offload::default(), PortId(0));
+        let mut theirs = Outputs::default();
+        theirs.push(PortId(1), Offload::default(), b"XY", 0, 2..4);
+        theirs.push_frame(PortId(0), 0, &frame);
+        let mut ours = Outputs::default();
+        ours.push(PortId(1), Offload::default(), b"first", 0, 0..0);
+        ours.adopt(&theirs, std::slice::from_ref(&frame));
+        let sent = |p| {
+            ours.for_port(PortId(p), &[])
+                .map(|p| p.to_vec())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(sent(1), [b"first".to_vec(), b"XYcd".to_vec()]);
+        assert_eq!(sent(0), [b"abcdef".to_vec()]);
+    }
+
+    #[test]
+    fn a_range_is_replaced() {
+        let mut f = Frame::default();
+        f.fill(b"abcdef", Offload::default(), PortId(0));
+        assert!(f.splice(1..3, b"XYZ"));
+        assert_eq!(f.bytes(), b"aXYZdef");
+        assert!(f.splice(4..7, b""));
+        assert_eq!(f.bytes(), b"aXYZ");
+        assert!(f.splice(4..4, b"!"));
+        assert_eq!(f.bytes(), b"aXYZ!");
+        assert!(!f.splice(4..6, b""));
+        assert!(!f.splice(0..0, &vec![0; MAX_FRAME]));
+        assert_eq!(f.bytes(), b"aXYZ!");
     }
 
     #[test]

@@ -87,6 +87,21 @@ impl Layout {
     pub const fn end(&self) -> usize {
         self.l3 as usize + self.len as usize
     }
+
+    /// Source and destination in the IP header of the frame it was made from, or `None` if it is of another one.
+    pub fn addresses(&self, frame: &[u8]) -> Option<(Ip, Ip)> {
+        let header = frame.get(usize::from(self.l3)..)?;
+        Some(match self.family {
+            Family::V4 => {
+                let at = |at| header.get(at..)?.first_chunk().copied().map(Ip::v4);
+                (at(ipv4::field::SRC)?, at(ipv4::field::DST)?)
+            }
+            Family::V6 => {
+                let at = |at| header.get(at..)?.first_chunk().copied().map(Ip::v6);
+                (at(ipv6::field::SRC)?, at(ipv6::field::DST)?)
+            }
+        })
+    }
 }
 
 /// Where the headers of the packet are that an ICMP error quotes, counted from the frame's start.

@@ -9,17 +9,19 @@
 //! before the next begins. Every frame ends in exactly one counter: forwarded, answered, passed to the
 //! host for a reason, or dropped for a reason. (Passing costs nothing: the host has a copy of its own.)
 
-use std::sync::{Arc, Mutex, PoisonError};
+mod fragments;
+
+use std::sync::{Arc, Mutex};
 
 use arc_swap::{ArcSwap, Cache};
 use lvs_core::{
-    DropReason, Family, Forward, Ip, Kind, PassReason, Rewrite, Segment, Time, Verdict, Worker,
+    DropReason, Forward, Ip, Kind, PassReason, Rewrite, Segment, Time, Verdict, Worker,
 };
 
 use crate::answer::{self, IcmpAnswer};
 use crate::classify::Classifier;
 use crate::counters::Counters;
-use crate::frag::FragMemory;
+use crate::frag::{FragMemory, FragmentKey};
 use crate::frame::{BURST, Burst, Frame, Outputs};
 use crate::hops::Hops;
 use crate::limit::Limit;
@@ -41,7 +43,7 @@ const MAX_WANTED: usize = 256;
 pub struct Shared {
     /// Interfaces, routes and neighbours; replaced by the control plane.
     pub topology: Arc<ArcSwap<Topology>>,
-    /// First fragments seen by any worker.
+    /// Fragments seen by any worker.
     pub fragments: Arc<Mutex<FragMemory>>,
     /// Gives packets their marks; replaced by the control plane.
     pub classifier: Arc<ArcSwap<Classifier>>,
@@ -81,6 +83,9 @@ pub struct Pipeline {
     icmp_limit: Limit,
     reset_limit: Limit,
     parking: Parking,
+    ours: fragments::Ours,
+    /// For fragments that waited.
+    spare: Option<Frame>,
     wanted: Vec<(u32, Ip)>,
     // Kept from burst to burst only for their memory.
     packets: Vec<(usize, IpPacket)>,
@@ -103,6 +108,8 @@ impl Pipeline {
             icmp_limit: Limit::new(ICMP_RATE, ICMP_RATE),
             reset_limit: Limit::new(RESET_RATE, RESET_RATE),
             parking: Parking::default(),
+            ours: fragments::Ours::default(),
+            spare: None,
             wanted: Vec::new(),
             packets: Vec::with_capacity(BURST),
             segments: Vec::with_capacity(BURST),
@@ -145,26 +152,38 @@ impl Pipeline {
         let packets = std::mem::take(&mut self.packets);
         let verdicts = std::mem::take(&mut self.verdicts);
         for ((index, packet), verdict) in packets.iter().zip(&verdicts) {
-            if let Some(frame) = burst.frames_mut().get_mut(*index) {
-                let topology = &topology;
-                let item = Item {
-                    now,
-                    topology,
-                    index: *index,
-                    frame,
-                    packet,
-                    outputs,
-                };
+            let Some(frame) = burst.frames_mut().get_mut(*index) else {
+                continue;
+            };
+            let topology = &topology;
+            let key = FragmentKey::of(packet, frame.bytes());
+            let item = Item {
+                now,
+                topology,
+                index: *index,
+                frame,
+                packet,
+                outputs,
+            };
+            let Some(key) = key else {
                 self.carry_out(verdict, item);
+                continue;
+            };
+            let kind = packet.segment.kind;
+            let verdict = self.as_its_first(verdict, kind, &key, now);
+            self.carry_out(&verdict, item);
+            if kind != Kind::LaterFragment {
+                self.let_followers_go(&key, packet, &verdict, now, topology, outputs);
             }
         }
         (self.packets, self.verdicts) = (packets, verdicts);
     }
 
-    /// Sends what waited for a next hop that is known by now, and gives up what waited too long. `burst` must be
-    /// empty; call it when the topology has changed and every second.
+    /// Sends what waited for a next hop that is known by now, and gives up what waited too long (for that, or for its
+    /// first fragment). `burst` must be empty; call it when the topology has changed and every second.
     pub fn release(&mut self, now: Time, burst: &mut Burst, outputs: &mut Outputs) {
         outputs.clear();
+        self.expire_fragments(now);
         if self.parking.is_empty() {
             return;
         }
@@ -223,7 +242,7 @@ impl Pipeline {
                 }
                 Ok(Parsed::Ip(packet)) => {
                     let mut packet = *packet;
-                    if self.follow_fragment(&mut packet, now) {
+                    if self.follow_fragment(&mut packet, frame, topology, now) {
                         self.segments.push(packet.segment);
                         self.packets.push((index, packet));
                     }
@@ -264,23 +283,6 @@ impl Pipeline {
         }
     }
 
-    /// Gives a later fragment the ports of its first. One whose first is not known is dropped if it is ours.
-    fn follow_fragment(&mut self, packet: &mut IpPacket, now: Time) -> bool {
-        let mut memory = self
-            .fragments
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if memory.follow(packet, now) {
-            return true;
-        }
-        drop(memory);
-        match self.worker.config().owns(&packet.segment.dst.ip) {
-            true => self.counters.count_drop(DropReason::FragmentUnknown),
-            false => self.counters.count_pass(PassReason::NotOurs),
-        }
-        false
-    }
-
     /// Answers ARP or neighbour discovery for the addresses that are ours and that the host, which answers
     /// for its own, does not hold.
     fn answer_link(
@@ -312,7 +314,7 @@ impl Pipeline {
             }
             Verdict::Drop(reason) => {
                 self.counters.count_drop(reason);
-                if reason == DropReason::NoDestination {
+                if let DropReason::NoDestination | DropReason::ServerWithoutConnection = reason {
                     self.refuse(IcmpAnswer::PortUnreachable, item);
                 }
             }
@@ -389,7 +391,8 @@ impl Pipeline {
         }
     }
 
-    /// Tells the sender why its packet went no further.
+    /// Tells the sender why its packet went no further: in the name of the address it asked for if that is ours, as
+    /// a host with the address does; else as a router.
     fn refuse(&mut self, answer: IcmpAnswer, item: Item<'_>) {
         let Item {
             now,
@@ -400,11 +403,15 @@ impl Pipeline {
             outputs,
         } = item;
         let Layout { family, .. } = packet.layout;
+        let asked = packet.segment.dst.ip;
         let addrs = topology.interface(frame.port).map_or(&[][..], |i| &i.addrs);
         let own = addrs
             .iter()
             .find(|a| a.family() == family && !a.is_link_local_v6());
-        let from = own.copied().unwrap_or(packet.segment.dst.ip);
+        let from = match self.worker.config().owns(&asked) {
+            true => asked,
+            false => own.copied().unwrap_or(asked),
+        };
         if !self.icmp_limit.take(now) {
             self.counters.answers_limited.add(1);
         } else if answer::icmp_error(frame, packet, from, answer) {
@@ -413,7 +420,8 @@ impl Pipeline {
         }
     }
 
-    /// Resets a TCP connection nobody knows, in place of the host, from which its service is hidden.
+    /// Resets a TCP connection or aborts an SCTP association nobody knows, in place of the host, from which its
+    /// service is hidden.
     fn reset(&mut self, item: Item<'_>) {
         let Item {
             now,
@@ -425,7 +433,7 @@ impl Pipeline {
         } = item;
         if !self.reset_limit.take(now) {
             self.counters.answers_limited.add(1);
-        } else if answer::tcp_reset(frame, packet) {
+        } else if answer::reset(frame, packet) {
             self.counters.resets_sent.add(1);
             outputs.push_frame(frame.port, index, frame);
         }
@@ -435,18 +443,6 @@ impl Pipeline {
 /// Whether an ICMP error is addressed to the sender of the packet it quotes, as every honest one is
 /// (RFC 792, RFC 4443 section 2.2): only then do its own and the quoted addresses translate alike.
 fn is_for_quoted_sender(frame: &Frame, packet: &IpPacket) -> bool {
-    let at = usize::from(packet.layout.l3);
-    let to = match packet.layout.family {
-        Family::V4 => frame
-            .bytes()
-            .get(at + 16..)
-            .and_then(|b| b.first_chunk())
-            .map(|b| Ip::v4(*b)),
-        Family::V6 => frame
-            .bytes()
-            .get(at + 24..)
-            .and_then(|b| b.first_chunk())
-            .map(|b| Ip::v6(*b)),
-    };
+    let to = packet.layout.addresses(frame.bytes()).map(|(_, to)| to);
     to == Some(packet.segment.dst.ip)
 }

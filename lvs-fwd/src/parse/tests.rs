@@ -713,7 +713,7 @@ fn ah_of_ipv6_is_walked_over() {
         b
     };
     let udp = &samples::udp(Family::V6, b"12345678")[54..];
-    for words in [0, 1, 4, 5] {
+    for words in [1, 4, 5] {
         let p = packet(&extension_chain(&[(51, ah(words))], 17, udp));
         assert_eq!(usize::from(p.layout.l4), 54 + 8 + usize::from(words) * 4);
         assert_eq!(
@@ -723,6 +723,8 @@ fn ah_of_ipv6_is_walked_over() {
     }
     let esp = packet(&extension_chain(&[(51, ah(4))], 50, &[7; 16]));
     assert_eq!((esp.segment.protocol, esp.layout.l4), (Protocol::ESP, 78));
+    let short = plain(&extension_chain(&[(51, ah(0))], 17, udp));
+    assert_eq!(short, Err(DropReason::BadExtension));
     let tunnel = extension_chain(&[(51, ah(4))], 41, &[0x60; 40]);
     assert_eq!(plain(&tunnel), PASS_PROTOCOL);
     let cut = extension_chain(&[(51, vec![4, 0, 0, 0, 0, 0, 0])], 17, &[]);

@@ -114,7 +114,7 @@ pub struct Extensions {
 /// - `Truncated`: a header is cut off.
 /// - `BadExtension`: more than [`MAX_EXTENSIONS`] of them or [`MAX_EXTENSIONS_LEN`] bytes; a routing header
 ///   that routes (type 0 is deprecated by RFC 5095); two Fragment headers; hop-by-hop options other than
-///   at the beginning. Also headers behind the Fragment header of an actual fragment: later fragments
+///   at the beginning; an authentication header shorter than its fixed part. Also headers behind the Fragment header of an actual fragment: later fragments
 ///   would not tell their protocol.
 #[inline(always)]
 pub fn extensions(payload: &[u8], next_header: u8) -> Result<Extensions, DropReason> {
@@ -173,6 +173,7 @@ fn follow(payload: &[u8], next_header: u8) -> Result<Extensions, DropReason> {
                 }
                 len = 8; // what is a length in other headers is reserved here
             }
+            extension::AUTHENTICATION if header[1] == 0 => return Err(DropReason::BadExtension),
             extension::AUTHENTICATION => len = 8 + usize::from(header[1]) * 4,
             _ => {}
         }

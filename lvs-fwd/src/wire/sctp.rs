@@ -1,6 +1,6 @@
 //! SCTP (RFC 9260): the common header, and what a packet's first chunk means to a balancer.
 
-use lvs_core::{Chunk, DropReason};
+use lvs_core::Chunk;
 
 use super::{be16, be32, put};
 use crate::checksum::Crc32c;

@@ -157,8 +157,9 @@ fn without_servers_the_port_is_unreachable() {
         assert_eq!(sent.len(), 1);
         assert_eq!(sent[0].0, WAN);
         assert_eq!(sent[0].1[..12], [GATEWAY_MAC.0, WAN_MAC.0].concat());
-        let (own, client) = (own(family, WAN), client(family).ip);
-        let expected = ("port".to_owned(), own, client, question.ip_packet());
+        // In the name of the address that was asked for, as IPVS and the host would.
+        let (vip, client) = (vip(family).ip, client(family).ip);
+        let expected = ("port".to_owned(), vip, client, question.ip_packet());
         assert_eq!(icmp_error(&sent[0].1), expected);
         assert_eq!(lab.dropped(DropReason::NoDestination), 1);
         assert_eq!(lab.counts().icmp_sent, 1);
@@ -177,8 +178,8 @@ fn a_packet_at_its_last_hop_is_not_forwarded() {
             };
             let sent = lab.send(WAN, &question.sent_by_client());
             assert_eq!(sent.len(), 1, "{method:?}");
-            let (own, client) = (own(family, WAN), client(family).ip);
-            let expected = ("ttl".to_owned(), own, client, question.ip_packet());
+            let (vip, client) = (vip(family).ip, client(family).ip);
+            let expected = ("ttl".to_owned(), vip, client, question.ip_packet());
             assert_eq!(icmp_error(&sent[0].1), expected);
             assert_eq!(lab.dropped(DropReason::TtlExceeded), 1);
             assert_eq!(ends(&lab.counts()), 1);

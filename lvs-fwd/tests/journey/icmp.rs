@@ -31,12 +31,13 @@ fn quoted(translated: &Packet, original: &Packet) -> Vec<u8> {
         Family::V4 => 20,
         Family::V6 => 40,
     };
-    let at = ip_len
-        + match translated.protocol {
-            Protocol::TCP => 16,
-            _ => 6,
-        };
-    bytes[at..at + 2].copy_from_slice(&original.ip_packet()[at..at + 2]);
+    let (at, len) = match translated.protocol {
+        Protocol::TCP => (16, 2),
+        Protocol::SCTP => (8, 4),
+        _ => (6, 2),
+    };
+    let checksum = ip_len + at..ip_len + at + len;
+    bytes[checksum.clone()].copy_from_slice(&original.ip_packet()[checksum]);
     bytes
 }
 

@@ -9,6 +9,7 @@
 use lvs_core::DestOptions;
 use lvs_core::ServiceOptions;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use etherparse::{
@@ -27,7 +28,7 @@ use lvs_fwd::pipeline::{Pipeline, Shared};
 use lvs_fwd::route::{Interface, Mac, Route, Topology, TopologyBuilder};
 
 pub(crate) const FAMILIES: [Family; 2] = [Family::V4, Family::V6];
-pub(crate) const PROTOCOLS: [Protocol; 2] = [Protocol::TCP, Protocol::UDP];
+pub(crate) const PROTOCOLS: [Protocol; 3] = [Protocol::TCP, Protocol::UDP, Protocol::SCTP];
 pub(crate) const METHODS: [Method; 4] = [
     Method::Nat,
     Method::DirectRoute,
@@ -239,6 +240,13 @@ impl Lab {
         self.collect()
     }
 
+    /// Lets everything that waits wait too long.
+    pub(crate) fn settle(&mut self) {
+        self.now = self.now + Duration::from_secs(10);
+        let sent = self.release();
+        assert!(sent.is_empty());
+    }
+
     /// Lets go what waits for a next hop.
     pub(crate) fn release(&mut self) -> Vec<(usize, MemFrame)> {
         self.burst.clear();
@@ -375,12 +383,40 @@ impl Packet {
         tcp
     }
 
+    /// An INIT or data, with a right CRC.
+    fn sctp(&self) -> Vec<u8> {
+        let (kind, tag, mut value) = match self.syn {
+            true => (
+                1,
+                0,
+                vec![0xca, 0xfe, 0, 1, 0, 1, 0, 0, 0, 10, 0, 10, 0, 0, 0, 7],
+            ),
+            false => (0, 0xcafe_0001_u32, vec![0; 12]),
+        };
+        value.extend(if self.syn { &[] } else { &self.payload[..] });
+        let mut p = [self.src.port, self.dst.port]
+            .map(u16::to_be_bytes)
+            .concat();
+        p.extend(tag.to_be_bytes());
+        p.extend([0, 0, 0, 0, kind, 3]);
+        p.extend((4 + value.len() as u16).to_be_bytes());
+        p.extend(value);
+        p.resize(p.len().next_multiple_of(4), 0);
+        let crc = crc32c(&p).to_le_bytes();
+        p[8..12].copy_from_slice(&crc);
+        p
+    }
+
     /// The frame, all checksums right.
     pub(crate) fn frame(&self, from: Mac, to: Mac) -> Vec<u8> {
         let b = PacketBuilder::ethernet2(from.0, to.0).ip(self.ip_headers());
         let mut frame = Vec::new();
         match self.protocol {
             Protocol::TCP => b.tcp_header(self.tcp()).write(&mut frame, &self.payload),
+            Protocol::SCTP => b.write(&mut frame, IpNumber(132), &self.sctp()),
+            Protocol::AH | Protocol::ESP => {
+                b.write(&mut frame, IpNumber(self.protocol.0), &self.payload)
+            }
             _ => b
                 .udp(self.src.port, self.dst.port)
                 .write(&mut frame, &self.payload),
@@ -427,6 +463,15 @@ impl Packet {
     pub(crate) fn to_client(&self) -> Vec<u8> {
         self.frame(WAN_MAC, GATEWAY_MAC)
     }
+}
+
+/// SCTP's checksum, bit by bit.
+pub(crate) fn crc32c(bytes: &[u8]) -> u32 {
+    !bytes.iter().fold(u32::MAX, |crc, byte| {
+        (0..8).fold(crc ^ u32::from(*byte), |crc, _| {
+            (crc >> 1) ^ if crc & 1 == 1 { 0x82f6_3b78 } else { 0 }
+        })
+    })
 }
 
 /// An Ethernet frame around an IP packet of any protocol, made from header values.

@@ -1,6 +1,7 @@
 //! Stories of packets: a frame goes into the whole pipeline, and every byte of what comes out is known.
 
 mod answers;
+mod fragments;
 mod icmp;
 mod lab;
 mod methods;

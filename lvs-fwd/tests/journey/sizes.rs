@@ -1,16 +1,12 @@
 //! Packets too big, in pieces, and aggregates.
 
-use etherparse::{
-    Icmpv4Type, Icmpv6Type, IpFragOffset, IpHeaders, IpNumber, Ipv6FragmentHeader, SlicedPacket,
-    TransportSlice, icmpv4,
-};
+use etherparse::{Icmpv4Type, Icmpv6Type, SlicedPacket, TransportSlice, icmpv4};
 use lvs_core::{DropReason, Family, Method, Protocol};
 use lvs_fwd::frame::Offload;
-use lvs_fwd::route::Mac;
 
 use crate::lab::{
-    FAMILIES, GATEWAY_MAC, LAN, LAN_MAC, Lab, METHODS, Packet, SERVER_MAC, WAN, WAN_MAC, ends,
-    links, raw, server, with_servers,
+    FAMILIES, LAN, LAN_MAC, Lab, METHODS, Packet, SERVER_MAC, WAN, ends, links, server,
+    with_servers,
 };
 
 const TCP_HEADER: usize = 20;
@@ -23,7 +19,7 @@ fn ip_header_len(family: Family) -> usize {
 }
 
 /// A datagram whose IP packet is `len` bytes long.
-fn datagram(family: Family, len: usize, dont_fragment: bool) -> Packet {
+pub(crate) fn datagram(family: Family, len: usize, dont_fragment: bool) -> Packet {
     Packet {
         payload: (0..len - ip_header_len(family) - 8)
             .map(|i| i as u8)
@@ -158,62 +154,6 @@ fn ipv4_without_df_is_fragmented() {
             assert_eq!(header.identification, 99);
         }
         assert_eq!(lab.counts().forwarded_in, 1);
-    }
-}
-
-/// The fragments of a packet that a sender would make, cut after `at` bytes of the transport.
-fn fragments(packet: &Packet, macs: (Mac, Mac), at: usize) -> [Vec<u8>; 2] {
-    let transport = packet.transport();
-    let (first, later) = transport.split_at(at);
-    [(first, 0, true), (later, at, false)].map(|(payload, offset, more)| {
-        let offset = IpFragOffset::try_new((offset / 8) as u16).unwrap();
-        let headers = match packet.ip_headers() {
-            IpHeaders::Ipv4(mut h, e) => {
-                (h.fragment_offset, h.more_fragments, h.dont_fragment) = (offset, more, false);
-                IpHeaders::Ipv4(h, e)
-            }
-            IpHeaders::Ipv6(h, mut e) => {
-                let next = IpNumber(packet.protocol.0);
-                e.fragment = Some(Ipv6FragmentHeader::new(next, offset, more, 0xabcd_1234));
-                IpHeaders::Ipv6(h, e)
-            }
-        };
-        raw(macs.0, macs.1, headers, packet.protocol.0, payload)
-    })
-}
-
-#[test]
-fn fragments_follow_their_first() {
-    for family in FAMILIES {
-        for method in [Method::Nat, Method::DirectRoute] {
-            let mut lab = Lab::new(method);
-            let packet = datagram(family, 200, false);
-            let arriving = fragments(&packet, (GATEWAY_MAC, WAN_MAC), 96);
-            assert_eq!(lab.send(WAN, &arriving[1]), [], "its first is missing");
-            assert_eq!(lab.dropped(DropReason::FragmentUnknown), 1);
-
-            let asked = Packet {
-                dst: match method {
-                    Method::Nat => server(family),
-                    _ => packet.dst,
-                },
-                ..packet.forwarded()
-            };
-            let leaving = fragments(&asked, (LAN_MAC, SERVER_MAC), 96);
-            for (arriving, leaving) in arriving.iter().zip(&leaving) {
-                let sent = lab.send(WAN, arriving);
-                assert_eq!(sent, [(LAN, leaving.clone())], "{family:?} {method:?}");
-            }
-            if method == Method::Nat {
-                let arriving = fragments(&asked.reply(), (SERVER_MAC, LAN_MAC), 16);
-                let back = packet.reply().forwarded();
-                let leaving = fragments(&back, (WAN_MAC, GATEWAY_MAC), 16);
-                for (arriving, leaving) in arriving.iter().zip(&leaving) {
-                    assert_eq!(lab.send(LAN, arriving), [(WAN, leaving.clone())]);
-                }
-            }
-            assert_eq!(ends(&lab.counts()), lab.counts().received);
-        }
     }
 }
 

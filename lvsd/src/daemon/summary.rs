@@ -153,8 +153,8 @@ impl fmt::Display for Summary {
         )?;
         writeln!(
             f,
-            "answered: {} ARP/NDP, {} ICMP errors, {} TCP resets ({} more withheld); {} waited for a next hop",
-            c.arp_answered, c.icmp_sent, c.resets_sent, c.answers_limited, c.parked
+            "answered: {} ARP/NDP, {} ICMP errors, {} resets ({} more withheld); {} waited for a next hop, {} for a first fragment",
+            c.arp_answered, c.icmp_sent, c.resets_sent, c.answers_limited, c.parked, c.held
         )?;
         for (name, s) in &self.interfaces {
             if s.dropped + s.truncated > 0 {
