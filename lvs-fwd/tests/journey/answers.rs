@@ -4,11 +4,12 @@ use etherparse::{
     Icmpv4Type, Icmpv6Type, IpHeaders, Ipv4Header, Ipv6Header, NetSlice, PacketBuilder,
     SlicedPacket, TcpHeader, TransportSlice, icmpv4, icmpv6,
 };
-use lvs_core::{DropReason, Family, Ip, Method, PassReason, Protocol, Time};
+use lvs_core::{ConfigError, DropReason, Family, Ip, Method, PassReason, Protocol, Sysctls, Time};
 use lvs_fwd::route::Mac;
 
 use crate::lab::{
-    FAMILIES, GATEWAY_MAC, Lab, Packet, WAN, WAN_MAC, client, ends, every_service, own, raw, vip,
+    FAMILIES, GATEWAY_MAC, LAN, LAN_MAC, Lab, Packet, SERVER_MAC, WAN, WAN_MAC, client, crc32c,
+    ends, every_service, own, raw, server, vip,
 };
 
 fn arp(operation: u16, from: Mac, sender: Ip, to: Mac, target_mac: Mac, target: Ip) -> Vec<u8> {
@@ -113,6 +114,25 @@ fn a_segment_of_no_connection_is_reset() {
     }
 }
 
+#[test]
+fn sctp_of_no_association_is_aborted() {
+    for family in FAMILIES {
+        let mut lab = Lab::new(Method::Nat);
+        let stray = Packet::new(Protocol::SCTP, client(family), vip(family));
+        let sent = lab.send(WAN, &stray.sent_by_client());
+        // Flag T: the tag is the one that came.
+        let mut abort = [0, 80, 0x9c, 0x40, 0xca, 0xfe, 0, 1, 0, 0, 0, 0, 6, 1, 0, 4];
+        let crc = crc32c(&abort).to_le_bytes();
+        abort[8..12].copy_from_slice(&crc);
+        let answer = Packet::new(Protocol::SCTP, vip(family), client(family));
+        let expected = raw(WAN_MAC, GATEWAY_MAC, answer.ip_headers(), 132, &abort);
+        assert_eq!(sent, [(WAN, expected)], "{family:?}");
+        assert_eq!(lab.passed(PassReason::NoConnection), 1);
+        assert_eq!(lab.counts().resets_sent, 1);
+        assert_eq!(ends(&lab.counts()), 1);
+    }
+}
+
 /// The ICMP type and code, where it says it is from, and the packet it quotes.
 fn icmp_error(frame: &[u8]) -> (String, Ip, Ip, Vec<u8>) {
     let sliced = SlicedPacket::from_ethernet(frame).unwrap();
@@ -164,6 +184,65 @@ fn without_servers_the_port_is_unreachable() {
         assert_eq!(lab.dropped(DropReason::NoDestination), 1);
         assert_eq!(lab.counts().icmp_sent, 1);
         assert_eq!(ends(&lab.counts()), 1);
+    }
+}
+
+fn set(lab: &Lab, sysctls: Sysctls) {
+    let set = lab.director.edit(|draft| {
+        draft.set_sysctls(sysctls);
+        Ok::<(), ConfigError>(())
+    });
+    assert_eq!(set, Ok(()));
+}
+
+/// IPVS's `nat_icmp_send`.
+#[test]
+fn a_server_that_speaks_unasked_is_told_so() {
+    for (family, protocol) in every_service() {
+        let mut lab = Lab::new(Method::Nat);
+        let unasked = Packet::new(protocol, server(family), client(family));
+        assert_eq!(lab.send(LAN, &unasked.sent_by_server()), []);
+        assert_eq!(lab.passed(PassReason::NotOurs), 1);
+        let sysctls = Sysctls {
+            nat_icmp_send: true,
+            ..Sysctls::default()
+        };
+        set(&lab, sysctls);
+        let sent = lab.send(LAN, &unasked.sent_by_server());
+        assert_eq!(sent.len(), 1, "{family:?} {protocol}");
+        assert_eq!(sent[0].0, LAN);
+        assert_eq!(sent[0].1[..12], [SERVER_MAC.0, LAN_MAC.0].concat());
+        let (own, server) = (own(family, LAN), server(family).ip);
+        let expected = ("port".to_owned(), own, server, unasked.ip_packet());
+        assert_eq!(icmp_error(&sent[0].1), expected);
+        assert_eq!(lab.dropped(DropReason::ServerWithoutConnection), 1);
+        assert_eq!(ends(&lab.counts()), 2);
+    }
+}
+
+/// IPVS's `schedule_icmp`: an error may open a connection, but that nobody could take it is not answered.
+#[test]
+fn an_error_without_a_destination_is_not_answered() {
+    for (family, protocol) in every_service() {
+        let mut lab = Lab::new(Method::Nat);
+        let sysctls = Sysctls {
+            schedule_icmp: true,
+            ..Sysctls::default()
+        };
+        set(&lab, sysctls);
+        lab.remove_servers();
+        let quoted = Packet::new(protocol, vip(family), client(family)).ip_packet();
+        let carrier = Packet::new(Protocol::UDP, client(family), vip(family));
+        let b = PacketBuilder::ethernet2(GATEWAY_MAC.0, WAN_MAC.0).ip(carrier.ip_headers());
+        let mut error = Vec::new();
+        match family {
+            Family::V4 => b.icmpv4_raw(3, 1, [0; 4]).write(&mut error, &quoted),
+            Family::V6 => b.icmpv6_raw(1, 3, [0; 4]).write(&mut error, &quoted),
+        }
+        .unwrap();
+        assert_eq!(lab.send(WAN, &error), []);
+        assert_eq!(lab.dropped(DropReason::NoDestination), 1, "{protocol}");
+        assert_eq!(lab.counts().icmp_sent, 0);
     }
 }
 

@@ -16,13 +16,13 @@ use crate::lab::{
 };
 use crate::sizes::datagram;
 
-const FROM_CLIENT: (Mac, Mac) = (GATEWAY_MAC, WAN_MAC);
-const TO_SERVER: (Mac, Mac) = (LAN_MAC, SERVER_MAC);
+pub(crate) const FROM_CLIENT: (Mac, Mac) = (GATEWAY_MAC, WAN_MAC);
+pub(crate) const TO_SERVER: (Mac, Mac) = (LAN_MAC, SERVER_MAC);
 const FROM_SERVER: (Mac, Mac) = (SERVER_MAC, LAN_MAC);
 const TO_CLIENT: (Mac, Mac) = (WAN_MAC, GATEWAY_MAC);
 
 /// The fragments of a packet that a sender would make, cut at these places of its transport.
-fn fragments(packet: &Packet, macs: (Mac, Mac), cuts: &[usize]) -> Vec<Vec<u8>> {
+pub(crate) fn fragments(packet: &Packet, macs: (Mac, Mac), cuts: &[usize]) -> Vec<Vec<u8>> {
     pieces(
         &packet.ip_headers(),
         packet.protocol,

@@ -3,6 +3,7 @@
 mod answers;
 mod fragments;
 mod icmp;
+mod ipsec;
 mod lab;
 mod methods;
 mod sizes;
