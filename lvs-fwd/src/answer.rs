@@ -11,6 +11,7 @@ use lvs_core::{Chunk, Family, Ip, Kind, Protocol, TcpFlags};
 
 use crate::checksum;
 use crate::frame::{Frame, Offload};
+use crate::head::be16;
 use crate::parse::IpPacket;
 use crate::route::Mac;
 use crate::wire::ether::{self, Ether, ethertype};
@@ -84,7 +85,10 @@ pub fn icmp_error(frame: &mut Frame, packet: &IpPacket, from: Ip, answer: IcmpAn
     }
     let to = packet.segment.src.ip;
     let message_len = icmp::HEADER_LEN + quoted;
-    let mut head = Head::new(macs, from, to, protocol, message_len as u16);
+    // As Linux: errors may be fragmented, so they need an identification. That of the packet will do; its sender has
+    // taken care that it is not used twice.
+    let id = be16(frame.bytes(), start + ipv4::field::ID).filter(|_| from.is_v4());
+    let mut head = Head::new(macs, from, to, protocol, message_len as u16, id);
     let l4 = head.bytes().len();
     let mut message = answer.header(layout.family);
     let mut sum = match layout.family {
@@ -153,7 +157,7 @@ pub fn sctp_abort(frame: &mut Frame, packet: &IpPacket) -> bool {
     };
     let answer = answer.emit();
     let (from, to) = (segment.dst.ip, segment.src.ip);
-    let mut head = Head::new(macs, from, to, Protocol::SCTP, answer.len() as u16);
+    let mut head = Head::new(macs, from, to, Protocol::SCTP, answer.len() as u16, None);
     head.push(&answer);
     frame.fill(head.bytes(), Offload::default(), frame.port)
 }
@@ -180,7 +184,7 @@ pub fn tcp_reset(frame: &mut Frame, packet: &IpPacket) -> bool {
     let mut sum = checksum::pseudo_header(from, to, Protocol::TCP.0, header.len() as u32);
     sum.add_bytes(&header);
     header[tcp::field::CHECKSUM..][..2].copy_from_slice(&sum.finish().to_be_bytes());
-    let mut head = Head::new(macs, from, to, Protocol::TCP, header.len() as u16);
+    let mut head = Head::new(macs, from, to, Protocol::TCP, header.len() as u16, None);
     head.push(&header);
     frame.fill(head.bytes(), Offload::default(), frame.port)
 }
@@ -229,13 +233,14 @@ struct Head {
 }
 
 impl Head {
-    /// Ethernet and IP. An IPv4 packet is not to be fragmented and so needs no identification (RFC 6864).
+    /// Ethernet and IP. An IPv4 packet without identification is not to be fragmented (RFC 6864).
     fn new(
         (dst_mac, src_mac): (Mac, Mac),
         src: Ip,
         dst: Ip,
         protocol: Protocol,
         payload_len: u16,
+        id: Option<u16>,
     ) -> Self {
         let mut head = Self {
             bytes: [0; MAX_HEAD],
@@ -250,8 +255,8 @@ impl Head {
                     0
                 },
                 payload_len,
-                id: 0,
-                dont_fragment: true,
+                id: id.unwrap_or(0),
+                dont_fragment: id.is_none(),
                 ttl: TTL,
                 protocol,
                 src,

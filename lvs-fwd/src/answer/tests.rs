@@ -50,7 +50,7 @@ fn too_big_over_ipv4_byte_for_byte() {
     let came = unhex(&format!("020000000001 020000000002 0800 {syn} 0000"));
     let want = unhex(&format!(
         "020000000002 020000000001 0800
-         45c0 0044 0000 4000 40 01 6cf1 0a0000fe c000020a
+         45c0 0044 1234 0000 40 01 9abd 0a0000fe c000020a
          03 04 e38d 0000 05c8 {syn}"
     ));
     assert_eq!(
