@@ -4,11 +4,15 @@
 //! |---|---|
 //! | [`rules`] | rule files in ipvsadm's format |
 //! | [`daemon`] | the running director: threads, ports, guard |
+//! | [`adm`] | ipvsadm's commands carried out, and its listings |
 //! | [`run`] | `lvsd run` |
+//! | [`replay`] | `lvsd replay` |
 //! | [`demo`] | `lvsd demo` |
 #![warn(missing_docs)]
 
+pub mod adm;
 pub mod daemon;
 pub mod demo;
+pub mod replay;
 pub mod rules;
 pub mod run;

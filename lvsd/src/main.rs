@@ -9,8 +9,9 @@ Usage: lvsd COMMAND [OPTION]...
 A complete Linux Virtual Server in user space: balances TCP and UDP at layer 4 without a kernel module.
 
 Commands:
-  run    forward in the foreground, services from a rule file
-  demo   show it: a virtual LAN on this machine, real traffic through every forwarding method
+  run     forward in the foreground, services from a rule file
+  demo    show it: a virtual LAN on this machine, real traffic through every forwarding method
+  replay  show what the director does with recorded traffic, and why; nothing is sent
 
 `lvsd COMMAND --help` says more.
 ";
@@ -24,6 +25,7 @@ fn main() -> ExitCode {
         Some((command, rest)) => match command.as_str() {
             "run" => lvsd::run::run(rest),
             "demo" => lvsd::demo::run(rest),
+            "replay" => lvsd::replay::run(rest),
             "-h" | "--help" | "help" => {
                 // Whoever closed our output does not want to read on.
                 let _ = io::stdout().write_all(USAGE.as_bytes());

@@ -1,0 +1,330 @@
+//! Carrying out ipvsadm's commands.
+//!
+//! What is wrong with a command by itself, ipvsadm finds ([`crate::rules::parse_command`]). What is wrong with it as
+//! things stand (the service exists already, there is no such destination) the kernel finds, in an order of its own,
+//! and ipvsadm puts it into words and exits with 255. Here it is found in the same order and said in the same
+//! words. A command is carried out whole or not at all.
+
+use std::time::Duration;
+
+use lvs_core::sched::Scheduler;
+use lvs_core::{ConfigError, Director, Draft, Endpoint, Ip, ServiceKey};
+
+use crate::rules::{
+    Command, CommandError, Names, ServerRule, ServiceRule, SetTimeouts, parse_command,
+};
+
+/// The exit status when the kernel refuses a change.
+const REFUSED: u8 = 255;
+
+/// Reads and carries out one command, given as ipvsadm's arguments.
+///
+/// # Errors
+///
+/// What ipvsadm would say, and its exit status; then nothing has changed.
+pub fn run(director: &Director, words: &[&str], names: &dyn Names) -> Result<(), CommandError> {
+    execute(director, &parse_command(words, names)?)
+}
+
+/// Carries out one command.
+///
+/// # Errors
+///
+/// Why the kernel would refuse it, in ipvsadm's words, with exit status 255; then nothing has changed.
+pub fn execute(director: &Director, command: &Command) -> Result<(), CommandError> {
+    if let Command::Zero(key) = command {
+        if let Some(key) = key.filter(|k| director.config().service(k).is_none()) {
+            return Err(refused(command, ConfigError::NoSuchService(key).into()));
+        }
+        director.zero(key.as_ref());
+        return Ok(());
+    }
+    let changed = director.edit(|draft| change(draft, command));
+    changed.map_err(|fault| refused(command, fault))
+}
+
+fn change(draft: &mut Draft<'_>, command: &Command) -> Result<(), Fault> {
+    match command {
+        Command::AddService(rule) => {
+            if draft.service(&rule.key).is_some() {
+                return Err(ConfigError::ServiceExists(rule.key).into());
+            }
+            draft.add_service(rule.key, scheduler(rule)?, rule.options.clone())?;
+        }
+        Command::EditService(rule) => edit_service(draft, rule)?,
+        Command::DeleteService(key) => draft.remove_service(*key)?,
+        Command::AddServer(key, server) => {
+            check_server(draft, *key, server)?;
+            draft.add_dest(*key, server.addr, &server.options)?;
+        }
+        Command::EditServer(key, server) => {
+            check_server(draft, *key, server)?;
+            draft.edit_dest(*key, server.addr, &server.options)?;
+        }
+        Command::DeleteServer(key, addr) => draft.remove_dest(*key, *addr)?,
+        Command::Flush => {
+            for key in draft.keys() {
+                draft.remove_service(key)?;
+            }
+        }
+        Command::SetTimeouts(seconds) => set_timeouts(draft, *seconds),
+        // Counts are no configuration.
+        Command::Zero(_) => {}
+    }
+    Ok(())
+}
+
+/// Another scheduler, or other flags of it, start afresh; the same goes on where it stands.
+fn edit_service(draft: &mut Draft<'_>, rule: &ServiceRule) -> Result<(), Fault> {
+    let old = draft
+        .service(&rule.key)
+        .ok_or(ConfigError::NoSuchService(rule.key))?;
+    let stays = old.scheduler().name() == rule.scheduler
+        && old.scheduler().flags() == rule.flags.names(&rule.scheduler);
+    if !stays {
+        draft.set_scheduler(rule.key, scheduler(rule)?)?;
+    }
+    draft.set_options(rule.key, rule.options.clone())?;
+    Ok(())
+}
+
+fn scheduler(rule: &ServiceRule) -> Result<Box<dyn Scheduler>, Fault> {
+    lvs_sched::build(&rule.scheduler).ok_or(Fault::NoScheduler)
+}
+
+/// What the kernel looks at before it looks for the server.
+fn check_server(draft: &Draft<'_>, key: ServiceKey, server: &ServerRule) -> Result<(), Fault> {
+    if draft.service(&key).is_none() {
+        return Err(ConfigError::NoSuchService(key).into());
+    }
+    let options = &server.options;
+    if options.lower > options.upper {
+        return Err(ConfigError::BadThresholds(key, server.addr).into());
+    }
+    match is_unicast(server.addr.ip) {
+        true => Ok(()),
+        false => Err(Fault::NotUnicast(server.addr)),
+    }
+}
+
+/// Whether a packet can be sent to this one host.
+fn is_unicast(ip: Ip) -> bool {
+    !ip.is_multicast() && !ip.is_unspecified() && !ip.is_link_local_v6()
+}
+
+fn set_timeouts(draft: &mut Draft<'_>, set: SetTimeouts) {
+    let seconds = |n: u32| Duration::from_secs(n.into());
+    let mut timeouts = *draft.timeouts();
+    timeouts.set(seconds(set.tcp), seconds(set.tcp_fin), seconds(set.udp));
+    draft.set_timeouts(timeouts);
+}
+
+/// What stands in the way of a change.
+enum Fault {
+    Config(ConfigError),
+    NoScheduler,
+    NotUnicast(Endpoint),
+}
+
+impl From<ConfigError> for Fault {
+    fn from(e: ConfigError) -> Self {
+        Self::Config(e)
+    }
+}
+
+/// The fault in ipvsadm's words, which depend on the command.
+fn refused(command: &Command, fault: Fault) -> CommandError {
+    use Command::{AddServer, DeleteServer, EditServer};
+    let about_server = matches!(command, AddServer(..) | EditServer(..) | DeleteServer(..));
+    let message = match fault {
+        Fault::NoScheduler => "Scheduler or persistence engine not found".to_owned(),
+        Fault::NotUnicast(_) => INVALID.to_owned(),
+        Fault::Config(e) => match e {
+            ConfigError::ServiceExists(_) => "Service already exists".to_owned(),
+            ConfigError::NoSuchService(_) if about_server => "Service not defined".to_owned(),
+            ConfigError::NoSuchService(_) => "No such service".to_owned(),
+            ConfigError::DestinationExists(..) => "Destination already exists".to_owned(),
+            ConfigError::NoSuchDestination(..) => "No such destination".to_owned(),
+            ConfigError::BadThresholds(..) | ConfigError::WeightTooLarge(_) => {
+                "Numerical result out of range".to_owned()
+            }
+            ConfigError::ZeroMark
+            | ConfigError::ProtocolNotBalanced(_)
+            | ConfigError::BadPersistence(_)
+            | ConfigError::NoTunnelPort(..)
+            | ConfigError::FamilyMismatch(..) => INVALID.to_owned(),
+            // Of what ipvsadm does not know.
+            other => other.to_string(),
+        },
+    };
+    CommandError {
+        exit: REFUSED,
+        message,
+    }
+}
+
+const INVALID: &str = "Invalid operation.  Possibly wrong module version, address not unicast, ...";
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use lvs_core::state::State;
+    use lvs_core::{Protocol, Settings};
+
+    use super::*;
+    use crate::adm::listing;
+
+    #[derive(Debug)]
+    struct NoNames;
+
+    impl Names for NoNames {
+        fn has_scheduler(&self, name: &str) -> bool {
+            lvs_sched::build(name).is_some()
+        }
+        fn host(&self, _: &str) -> Result<Ipv4Addr, String> {
+            Err("no names here".to_owned())
+        }
+        fn port(&self, _: &str, _: Protocol) -> Option<u16> {
+            None
+        }
+    }
+
+    fn adm(director: &Director, line: &str) -> (u8, String) {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        match run(director, &words, &NoNames) {
+            Ok(()) => (0, String::new()),
+            Err(e) => (e.exit, e.message),
+        }
+    }
+
+    /// Each line with what the kernel and ipvsadm say to it.
+    #[test]
+    fn refusals_are_ipvsadms() {
+        let d = Director::new(&Settings::default());
+        for (line, exit, said) in [
+            ("-A -t 10.0.0.1:80 -s rr", 0, ""),
+            ("-A -t 10.0.0.1:80 -s nosuch", 255, "Service already exists"),
+            (
+                "-A -t 10.0.0.1:81 -s nosuch",
+                255,
+                "Scheduler or persistence engine not found",
+            ),
+            (
+                "-E -t 10.0.0.1:80 -s nosuch",
+                255,
+                "Scheduler or persistence engine not found",
+            ),
+            ("-E -t 10.0.0.1:81 -s nosuch", 255, "No such service"),
+            ("-D -t 10.0.0.1:81", 255, "No such service"),
+            ("-Z -t 10.0.0.1:81", 255, "No such service"),
+            (
+                "-a -t 10.0.0.1:81 -r 10.1.0.1:80 -x 1 -y 2",
+                255,
+                "Service not defined",
+            ),
+            (
+                "-e -t 10.0.0.1:81 -r 10.1.0.1:80",
+                255,
+                "Service not defined",
+            ),
+            (
+                "-d -t 10.0.0.1:81 -r 10.1.0.1:80",
+                255,
+                "Service not defined",
+            ),
+            ("-a -t 10.0.0.1:80 -r 10.1.0.1:80", 0, ""),
+            (
+                "-a -t 10.0.0.1:80 -r 10.1.0.1:80",
+                255,
+                "Destination already exists",
+            ),
+            (
+                "-a -t 10.0.0.1:80 -r 10.1.0.1:80 -x 3 -y 5",
+                255,
+                "Numerical result out of range",
+            ),
+            (
+                "-e -t 10.0.0.1:80 -r 10.1.0.2:80 -y 5",
+                255,
+                "Numerical result out of range",
+            ),
+            (
+                "-e -t 10.0.0.1:80 -r 10.1.0.2:80",
+                255,
+                "No such destination",
+            ),
+            (
+                "-d -t 10.0.0.1:80 -r 10.1.0.2:80",
+                255,
+                "No such destination",
+            ),
+            ("-a -t 10.0.0.1:80 -r 224.0.0.1:80", 255, INVALID),
+            ("-a -t 10.0.0.1:80 -r 0.0.0.0:80", 255, INVALID),
+            (
+                "-a -t 10.0.0.1:80 -r 10.1.0.2:80 -w -1",
+                2,
+                "illegal weight specified",
+            ),
+        ] {
+            assert_eq!(adm(&d, line), (exit, said.to_owned()), "{line}");
+        }
+        assert_eq!(d.config().services().len(), 1);
+        assert_eq!(d.config().services()[0].dests().len(), 1);
+    }
+
+    #[test]
+    fn commands_change_what_they_name() {
+        let d = Director::new(&Settings::default());
+        let ok = |line: &str| assert_eq!(adm(&d, line), (0, String::new()), "{line}");
+        ok("-A -t 10.0.0.1:80 -s rr -p 60");
+        ok("-a -t 10.0.0.1:80 -r 10.1.0.1 -m -w 3");
+        ok("-a -t 10.0.0.1:80 -r 10.1.0.2 -m");
+        ok("-e -t 10.0.0.1:80 -r 10.1.0.1 -w 9");
+        ok("-E -t 10.0.0.1:80 -s wrr");
+        ok("-A -f 3 -s lc");
+        ok("--set 10 0 30");
+        let lines = listing::services(&d.config());
+        let heads: Vec<&str> = lines.iter().map(|l| l.trim_end()).collect();
+        assert_eq!(
+            heads,
+            [
+                "TCP  10.0.0.1:80 wrr",
+                "  -> 10.1.0.1:80                  Route   9      0          0",
+                "  -> 10.1.0.2:80                  Masq    1      0          0",
+                "FWM  3 lc",
+            ]
+        );
+        let config = d.config();
+        let seconds = |s| config.timeouts().of(s).as_secs();
+        assert_eq!(
+            [State::Established, State::FinWait, State::Udp].map(seconds),
+            [10, 120, 30]
+        );
+        ok("-D -f 3");
+        ok("-C");
+        assert!(d.config().services().is_empty());
+    }
+
+    #[test]
+    fn the_same_scheduler_goes_on_where_it_stands() {
+        let d = Director::new(&Settings::default());
+        adm(&d, "-A -t 10.0.0.1:80 -s rr");
+        adm(&d, "-a -t 10.0.0.1:80 -r 10.1.0.1 -m");
+        adm(&d, "-a -t 10.0.0.1:80 -r 10.1.0.2 -m");
+        let packet = lvs_core::Segment::new(
+            Protocol::TCP,
+            "10.2.0.1:1024".parse().unwrap(),
+            "10.0.0.1:80".parse().unwrap(),
+        );
+        let pick = || {
+            let config = d.config();
+            let service = config.services()[0].clone();
+            let arrival = lvs_core::sched::Arrival::new(&packet, lvs_core::Time::default());
+            service.scheduler().pick(service.dests(), &arrival).unwrap()
+        };
+        let first = pick();
+        adm(&d, "-E -t 10.0.0.1:80 -s rr -p 50");
+        assert_ne!(pick(), first, "the next one's turn");
+    }
+}

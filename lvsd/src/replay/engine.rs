@@ -1,0 +1,210 @@
+//! A director with a network made of memory and a clock that is set by hand.
+//!
+//! It is the daemon's packet path, whole: [`Director`] and [`Pipeline`] over ports, with expiry and the director's tick
+//! once a second. Only the threads, the sockets and the clock are missing, so that the same packets at the same
+//! moments always have the same outcome.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use lvs_core::{
+    Director, DropReason, Forward, PassReason, Protocol, Rewrite, Settings, Sysctls, Time, Verdict,
+};
+use lvs_fwd::classify::{Classifier, Rule};
+use lvs_fwd::counters::Counts;
+use lvs_fwd::frag::FragMemory;
+use lvs_fwd::frame::{Burst, Offload, Outputs, PortId};
+use lvs_fwd::io::Port as _;
+use lvs_fwd::io::mem::{Handle, MemPort};
+use lvs_fwd::pipeline::{Pipeline, Shared};
+use lvs_fwd::route::Topology;
+
+/// Keys hashes. Nobody aims at a replay, and a fixed key makes it repeatable.
+const SEED: [u64; 4] = [1, 2, 3, 4];
+/// First fragments remembered.
+const FRAGMENTS: usize = 1024;
+/// The identification that packets of our own begin with.
+const FIRST_ID: u32 = 1;
+/// More seconds than this are not ticked through one by one.
+const MAX_TICKS: u64 = 3600;
+/// As many connections are looked at for expiry as there are.
+const EVERYTHING: usize = usize::MAX;
+/// Memory is never short.
+const PAGES: u64 = u64::MAX;
+
+/// The director, its network and its clock.
+#[derive(Debug)]
+pub(super) struct Engine {
+    director: Arc<Director>,
+    pipeline: Pipeline,
+    classifier: Arc<ArcSwap<Classifier>>,
+    ports: Vec<(MemPort, Handle)>,
+    now: Time,
+    burst: Burst,
+    outputs: Outputs,
+}
+
+/// What became of a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    Forwarded(Forward),
+    /// Left to the host.
+    Passed(PassReason),
+    Dropped(DropReason),
+    /// An address was asked for, and we have told it.
+    Answered,
+    /// A fragment that waits for its first.
+    Held,
+}
+
+/// A frame that was sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct SentFrame {
+    pub(super) port: PortId,
+    pub(super) bytes: Vec<u8>,
+}
+
+impl Engine {
+    /// A director without services. Its ports are the topology's interfaces.
+    pub(super) fn new(topology: Topology, sysctls: Sysctls) -> Self {
+        let director = Director::new(&Settings {
+            sysctls,
+            helpers: vec![(Protocol::TCP, 21)],
+            seed: SEED,
+            ..Settings::default()
+        });
+        let ids = topology.interfaces().iter().map(|i| i.port);
+        let ports = ids.map(MemPort::new).collect();
+        let topology = Arc::new(ArcSwap::from_pointee(topology));
+        let shared = Shared::new(topology, FragMemory::new(FRAGMENTS, SEED));
+        let classifier = shared.classifier.clone();
+        #[expect(
+            clippy::expect_used,
+            reason = "a director gives out as many workers as it was made for, one"
+        )]
+        let worker = director.worker().expect("a worker");
+        Self {
+            pipeline: Pipeline::new(worker, &shared, FIRST_ID),
+            director,
+            classifier,
+            ports,
+            now: Time::default(),
+            burst: Burst::default(),
+            outputs: Outputs::default(),
+        }
+    }
+
+    pub(super) fn director(&self) -> &Arc<Director> {
+        &self.director
+    }
+
+    pub(super) fn now(&self) -> Time {
+        self.now
+    }
+
+    /// The data plane's counters.
+    pub(super) fn counts(&self) -> Counts {
+        self.pipeline.counters().counts()
+    }
+
+    /// Sets the rules by which packets are marked.
+    pub(super) fn set_marks(&mut self, rules: Vec<Rule>) {
+        self.classifier.store(Arc::new(Classifier::new(rules)));
+    }
+
+    /// Sets the clock, which only goes forward, and does what is due meanwhile.
+    pub(super) fn advance(&mut self, to: Time) {
+        let second = |t: Time| t.as_millis() / 1000;
+        let (from, last) = (second(self.now), second(to));
+        for s in from.max(last.saturating_sub(MAX_TICKS))..last {
+            let now = Time::from_secs(s + 1);
+            self.pipeline.worker().expire(now, EVERYTHING);
+            self.director.tick(now, PAGES);
+        }
+        self.now = self.now.max(to);
+        self.pipeline.worker().expire(self.now, EVERYTHING);
+    }
+
+    /// Lets the clock run on.
+    pub(super) fn run_on(&mut self, by: Duration) {
+        self.advance(self.now + by);
+    }
+
+    /// One frame arrives. Returns what became of it and what was sent because of it.
+    pub(super) fn receive(
+        &mut self,
+        port: PortId,
+        frame: &[u8],
+        offload: Offload,
+    ) -> (Fate, Vec<SentFrame>) {
+        let before = self.counts();
+        self.burst.clear();
+        for (near, far) in &mut self.ports {
+            if near.id() == port {
+                far.feed(frame, offload);
+                // A port in memory does not fail.
+                let _ = near.receive(&mut self.burst);
+            }
+        }
+        self.pipeline
+            .process(self.now, &mut self.burst, &mut self.outputs);
+        let mut sent = Vec::new();
+        for (near, far) in &mut self.ports {
+            let port = near.id();
+            let report = near.transmit(&mut self.outputs.for_port(port, self.burst.frames()));
+            self.pipeline.counters().transmitted(report);
+            sent.extend(far.take_sent().into_iter().map(|f| SentFrame {
+                port,
+                bytes: f.bytes,
+            }));
+        }
+        (self.fate(&before), sent)
+    }
+
+    /// What became of the only frame since `before`.
+    fn fate(&self, before: &Counts) -> Fate {
+        let after = self.counts();
+        let passed = PassReason::ALL
+            .iter()
+            .find(|r| after.passed(**r) > before.passed(**r));
+        let dropped = DropReason::ALL
+            .iter()
+            .find(|r| after.dropped(**r) > before.dropped(**r));
+        let forwarded = self
+            .pipeline
+            .decisions()
+            .find_map(|(_, verdict)| match verdict {
+                Verdict::Forward(forward) => Some(*forward),
+                _ => None,
+            });
+        match (passed, dropped, forwarded) {
+            (Some(reason), ..) => Fate::Passed(*reason),
+            (_, Some(reason), _) => Fate::Dropped(*reason),
+            (.., Some(forward)) => Fate::Forwarded(forward),
+            _ if after.arp_answered > before.arp_answered => Fate::Answered,
+            _ => Fate::Held,
+        }
+    }
+}
+
+impl fmt::Display for Fate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Forwarded(Forward { rewrite, .. }) => match rewrite {
+                Rewrite::Route { next_hop } => write!(f, "routed to {next_hop}"),
+                Rewrite::Nat { src, dst } => {
+                    let [src, dst] = [src, dst].map(|e| e.map(|e| e.to_string()));
+                    let or = |e: Option<String>| e.unwrap_or_else(|| "the same".to_owned());
+                    write!(f, "translated, source {}, destination {}", or(src), or(dst))
+                }
+                Rewrite::Tunnel { remote, .. } => write!(f, "tunnelled to {remote}"),
+            },
+            Self::Passed(reason) => write!(f, "left to the host: {}", reason.name()),
+            Self::Dropped(reason) => write!(f, "dropped: {}", reason.name()),
+            Self::Answered => f.write_str("answered"),
+            Self::Held => f.write_str("waits for its first fragment"),
+        }
+    }
+}
