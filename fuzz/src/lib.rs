@@ -24,6 +24,10 @@ use lvs_fwd::pipeline::{Pipeline, Shared};
 use lvs_fwd::route::{Interface, Mac, Route, Topology};
 use lvsd::rules::{self, Names};
 
+mod segment;
+
+pub use segment::segment;
+
 /// Reads a capture to its end or first fault.
 pub fn pcap(input: &[u8]) {
     let Ok(mut reader) = Reader::new(input) else {
@@ -95,10 +99,7 @@ pub fn pipeline(input: &[u8]) {
         if flags & flag::OFFLOAD != 0
             && let Some((header, frame)) = bytes.split_first_chunk::<10>()
         {
-            let word = |i: usize| u16::from_le_bytes([header[i], header[i + 1]]);
-            (offload.flags, offload.gso_type) = (header[0], header[1]);
-            (offload.hdr_len, offload.gso_size) = (word(2), word(4));
-            (offload.csum_start, offload.csum_offset) = (word(6), word(8));
+            offload = self::offload(header);
             bytes = frame;
         }
         if let Some(frame) = burst.next_free()
@@ -119,6 +120,19 @@ pub fn pipeline(input: &[u8]) {
             judge(&pipeline, &burst, &outputs);
             burst.clear();
         }
+    }
+}
+
+/// Reads a virtio header.
+fn offload(header: &[u8; 10]) -> Offload {
+    let word = |i: usize| u16::from_le_bytes([header[i], header[i + 1]]);
+    Offload {
+        flags: header[0],
+        gso_type: header[1],
+        hdr_len: word(2),
+        gso_size: word(4),
+        csum_start: word(6),
+        csum_offset: word(8),
     }
 }
 

@@ -36,3 +36,23 @@ fn pipeline() {
 fn rules() {
     replay("rules", targets::rules);
 }
+
+#[test]
+fn segment() {
+    replay("segment", targets::segment);
+}
+
+/// Every seed with every byte of its headers changed in some ways.
+#[test]
+fn segments_damaged_in_one_place() {
+    replay("segment", |input| {
+        for at in 0..input.len().min(150) {
+            for change in [0x01, 0x04, 0x10, 0x40, 0xff] {
+                let mut damaged = input.to_vec();
+                damaged[at] ^= change;
+                targets::segment(&damaged);
+            }
+            targets::segment(&input[..at]);
+        }
+    });
+}
