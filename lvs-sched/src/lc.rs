@@ -2,28 +2,26 @@
 //! Weights do not count (but for 0); the first of the list wins a tie.
 
 use lvs_core::dest::Dest;
-use lvs_core::sched::{Arrival, Scheduler};
 
+use crate::least::{Least, Rank, Rule};
 use crate::load::overhead;
 
 /// The scheduler `lc`.
-#[derive(Clone, Copy, Debug, Default)]
+pub type Lc = Least<Fewest>;
+
+/// The rule of [`Lc`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Lc;
+pub struct Fewest;
 
-impl Scheduler for Lc {
-    fn name(&self) -> &'static str {
-        "lc"
-    }
+impl Rule for Fewest {
+    const NAME: &'static str = "lc";
 
-    fn pick(&self, dests: &[Dest], _arrival: &Arrival<'_>) -> Option<usize> {
-        let eligible = dests.iter().enumerate().filter(|(_, d)| d.is_eligible());
-        let least = eligible.min_by_key(|(_, d)| overhead(d));
-        least.map(|(position, _)| position)
-    }
-
-    fn fork(&self) -> Box<dyn Scheduler> {
-        Box::new(*self)
+    fn rank(dest: &Dest) -> Rank {
+        match dest.is_eligible() {
+            true => Rank::new(overhead(dest.live()), 1),
+            false => Rank::NEVER,
+        }
     }
 }
 
@@ -33,9 +31,10 @@ mod tests {
 
     use super::*;
     use crate::testing::{arrival, dest, packet};
+    use lvs_core::sched::Scheduler as _;
 
     fn pick(dests: &[Dest]) -> Option<usize> {
-        Lc.pick(dests, &arrival(&packet()))
+        Lc::default().pick(dests, &arrival(&packet()))
     }
 
     #[test]

@@ -2,29 +2,31 @@
 //! busy, the one `sed` chooses.
 
 use lvs_core::dest::Dest;
-use lvs_core::sched::{Arrival, Scheduler};
 
-use crate::load::{expected_delay, least_by_weight};
+use crate::least::{Least, Rank, Rule};
+use crate::load::expected_delay;
 
 /// The scheduler `nq`.
-#[derive(Clone, Copy, Debug, Default)]
+pub type Nq = Least<Idle>;
+
+/// The rule of [`Nq`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Nq;
+pub struct Idle;
 
-impl Scheduler for Nq {
-    fn name(&self) -> &'static str {
-        "nq"
-    }
+impl Rule for Idle {
+    const NAME: &'static str = "nq";
 
-    fn pick(&self, dests: &[Dest], _arrival: &Arrival<'_>) -> Option<usize> {
-        let idle = dests
-            .iter()
-            .position(|d| d.is_eligible() && d.active() == 0);
-        idle.or_else(|| least_by_weight(dests, expected_delay))
-    }
-
-    fn fork(&self) -> Box<dyn Scheduler> {
-        Box::new(*self)
+    fn rank(dest: &Dest) -> Rank {
+        let is_idle = dest.active() == 0;
+        Rank::if_eligible(
+            dest,
+            if is_idle {
+                0
+            } else {
+                expected_delay(dest.live())
+            },
+        )
     }
 }
 
@@ -32,9 +34,10 @@ impl Scheduler for Nq {
 mod tests {
     use super::*;
     use crate::testing::{arrival, dest, packet};
+    use lvs_core::sched::Scheduler as _;
 
     fn pick(dests: &[Dest]) -> Option<usize> {
-        Nq.pick(dests, &arrival(&packet()))
+        Nq::default().pick(dests, &arrival(&packet()))
     }
 
     #[test]

@@ -9,11 +9,15 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use lvs_core::dest::Dest;
 use lvs_core::sched::{Arrival, Edit, Scheduler};
 
+use crate::index::Indexed;
+use crate::tree::Heaviest;
+
 /// The scheduler `rr`.
 #[derive(Debug, Default)]
 pub struct Rr {
     /// Where to look first: behind the destination chosen last, 0 (the head of the list) at the start.
     next: AtomicUsize,
+    index: Indexed<Heaviest>,
 }
 
 impl Scheduler for Rr {
@@ -24,7 +28,8 @@ impl Scheduler for Rr {
     fn pick(&self, dests: &[Dest], _arrival: &Arrival<'_>) -> Option<usize> {
         let mut next = self.next.load(Relaxed);
         loop {
-            let chosen = first_eligible_from(dests, next)?;
+            let from = |next| self.index.first_from(dests, next, 1);
+            let chosen = from(next).or_else(|| from(0))?;
             match self
                 .next
                 .compare_exchange_weak(next, chosen + 1, Relaxed, Relaxed)
@@ -37,10 +42,12 @@ impl Scheduler for Rr {
 
     fn fork(&self) -> Box<dyn Scheduler> {
         let next = AtomicUsize::new(self.next.load(Relaxed));
-        Box::new(Self { next })
+        let index = Indexed::default();
+        Box::new(Self { next, index })
     }
 
     fn edited(&mut self, _dests: &[Dest], edit: Edit) {
+        self.index = Indexed::default();
         let next = self.next.get_mut();
         match edit {
             Edit::Added(position) if position < *next => *next += 1,
@@ -48,14 +55,9 @@ impl Scheduler for Rr {
             Edit::Added(_) | Edit::Removed(_) | Edit::Changed(_) => {}
         }
     }
-}
 
-/// The first eligible position at or after `next`, going on at the head when the list ends.
-fn first_eligible_from(dests: &[Dest], next: usize) -> Option<usize> {
-    let (before, after) = dests.split_at(next.min(dests.len()));
-    match after.iter().position(Dest::is_eligible) {
-        Some(offset) => Some(before.len() + offset),
-        None => before.iter().position(Dest::is_eligible),
+    fn settle(&mut self, _dests: &[Dest]) {
+        self.index = Indexed::default();
     }
 }
 

@@ -3,26 +3,23 @@
 //! tie.
 
 use lvs_core::dest::Dest;
-use lvs_core::sched::{Arrival, Scheduler};
 
-use crate::load::{expected_delay, least_by_weight};
+use crate::least::{Least, Rank, Rule};
+use crate::load::expected_delay;
 
 /// The scheduler `sed`.
-#[derive(Clone, Copy, Debug, Default)]
+pub type Sed = Least<ShortestDelay>;
+
+/// The rule of [`Sed`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Sed;
+pub struct ShortestDelay;
 
-impl Scheduler for Sed {
-    fn name(&self) -> &'static str {
-        "sed"
-    }
+impl Rule for ShortestDelay {
+    const NAME: &'static str = "sed";
 
-    fn pick(&self, dests: &[Dest], _arrival: &Arrival<'_>) -> Option<usize> {
-        least_by_weight(dests, expected_delay)
-    }
-
-    fn fork(&self) -> Box<dyn Scheduler> {
-        Box::new(*self)
+    fn rank(dest: &Dest) -> Rank {
+        Rank::if_eligible(dest, expected_delay(dest.live()))
     }
 }
 
@@ -30,9 +27,10 @@ impl Scheduler for Sed {
 mod tests {
     use super::*;
     use crate::testing::{arrival, dest, packet};
+    use lvs_core::sched::Scheduler as _;
 
     fn pick(dests: &[Dest]) -> Option<usize> {
-        Sed.pick(dests, &arrival(&packet()))
+        Sed::default().pick(dests, &arrival(&packet()))
     }
 
     /// 1 for weight 1 against 3 for weight 4: the busy server is still the quicker one.

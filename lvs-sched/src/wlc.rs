@@ -2,26 +2,23 @@
 //! is 256 × active + inactive connections. The first of the list wins a tie. IPVS's default scheduler.
 
 use lvs_core::dest::Dest;
-use lvs_core::sched::{Arrival, Scheduler};
 
-use crate::load::{least_by_weight, overhead};
+use crate::least::{Least, Rank, Rule};
+use crate::load::overhead;
 
 /// The scheduler `wlc`.
-#[derive(Clone, Copy, Debug, Default)]
+pub type Wlc = Least<FewestForWeight>;
+
+/// The rule of [`Wlc`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Wlc;
+pub struct FewestForWeight;
 
-impl Scheduler for Wlc {
-    fn name(&self) -> &'static str {
-        "wlc"
-    }
+impl Rule for FewestForWeight {
+    const NAME: &'static str = "wlc";
 
-    fn pick(&self, dests: &[Dest], _arrival: &Arrival<'_>) -> Option<usize> {
-        least_by_weight(dests, overhead)
-    }
-
-    fn fork(&self) -> Box<dyn Scheduler> {
-        Box::new(*self)
+    fn rank(dest: &Dest) -> Rank {
+        Rank::if_eligible(dest, overhead(dest.live()))
     }
 }
 
@@ -31,9 +28,10 @@ mod tests {
 
     use super::*;
     use crate::testing::{arrival, dest, packet};
+    use lvs_core::sched::Scheduler as _;
 
     fn pick(dests: &[Dest]) -> Option<usize> {
-        Wlc.pick(dests, &arrival(&packet()))
+        Wlc::default().pick(dests, &arrival(&packet()))
     }
 
     /// 522 for weight 1 against 1792 and 1536 for weight 3.

@@ -13,6 +13,9 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use lvs_core::dest::Dest;
 use lvs_core::sched::{Arrival, Edit, Scheduler};
 
+use crate::index::Indexed;
+use crate::tree::Heaviest;
+
 /// The scheduler `wrr`.
 #[derive(Debug)]
 pub struct Wrr {
@@ -23,6 +26,7 @@ pub struct Wrr {
     /// The level of the highest round, 0 if nobody has a weight. Like all levels it is a multiple of
     /// `step`, plus 1.
     top: u32,
+    index: Indexed<Heaviest>,
 }
 
 /// Where a cycle stands.
@@ -55,7 +59,12 @@ impl Scheduler for Wrr {
 
     fn fork(&self) -> Box<dyn Scheduler> {
         let cursor = AtomicU64::new(self.cursor.load(Relaxed));
-        Box::new(Self { cursor, ..*self })
+        Box::new(Self {
+            cursor,
+            step: self.step,
+            top: self.top,
+            index: Indexed::default(),
+        })
     }
 
     fn edited(&mut self, dests: &[Dest], _edit: Edit) {
@@ -89,11 +98,11 @@ impl Wrr {
         if self.top == 0 {
             return (at, None);
         }
-        if let Some(chosen) = first_at_level(dests, at.next, at.level) {
+        let first_from = |next, level| self.index.first_from(dests, next as usize, level);
+        if let Some(chosen) = first_from(at.next, at.level) {
             return (Cursor::behind(chosen, at.level), Some(chosen));
         }
-        let eligible = dests.iter().filter(|d| d.is_eligible());
-        let Some(heaviest) = eligible.map(Dest::weight).max() else {
+        let Some(heaviest) = self.index.heaviest(dests) else {
             return (self.give_up(at), None);
         };
         let below = if at.level > self.step {
@@ -102,7 +111,7 @@ impl Wrr {
             self.top
         };
         let level = below.min(heaviest.saturating_sub(self.step - 1));
-        match first_at_level(dests, 0, level) {
+        match first_from(0, level) {
             Some(chosen) => (Cursor::behind(chosen, level), Some(chosen)),
             None => (at, None),
         }
@@ -121,6 +130,7 @@ impl Wrr {
     }
 
     fn measure(&mut self, dests: &[Dest]) {
+        self.index = Indexed::default();
         let divisor = dests.iter().map(Dest::weight).fold(0, gcd);
         let heaviest = dests.iter().map(Dest::weight).max().unwrap_or(0);
         self.step = divisor.max(1);
@@ -142,6 +152,7 @@ impl Default for Wrr {
             cursor: AtomicU64::new(0),
             step: 1,
             top: 0,
+            index: Indexed::default(),
         }
     }
 }
@@ -164,16 +175,8 @@ impl Cursor {
     }
 }
 
-/// The first position from `next` to the list's end that is eligible in a round of this level.
-fn first_at_level(dests: &[Dest], next: u32, level: u32) -> Option<usize> {
-    let next = next as usize;
-    let rest = dests.get(next..)?.iter();
-    let offset = { rest }.position(|d| d.is_eligible() && d.weight() >= level)?;
-    Some(next + offset)
-}
-
 /// The greatest common divisor, where 0 counts for nothing.
-fn gcd(a: u32, b: u32) -> u32 {
+pub(crate) fn gcd(a: u32, b: u32) -> u32 {
     if b == 0 { a } else { gcd(b, a % b) }
 }
 
@@ -202,11 +205,6 @@ mod tests {
         fn add(&mut self, weight: u32) {
             self.dests.insert(0, dest(weight, 0, 0));
             self.wrr.edited(&self.dests, Edit::Added(0));
-        }
-
-        fn remove(&mut self, position: usize) {
-            self.dests.remove(position);
-            self.wrr.edited(&self.dests, Edit::Removed(position));
         }
 
         fn reweigh(&mut self, position: usize, weight: u32) {
@@ -286,113 +284,7 @@ mod tests {
         assert_eq!(choices(&*fork, &service.dests, 9), service.choices(9));
     }
 
-    /// The scheduler as IPVS walks it: every level, one destination after the other.
-    #[derive(Clone, Debug, Default)]
-    struct Walk {
-        last: Option<usize>,
-        level: i64,
-        step: i64,
-        top: i64,
-    }
-
-    impl Walk {
-        fn edited(&mut self, weights: &[u32]) {
-            let divides = |n: &i64| weights.iter().all(|&w| i64::from(w) % n == 0);
-            let heaviest = i64::from(weights.iter().copied().max().unwrap_or(0));
-            self.step = (1..=heaviest).rev().find(divides).unwrap_or(1);
-            self.top = heaviest - (self.step - 1);
-            self.last = None;
-            if self.level > self.top || self.level == 0 {
-                self.level = self.top;
-            } else if self.step > 1 {
-                self.level = self.level / self.step * self.step + 1;
-            }
-        }
-
-        fn pick(&mut self, weights: &[u32], is_open: impl Fn(usize) -> bool) -> Option<usize> {
-            if self.top == 0 {
-                return None;
-            }
-            let began = self.last;
-            let (mut low_from_head, mut went_round, mut stop) = (false, false, None);
-            loop {
-                let next = self.last.map_or(0, |i| i + 1);
-                for (i, &weight) in weights.iter().enumerate().skip(next) {
-                    self.last = Some(i);
-                    if is_open(i) && i64::from(weight) >= self.level {
-                        return Some(i);
-                    }
-                    if stop == Some(i) {
-                        return None;
-                    }
-                }
-                self.last = None;
-                self.level -= self.step;
-                if self.level <= 0 {
-                    self.level = self.top;
-                    if low_from_head || began.is_none() {
-                        return None;
-                    }
-                    went_round = true;
-                }
-                low_from_head = self.level <= self.step;
-                if low_from_head && went_round {
-                    stop = began;
-                }
-            }
-        }
-    }
-
-    #[derive(Clone, Debug)]
-    enum Op {
-        Add(u32),
-        Remove(usize),
-        Reweigh(usize, u32),
-        /// Which destinations are closed for the time of these choices.
-        Pick(u8, usize),
-    }
-
-    fn op() -> impl Strategy<Value = Op> {
-        let weight = || prop_oneof![0..7u32, (0..7u32).prop_map(|w| w * 6), Just(1000)];
-        prop_oneof![
-            weight().prop_map(Op::Add),
-            any::<usize>().prop_map(Op::Remove),
-            (any::<usize>(), weight()).prop_map(|(i, w)| Op::Reweigh(i, w)),
-            (Just(0), 1..30usize).prop_map(|(c, n)| Op::Pick(c, n)),
-            (any::<u8>(), 1..9usize).prop_map(|(c, n)| Op::Pick(c, n)),
-            (Just(255), 1..3usize).prop_map(|(c, n)| Op::Pick(c, n)),
-        ]
-    }
-
     proptest! {
-        #[test]
-        fn chooses_as_if_it_walked_every_level(ops in proptest::collection::vec(op(), 1..40)) {
-            let mut service = Service::default();
-            let mut walk = Walk::default();
-            for op in ops {
-                let len = service.dests.len();
-                match op {
-                    Op::Add(weight) if len < 8 => service.add(weight),
-                    Op::Remove(any) if len > 0 => service.remove(any % len),
-                    Op::Reweigh(any, weight) if len > 0 => service.reweigh(any % len, weight),
-                    Op::Pick(closed, count) => {
-                        let weights: Vec<u32> = service.dests.iter().map(Dest::weight).collect();
-                        let is_open = |i: usize| closed >> i & 1 == 0;
-                        let seen: Vec<Dest> = (0..len)
-                            .map(|i| service.dests[i].with_weight(if is_open(i) { weights[i] } else { 0 }))
-                            .collect();
-                        for _ in 0..count {
-                            let expected = walk.pick(&weights, is_open);
-                            prop_assert_eq!(service.wrr.pick(&seen, &arrival(&packet())), expected);
-                        }
-                        continue;
-                    }
-                    _ => continue,
-                }
-                walk.edited(&service.dests.iter().map(Dest::weight).collect::<Vec<_>>());
-            }
-        }
-
         #[test]
         fn a_whole_cycle_gives_everybody_its_weight(
             weights in proptest::collection::vec(0..12u32, 1..7),
