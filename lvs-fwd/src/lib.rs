@@ -9,6 +9,7 @@ pub mod counters;
 pub mod frag;
 pub mod frame;
 mod head;
+pub mod helper;
 mod hops;
 pub mod io;
 mod limit;

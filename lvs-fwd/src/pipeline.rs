@@ -10,6 +10,7 @@
 //! host for a reason, or dropped for a reason. (Passing costs nothing: the host has a copy of its own.)
 
 mod fragments;
+mod helping;
 
 use std::sync::{Arc, Mutex};
 
@@ -23,6 +24,8 @@ use crate::classify::Classifier;
 use crate::counters::Counters;
 use crate::frag::{FragMemory, FragmentKey};
 use crate::frame::{BURST, Burst, Frame, Outputs};
+use crate::helper::Helpers;
+use crate::helper::sip::CallIds;
 use crate::hops::Hops;
 use crate::limit::Limit;
 use crate::parking::Parking;
@@ -47,15 +50,21 @@ pub struct Shared {
     pub fragments: Arc<Mutex<FragMemory>>,
     /// Gives packets their marks; replaced by the control plane.
     pub classifier: Arc<ArcSwap<Classifier>>,
+    /// Protocol helpers; the director's [`Settings::helpers`](lvs_core::Settings) must be their ports.
+    pub helpers: Helpers,
+    /// Turns SIP's Call-IDs into tags. The key should come from the system's randomness.
+    pub call_ids: CallIds,
 }
 
 impl Shared {
-    /// Without rules for marks.
+    /// Without rules for marks and without helpers, and with a key that only tests may keep.
     pub fn new(topology: Arc<ArcSwap<Topology>>, fragments: FragMemory) -> Self {
         Self {
             topology,
             fragments: Arc::new(Mutex::new(fragments)),
             classifier: Arc::default(),
+            helpers: Helpers::default(),
+            call_ids: CallIds::new([0; 4]),
         }
     }
 }
@@ -77,6 +86,8 @@ pub struct Pipeline {
     topology: Cache<Arc<ArcSwap<Topology>>, Arc<Topology>>,
     fragments: Arc<Mutex<FragMemory>>,
     classifier: Cache<Arc<ArcSwap<Classifier>>, Arc<Classifier>>,
+    helpers: Helpers,
+    call_ids: CallIds,
     hops: Hops,
     rewriter: Rewriter,
     counters: Arc<Counters>,
@@ -102,6 +113,8 @@ impl Pipeline {
             topology: Cache::new(shared.topology.clone()),
             fragments: shared.fragments.clone(),
             classifier: Cache::new(shared.classifier.clone()),
+            helpers: shared.helpers.clone(),
+            call_ids: shared.call_ids.clone(),
             hops: Hops::default(),
             rewriter: Rewriter::new(id_seed),
             counters: Arc::default(),
@@ -147,6 +160,7 @@ impl Pipeline {
         self.counters.received.add(burst.frames().len() as u64);
         self.read(now, &topology, burst, outputs);
         self.mark(burst);
+        self.tag(burst);
         self.worker.decide(now, &self.segments, &mut self.verdicts);
         // Taken out only so that the rest of `self` can be borrowed meanwhile.
         let packets = std::mem::take(&mut self.packets);
@@ -305,7 +319,10 @@ impl Pipeline {
 
     fn carry_out(&mut self, verdict: &Verdict, item: Item<'_>) {
         match *verdict {
-            Verdict::Forward(ref forward) => self.forward(forward, item),
+            Verdict::Forward(ref forward) => match forward.helper {
+                None => self.forward(forward, item),
+                Some(number) => self.help(number, forward, item),
+            },
             Verdict::Pass(reason) => {
                 self.counters.count_pass(reason);
                 if reason == PassReason::NoConnection {
@@ -321,7 +338,14 @@ impl Pipeline {
         }
     }
 
-    fn forward(&mut self, forward: &Forward, item: Item<'_>) {
+    fn forward(&mut self, forward: &Forward, mut item: Item<'_>) {
+        if let Some(answer) = self.attempt(forward, &mut item) {
+            self.refuse(answer, item);
+        }
+    }
+
+    /// Sends a packet on if that can be. Returns what its sender is to be told if not.
+    fn attempt(&mut self, forward: &Forward, item: &mut Item<'_>) -> Option<IcmpAnswer> {
         let Forward {
             direction, rewrite, ..
         } = forward;
@@ -329,12 +353,12 @@ impl Pipeline {
             now,
             topology,
             index,
-            frame,
+            ref mut frame,
             packet,
-            outputs,
-        } = item;
+            ref mut outputs,
+        } = *item;
         if packet.segment.kind == Kind::IcmpError && !is_for_quoted_sender(frame, packet) {
-            return self.counters.count_drop(DropReason::Martian);
+            return self.silently(DropReason::Martian);
         }
         let to = match rewrite {
             Rewrite::Route { next_hop } => next_hop,
@@ -354,10 +378,10 @@ impl Pipeline {
                     true => self.counters.parked.add(1),
                     false => self.counters.count_drop(DropReason::Unresolved),
                 }
-                return;
+                return None;
             }
-            Resolution::Local => return self.counters.count_drop(DropReason::Unsupported),
-            Resolution::NoRoute => return self.counters.count_drop(DropReason::NoRoute),
+            Resolution::Local => return self.silently(DropReason::Unsupported),
+            Resolution::NoRoute => return self.silently(DropReason::NoRoute),
         };
         let source = match rewrite {
             Rewrite::Tunnel { .. } => topology.source_for(*to),
@@ -368,27 +392,24 @@ impl Pipeline {
             .rewriter
             .emit(rewrite, &egress, index, frame, packet, outputs)
         {
-            Ok(()) => self.counters.count_forward(*direction),
+            Ok(()) => {
+                self.counters.count_forward(*direction);
+                None
+            }
             Err(refusal) => {
                 self.counters.count_drop(refusal.reason());
-                let answer = match refusal {
-                    Refusal::TtlExceeded => IcmpAnswer::TimeExceeded,
-                    Refusal::TooBig { mtu } => IcmpAnswer::TooBig { mtu },
-                    Refusal::Drop(_) => return,
-                };
-                self.refuse(
-                    answer,
-                    Item {
-                        now,
-                        topology,
-                        index,
-                        frame,
-                        packet,
-                        outputs,
-                    },
-                );
+                match refusal {
+                    Refusal::TtlExceeded => Some(IcmpAnswer::TimeExceeded),
+                    Refusal::TooBig { mtu } => Some(IcmpAnswer::TooBig { mtu }),
+                    Refusal::Drop(_) => None,
+                }
             }
         }
+    }
+
+    fn silently(&self, reason: DropReason) -> Option<IcmpAnswer> {
+        self.counters.count_drop(reason);
+        None
     }
 
     /// Tells the sender why its packet went no further: in the name of the address it asked for if that is ours, as
