@@ -42,13 +42,15 @@ pub(super) fn apply(director: &Director, rules: &RuleSet) -> Result<(), Error> {
 
 fn service(draft: &mut Draft<'_>, rule: &ServiceRule) -> Result<(), Error> {
     let scheduler = || {
-        let built = lvs_sched::build(&rule.scheduler);
+        let flags = lvs_sched::Flags::from_bits(rule.flags.bits());
+        let built = lvs_sched::build_with(&rule.scheduler, flags);
         built.ok_or_else(|| Error::Scheduler(rule.scheduler.clone()))
     };
     match draft.service(&rule.key) {
         None => draft.add_service(rule.key, scheduler()?, rule.options.clone())?,
         Some(old) => {
-            let same_scheduler = old.scheduler().name() == rule.scheduler;
+            let same_scheduler = old.scheduler().name() == rule.scheduler
+                && *old.scheduler().flags() == rule.flags.names(&rule.scheduler)[..];
             let same_options = *old.options() == rule.options;
             if !same_scheduler {
                 draft.set_scheduler(rule.key, scheduler()?)?;
