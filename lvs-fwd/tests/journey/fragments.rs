@@ -7,6 +7,7 @@ use lvs_core::{
     DestOptions, DropReason, Endpoint, Family, Ip, Method, PassReason, Protocol, ServiceKey,
     ServiceOptions,
 };
+use lvs_fwd::classify::{Prefix, Rule};
 use lvs_fwd::frame::Offload;
 use lvs_fwd::route::Mac;
 
@@ -209,6 +210,44 @@ fn what_nobody_follows_up_is_given_up() {
     }
 }
 
+/// Only with its ports a fragment has the mark that its service asks for.
+#[test]
+fn fragments_of_a_marked_flow_wait_too() {
+    for family in FAMILIES {
+        let mut lab = Lab::new(Method::Nat);
+        // No service has this address for its own.
+        let ip = match family {
+            Family::V4 => "198.51.100.99".parse().unwrap(),
+            Family::V6 => "2001:db8:80::99".parse().unwrap(),
+        };
+        let service = Endpoint::new(ip, 7000);
+        let added = lab.director.edit(|draft| {
+            let key = ServiceKey::Mark { family, mark: 9 };
+            let options = ServiceOptions::default();
+            draft.add_service(key, lvs_sched::build("rr").unwrap(), options)?;
+            draft.add_dest(key, server(family), &DestOptions::new(Method::Nat, 1))
+        });
+        assert_eq!(added, Ok(()));
+        lab.set_rules(vec![Rule {
+            mark: 9,
+            destination: Some(Prefix::single(service.ip)),
+            protocol: Some(Protocol::UDP),
+            destination_ports: Some(7000..=7000),
+            ..Rule::default()
+        }]);
+        let packet = Packet {
+            dst: service,
+            ..datagram(family, 200, false)
+        };
+        let arriving = fragments(&packet, FROM_CLIENT, &[64]);
+        let leaving = fragments(&asked(&packet, Method::Nat), TO_SERVER, &[64]);
+        assert_eq!(lab.send(WAN, &arriving[1]), []);
+        let sent = lab.send(WAN, &arriving[0]);
+        let expected: Vec<_> = leaving.into_iter().map(|f| (LAN, f)).collect();
+        assert_eq!(sent, expected, "{family:?}");
+    }
+}
+
 #[test]
 fn fragments_that_are_none_of_ours_are_left_to_the_host() {
     for family in FAMILIES {
@@ -230,6 +269,14 @@ fn fragments_that_are_none_of_ours_are_left_to_the_host() {
         }
         assert_eq!(lab.passed(PassReason::NotOurs), 3);
         assert_eq!(lab.counts().held, 0);
+
+        let reply = packet(server(family), client(family));
+        let later = &fragments(&reply, FROM_SERVER, &[64])[1];
+        assert_eq!(lab.send(LAN, later), []);
+        assert_eq!(lab.counts().held, 1);
+        lab.remove_servers();
+        assert_eq!(lab.send(LAN, later), []);
+        assert_eq!(lab.counts().held, 1, "no server any more");
     }
 }
 

@@ -19,6 +19,7 @@ use lvs_core::{
     ConfigError, Director, DropReason, Endpoint, Family, Ip, LocalAddr, Method, PassReason,
     Protocol, ServiceKey, Settings, Time,
 };
+use lvs_fwd::classify::{Classifier, Rule};
 use lvs_fwd::counters::Counts;
 use lvs_fwd::frag::FragMemory;
 use lvs_fwd::frame::{Burst, Offload, Outputs, PortId};
@@ -138,6 +139,7 @@ pub(crate) struct Lab {
     pub(crate) pipeline: Pipeline,
     pub(crate) now: Time,
     topology: Arc<ArcSwap<Topology>>,
+    classifier: Arc<ArcSwap<Classifier>>,
     ports: [(MemPort, Handle); 2],
     burst: Burst,
     outputs: Outputs,
@@ -182,6 +184,7 @@ impl Lab {
             director,
             now: Time::from_secs(1000),
             topology: shared.topology,
+            classifier: shared.classifier,
             ports: [WAN, LAN].map(|p| MemPort::new(PortId(p as u16))),
             burst: Burst::default(),
             outputs: Outputs::default(),
@@ -198,6 +201,10 @@ impl Lab {
             Ok(())
         });
         change.unwrap();
+    }
+
+    pub(crate) fn set_rules(&self, rules: Vec<Rule>) {
+        self.classifier.store(Arc::new(Classifier::new(rules)));
     }
 
     pub(crate) fn set_topology(&self, topology: Topology) {
