@@ -55,11 +55,15 @@ impl Rule {
                 |r: &RangeInclusive<u16>| packet.protocol.is_balanced() && r.contains(&port);
             range.as_ref().is_none_or(within)
         };
+        self.matches_but_for_ports(packet, port)
+            && has_port(&self.source_ports, packet.src.port)
+            && has_port(&self.destination_ports, packet.dst.port)
+    }
+
+    pub(crate) fn matches_but_for_ports(&self, packet: &Segment, port: PortId) -> bool {
         self.source.is_none_or(|p| p.contains(packet.src.ip))
             && self.destination.is_none_or(|p| p.contains(packet.dst.ip))
             && self.protocol.is_none_or(|p| p == packet.protocol)
-            && has_port(&self.source_ports, packet.src.port)
-            && has_port(&self.destination_ports, packet.dst.port)
             && self.interface.is_none_or(|i| i == port)
     }
 

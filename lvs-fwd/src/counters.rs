@@ -79,6 +79,8 @@ counters! {
     resets_sent,
     /// Answers not sent because too many had been sent already.
     answers_limited,
+    /// Packets left to the host that had been hidden from it, and were given back.
+    given_back,
     /// Packets that waited for their next hop to be resolved.
     parked,
     /// Later fragments that waited for their first.

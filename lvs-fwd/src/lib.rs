@@ -10,6 +10,7 @@ pub mod frag;
 pub mod frame;
 mod head;
 pub mod helper;
+pub mod hidden;
 mod hops;
 pub mod io;
 mod limit;

@@ -7,10 +7,12 @@
 //!
 //! A pipeline is a pure function of its state, the burst and the time. Each stage treats the whole burst
 //! before the next begins. Every frame ends in exactly one counter: forwarded, answered, passed to the
-//! host for a reason, or dropped for a reason. (Passing costs nothing: the host has a copy of its own.)
+//! host for a reason, or dropped for a reason. (Passing costs nothing but for what was hidden: the host has a copy of
+//! its own.)
 
 mod fragments;
 mod helping;
+mod host;
 
 use std::sync::{Arc, Mutex};
 
@@ -26,6 +28,7 @@ use crate::frag::{FragMemory, FragmentKey};
 use crate::frame::{BURST, Burst, Frame, Outputs};
 use crate::helper::Helpers;
 use crate::helper::sip::CallIds;
+use crate::hidden::Hidden;
 use crate::hops::Hops;
 use crate::limit::Limit;
 use crate::parking::Parking;
@@ -50,6 +53,8 @@ pub struct Shared {
     pub fragments: Arc<Mutex<FragMemory>>,
     /// Gives packets their marks; replaced by the control plane.
     pub classifier: Arc<ArcSwap<Classifier>>,
+    /// What is hidden from the host and can be given back to it; replaced by the control plane.
+    pub hidden: Arc<ArcSwap<Hidden>>,
     /// Protocol helpers; the director's [`Settings::helpers`](lvs_core::Settings) must be their ports.
     pub helpers: Helpers,
     /// Turns SIP's Call-IDs into tags. The key should come from the system's randomness.
@@ -57,12 +62,13 @@ pub struct Shared {
 }
 
 impl Shared {
-    /// Without rules for marks and without helpers, and with a key that only tests may keep.
+    /// Without rules for marks, without helpers, with nothing hidden, and with a key that only tests may keep.
     pub fn new(topology: Arc<ArcSwap<Topology>>, fragments: FragMemory) -> Self {
         Self {
             topology,
             fragments: Arc::new(Mutex::new(fragments)),
             classifier: Arc::default(),
+            hidden: Arc::default(),
             helpers: Helpers::default(),
             call_ids: CallIds::new([0; 4]),
         }
@@ -86,6 +92,7 @@ pub struct Pipeline {
     topology: Cache<Arc<ArcSwap<Topology>>, Arc<Topology>>,
     fragments: Arc<Mutex<FragMemory>>,
     classifier: Cache<Arc<ArcSwap<Classifier>>, Arc<Classifier>>,
+    hidden: Cache<Arc<ArcSwap<Hidden>>, Arc<Hidden>>,
     helpers: Helpers,
     call_ids: CallIds,
     hops: Hops,
@@ -113,6 +120,7 @@ impl Pipeline {
             topology: Cache::new(shared.topology.clone()),
             fragments: shared.fragments.clone(),
             classifier: Cache::new(shared.classifier.clone()),
+            hidden: Cache::new(shared.hidden.clone()),
             helpers: shared.helpers.clone(),
             call_ids: shared.call_ids.clone(),
             hops: Hops::default(),
@@ -256,7 +264,7 @@ impl Pipeline {
                 }
                 Ok(Parsed::Ip(packet)) => {
                     let mut packet = *packet;
-                    if self.follow_fragment(&mut packet, frame, topology, now) {
+                    if self.follow_fragment(&mut packet, index, frame, topology, outputs, now) {
                         self.segments.push(packet.segment);
                         self.packets.push((index, packet));
                     }
@@ -308,8 +316,9 @@ impl Pipeline {
         outputs: &mut Outputs,
         answer: impl Fn(&mut Frame, Mac, &dyn Fn(Ip) -> bool) -> bool,
     ) {
-        let config = self.worker.config();
-        if answer(frame, mac, &|ip| config.owns(&ip) && !topology.is_local(ip)) {
+        let (config, classifier) = (self.worker.config(), self.classifier.load());
+        let owns = |ip| host::owns(config, classifier, ip) && !topology.is_local(ip);
+        if answer(frame, mac, &owns) {
             self.counters.arp_answered.add(1);
             outputs.push_frame(frame.port, index, frame);
         } else {
@@ -323,12 +332,7 @@ impl Pipeline {
                 None => self.forward(forward, item),
                 Some(number) => self.help(number, forward, item),
             },
-            Verdict::Pass(reason) => {
-                self.counters.count_pass(reason);
-                if reason == PassReason::NoConnection {
-                    self.reset(item);
-                }
-            }
+            Verdict::Pass(reason) => self.pass(reason, item),
             Verdict::Drop(reason) => {
                 self.counters.count_drop(reason);
                 if let DropReason::NoDestination | DropReason::ServerWithoutConnection = reason {
@@ -429,7 +433,7 @@ impl Pipeline {
         let own = addrs
             .iter()
             .find(|a| a.family() == family && !a.is_link_local_v6());
-        let from = match self.worker.config().owns(&asked) {
+        let from = match host::owns(self.worker.config(), self.classifier.load(), asked) {
             true => asked,
             false => own.copied().unwrap_or(asked),
         };

@@ -12,8 +12,9 @@ use common::{Net, addr, deny_to_children, keep_capabilities, mac_of, receive, se
 use lvs_core::service::LocalAddr;
 use lvs_core::{Endpoint, Ip, Protocol, steer};
 use lvs_fwd::frame::PortId;
+use lvs_fwd::hidden::{Entry, Hidden};
 use lvs_fwd::io::bpf::asm::Asm;
-use lvs_fwd::io::bpf::{BpfError, Entry, Guard, Program, ProgramType, filter, guard, tcx_programs};
+use lvs_fwd::io::bpf::{BpfError, Guard, Hook, Program, ProgramType, filter, guard, tcx_programs};
 use lvs_fwd::io::nft::{NftError, NftGuard};
 use lvs_fwd::io::packet::{Device, PacketConfig, PacketPort};
 
@@ -39,6 +40,8 @@ const NET_RAW: u32 = 13;
 const BPF: u32 = 39;
 const TCP: u8 = 6;
 const UDP: u8 = 17;
+const ESP: u8 = 50;
+const SCTP: u8 = 132;
 
 impl Cast {
     fn v4() -> Self {
@@ -96,8 +99,18 @@ impl Cast {
             service(Protocol::TCP, self.vip, 80),
             service(Protocol::UDP, self.vip_own, 80),
             service(Protocol::UDP, self.server_vip, 80),
+            service(Protocol::SCTP, self.vip, 0),
+            service(Protocol::ESP, self.vip, 0),
+            Entry::Data {
+                protocol: Protocol::TCP,
+                ip: self.vip_own,
+                first: LOW,
+                last: 65535,
+            },
             server(Protocol::TCP, self.server, 8080),
             server(Protocol::TCP, self.server_vip, 8080),
+            server(Protocol::SCTP, self.server, 0),
+            server(Protocol::ESP, self.server, 0),
             Entry::Own(self.vip_own),
             Entry::Own(self.own),
             Entry::Own(self.lip_own),
@@ -111,10 +124,18 @@ impl Cast {
 fn hidden(entries: &[Entry], protocol: u8, src: (Ip, u16), dst: (Ip, u16), later: bool) -> bool {
     let any = |test: &dyn Fn(&Entry) -> bool| entries.iter().any(test);
     let named = |p: Protocol, a: &Endpoint, end: (Ip, u16)| {
-        p.0 == protocol && a.ip == end.0 && (later || a.port == end.1)
+        p.0 == protocol && a.ip == end.0 && (later || a.port == 0 || a.port == end.1)
     };
-    let to_service =
-        any(&|e| matches!(e, Entry::Virtual { protocol: p, addr } if named(*p, addr, dst)));
+    let to_service = any(&|e| match *e {
+        Entry::Virtual { protocol: p, addr } => named(p, &addr, dst),
+        Entry::Data {
+            protocol: p,
+            ip,
+            first,
+            last,
+        } => p.0 == protocol && ip == dst.0 && (later || (first..=last).contains(&dst.1)),
+        _ => false,
+    });
     let from_server =
         any(&|e| matches!(e, Entry::Reply { protocol: p, addr } if named(*p, addr, src)));
     let to_range = any(
@@ -131,10 +152,23 @@ fn hidden(entries: &[Entry], protocol: u8, src: (Ip, u16), dst: (Ip, u16), later
     }
 }
 
+fn is_virtual(entries: &[Entry], ip: Ip) -> bool {
+    entries.iter().any(|e| match e {
+        Entry::Virtual { addr, .. } => addr.ip == ip,
+        Entry::Data { ip: vip, .. } => *vip == ip,
+        _ => false,
+    })
+}
+
+/// Makes a guard hide what the entries name.
+fn set(guard: &mut Guard, entries: &[Entry]) -> Result<(), BpfError> {
+    guard.set(&Hidden::new(entries, &[], |_, _| false), |_| None)
+}
+
 /// Whether the socket filter lets a packet through.
 fn wanted(entries: &[Entry], src: Ip, dst: (Ip, u16), part: Part) -> bool {
     let any = |test: &dyn Fn(&Entry) -> bool| entries.iter().any(test);
-    let to_service = any(&|e| matches!(e, Entry::Virtual { addr, .. } if addr.ip == dst.0));
+    let to_service = is_virtual(entries, dst.0);
     let to_local = any(&|e| {
         matches!(e, Entry::Local(l) if l.ip == dst.0
             && (part != Part::Whole || (l.first_port..=l.last_port).contains(&dst.1)))
@@ -148,7 +182,7 @@ fn wanted(entries: &[Entry], src: Ip, dst: (Ip, u16), part: Part) -> bool {
 fn loaded() -> (Guard, Vec<Entry>) {
     let mut guard = Guard::new().unwrap_or_else(|e| panic!("{e}"));
     let entries = [Cast::v4().entries(), Cast::v6().entries()].concat();
-    guard.set_entries(&entries).unwrap();
+    set(&mut guard, &entries).unwrap();
     (guard, entries)
 }
 
@@ -159,13 +193,17 @@ fn every_packet(mut check: impl FnMut(u8, (Ip, u16), (Ip, u16), Part, Vec<u8>)) 
     for cast in [Cast::v4(), Cast::v6()] {
         for (src, dst) in cast.all().iter().flat_map(|s| cast.all().map(|d| (*s, d))) {
             for (sport, dport) in PORTS.iter().flat_map(|s| PORTS.map(|d| (*s, d))) {
-                for protocol in [TCP, UDP] {
+                for protocol in [TCP, UDP, SCTP, ESP] {
                     for part in [Part::Whole, Part::First, Part::Later] {
                         let head = match part {
                             Part::Later => vec![0xaa; 20],
                             _ => frames::transport(sport, dport),
                         };
                         let packet = frames::packet(src, dst, protocol, part, &head);
+                        let (sport, dport) = match protocol {
+                            ESP => (0, 0), // whatever is in the place of the ports
+                            _ => (sport, dport),
+                        };
                         check(protocol, (src, sport), (dst, dport), part, packet);
                         count += 1;
                     }
@@ -173,7 +211,7 @@ fn every_packet(mut check: impl FnMut(u8, (Ip, u16), (Ip, u16), Part, Vec<u8>)) 
             }
         }
     }
-    assert_eq!(count, 2 * 64 * 49 * 2 * 3);
+    assert_eq!(count, 2 * 64 * 49 * 4 * 3);
 }
 
 /// What the guard's program says of an IP packet to this host.
@@ -236,7 +274,7 @@ fn what_the_guard_is_not_concerned_with_passes() {
         );
     }
     // Other protocols, echo, ARP.
-    for protocol in [1, 47, 50, 132] {
+    for protocol in [1, 47, 115, 136] {
         let data = [8, 0, 0, 80, 0, 80, 0, 80, 0, 80, 0, 80];
         let packet = frames::packet(four.client, four.vip, protocol, Part::Whole, &data);
         assert!(!dropped(program, &packet), "protocol {protocol}");
@@ -300,7 +338,7 @@ fn six_extension_headers_are_followed_and_no_more() {
 fn the_filter_lets_through_what_is_wanted_and_all_that_is_hidden() {
     let (guard, entries) = loaded();
     // A test run shows a socket filter the packet from its IP header on.
-    let code = filter::code(guard.roles().raw_fd(), 0).unwrap();
+    let code = filter::code(guard.roles().maps(), guard.return_mark(), 0).unwrap();
     let program = Program::load(ProgramType::SocketFilter, "test", &code).unwrap();
     let accepts = |packet: &[u8]| {
         let (result, _) = program
@@ -335,7 +373,7 @@ fn steering_agrees_with_the_directors_shards() {
             let client = |(ip, port): (Ip, u16)| {
                 steer::client_shard(ip, if whole { port } else { 0 }, shards)
             };
-            let to_service = is(&|e| matches!(e, Entry::Virtual { addr, .. } if addr.ip == dst.0));
+            let to_service = is_virtual(&entries, dst.0);
             let to_local = is(&|e| matches!(e, Entry::Local(l) if l.ip == dst.0));
             let to_range = is(&|e| {
                 matches!(e, Entry::Local(l) if l.ip == dst.0
@@ -373,13 +411,13 @@ fn a_changed_list_leaves_nothing_behind() {
         &frames::transport(1, 80),
     );
     let only_six = Cast::v6().entries();
-    guard.set_entries(&only_six).unwrap();
+    set(&mut guard, &only_six).unwrap();
     assert!(!dropped(guard.program(), &to_vip));
     assert!(guard.roles().len() < before);
-    guard.set_entries(&entries).unwrap();
+    set(&mut guard, &entries).unwrap();
     assert!(dropped(guard.program(), &to_vip));
     assert_eq!(guard.roles().len(), before);
-    guard.set_entries(&[]).unwrap();
+    set(&mut guard, &[]).unwrap();
     assert!(guard.roles().is_empty() && !dropped(guard.program(), &to_vip));
 }
 
@@ -417,14 +455,14 @@ fn the_guard_runs_before_programs_that_were_there_first() {
         asm.exit_with(0); // TCX_PASS: ends the chain
         let foreign =
             Program::load(ProgramType::SchedCls, "foreign", &asm.finish().unwrap()).unwrap();
-        let _first = foreign.attach_tcx(index).unwrap();
+        let _first = foreign.attach_tcx(index, Hook::Ingress).unwrap();
         let mut guard = Guard::new().unwrap();
         guard.attach(index).unwrap();
         guard.attach(index).unwrap();
         let expected = [guard.program().id().unwrap(), foreign.id().unwrap()];
-        assert_eq!(tcx_programs(index).unwrap(), expected);
+        assert_eq!(tcx_programs(index, Hook::Ingress).unwrap(), expected);
         guard.detach(index);
-        assert_eq!(tcx_programs(index).unwrap(), expected[1..]);
+        assert_eq!(tcx_programs(index, Hook::Ingress).unwrap(), expected[1..]);
         let error = guard.attach(999_999).unwrap_err();
         assert!(matches!(error, BpfError::Os { .. }), "{error:?}");
     });
@@ -569,7 +607,6 @@ fn the_host_neither_answers_nor_forwards_what_is_guarded() {
         others,
     } = FromServer::new();
     let hidden = [replies, errors].concat();
-    let set = |guard: &mut Guard, entries: &[Entry]| guard.set_entries(entries).unwrap();
     let mut guard = net.run("d", || {
         let mut guard = Guard::new().unwrap();
         for device in ["eth0", "eth1"] {
@@ -586,7 +623,7 @@ fn the_host_neither_answers_nor_forwards_what_is_guarded() {
     );
     assert_forwarded(&net, &hidden, true);
 
-    set(&mut guard, &row_entries());
+    set(&mut guard, &row_entries()).unwrap();
     assert_eq!(connect(&net, "10.9.0.100:80"), ErrorKind::TimedOut);
     assert_eq!(connect(&net, "[fd09::100]:80"), ErrorKind::TimedOut);
     assert_forwarded(&net, &hidden, false);
@@ -630,7 +667,7 @@ fn the_guard_goes_with_the_process_that_holds_it() {
             .unwrap();
         guard
     });
-    guard.set_entries(&row_entries()).unwrap();
+    set(&mut guard, &row_entries()).unwrap();
     // SAFETY: the child does nothing but wait for signals.
     let child = unsafe { libc::fork() };
     if child == 0 {
@@ -670,7 +707,9 @@ fn nftables_guards_as_well() {
     let mut entries = row_entries();
     entries.extend([local("10.9.0.1", 2000, 2999), local("10.9.0.1", 2500, 3999)]);
     entries.push(local("fd09::1", 2000, 2999));
-    guard.set_entries(&entries).unwrap();
+    guard
+        .set(&Hidden::new(&entries, &[], |_, _| false))
+        .unwrap();
     for guarded in [
         "10.9.0.100:80",
         "[fd09::100]:80",

@@ -13,8 +13,9 @@ use common::frames::{self, Part};
 use common::{Net, addr, expect, keep_capabilities, mac_of, receive, send};
 use lvs_core::{Endpoint, Protocol, steer};
 use lvs_fwd::frame::{Burst, Offload, Outputs, Packet, PortId};
+use lvs_fwd::hidden::{Entry, Hidden};
 use lvs_fwd::io::Port;
-use lvs_fwd::io::bpf::{Entry, Guard};
+use lvs_fwd::io::bpf::Guard;
 use lvs_fwd::io::packet::{Device, PacketConfig, PacketPort, Statistics};
 use lvs_fwd::route::Mac;
 
@@ -315,7 +316,8 @@ fn a_group_gives_both_directions_to_the_same_worker() {
             addr: Endpoint::new(server, 5353),
         });
     }
-    guard.set_entries(&entries).unwrap();
+    let hidden = Hidden::new(&entries, &[], |_, _| false);
+    guard.set(&hidden, |_| None).unwrap();
     let mut ports = net.run("b", || {
         let device = Device::by_name("eth0").unwrap();
         let steering = guard.steering(SHARDS, WORKERS).unwrap();
@@ -350,19 +352,19 @@ fn only_what_the_filter_accepts_is_copied() {
     let (vip, server, own) = (addr("10.9.0.100"), addr("10.10.0.11"), addr("10.9.0.1"));
     let (client, stranger) = (addr("10.9.0.2"), addr("10.9.0.9"));
     let protocol = Protocol::UDP;
-    guard
-        .set_entries(&[
-            Entry::Virtual {
-                protocol,
-                addr: Endpoint::new(vip, 53),
-            },
-            Entry::Reply {
-                protocol,
-                addr: Endpoint::new(server, 5353),
-            },
-            Entry::Own(own),
-        ])
-        .unwrap();
+    let entries = [
+        Entry::Virtual {
+            protocol,
+            addr: Endpoint::new(vip, 53),
+        },
+        Entry::Reply {
+            protocol,
+            addr: Endpoint::new(server, 5353),
+        },
+        Entry::Own(own),
+    ];
+    let hidden = Hidden::new(&entries, &[], |_, _| false);
+    guard.set(&hidden, |_| None).unwrap();
     let mut port = net.run("b", || {
         let device = Device::by_name("eth0").unwrap();
         let filter = guard.filter().unwrap();

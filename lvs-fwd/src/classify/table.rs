@@ -128,6 +128,22 @@ impl Table {
         mark
     }
 
+    /// Whether some rule with one of these mark bits would match if the packet had the right ports. Rules for one port
+    /// of one address are not asked.
+    pub(crate) fn any_marks(&self, packet: &Segment, port: PortId, bits: u32) -> bool {
+        let mut at = self.by_prefix(packet.dst.ip);
+        while let Some(step) = self.steps.get(at as usize) {
+            let Step { rule, .. } = step;
+            let ported = rule.source_ports.is_some() || rule.destination_ports.is_some();
+            let may_match = !ported || packet.protocol.is_balanced();
+            if rule.mark & bits != 0 && may_match && rule.matches_but_for_ports(packet, port) {
+                return true;
+            }
+            at = step.next;
+        }
+        false
+    }
+
     fn by_prefix(&self, ip: Ip) -> u32 {
         let mut tables = self.prefixes[ip.family() as usize].iter();
         let found = tables.find_map(|(len, map)| map.get(&ip.masked(*len)));

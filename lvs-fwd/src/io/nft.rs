@@ -4,7 +4,9 @@
 //! of ours which waits for commands. When we end, however that comes, its input ends, it ends, and the
 //! table goes. Each change replaces the whole table in one transaction, written as one line.
 //!
-//! It decides as the [BPF guard](super::bpf::guard) does, but for ICMP errors, which all pass to the host.
+//! It hides what [`Hidden`] says, with three differences: ICMP errors all pass to the host; so do later fragments of
+//! packets that are ours by their mark and ports; and nothing can be given back, so what is hidden without being ours is
+//! lost.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Write as _};
@@ -15,7 +17,9 @@ use std::time::Duration;
 
 use lvs_core::{Family, Ip};
 
-use super::bpf::Entry;
+use crate::classify::Rule;
+use crate::frame::PortId;
+use crate::hidden::{Entry, Hidden, mark_of};
 
 /// Why there is no such guard.
 #[derive(Debug)]
@@ -68,7 +72,7 @@ impl NftGuard {
         matches!(self.nft.try_wait(), Ok(None))
     }
 
-    /// Starts nft and guards these interfaces, with no entries yet.
+    /// Starts nft and guards these interfaces, those of the ports from 0 on; nothing is hidden yet.
     pub fn start(devices: &[&str]) -> Result<Self, NftError> {
         // nft itself does not survive a name that is no interface's.
         let plain = |c: char| !c.is_control() && c != '"' && c != '\\';
@@ -102,13 +106,13 @@ impl NftGuard {
             nft,
             exists: false,
         };
-        guard.set_entries(&[])?;
+        guard.set(&Hidden::default())?;
         Ok(guard)
     }
 
-    /// Replaces what is guarded. After an error it is what it was before.
-    pub fn set_entries(&mut self, entries: &[Entry]) -> Result<(), NftError> {
-        let mut line = render(&self.table, &self.devices, entries);
+    /// Replaces what is hidden. After an error it is what it was before.
+    pub fn set(&mut self, hidden: &Hidden) -> Result<(), NftError> {
+        let mut line = render(&self.table, &self.devices, hidden);
         if self.exists {
             line.insert_str(0, &format!("delete table netdev {}; ", self.table));
         }
@@ -145,51 +149,91 @@ impl Drop for NftGuard {
 /// The elements of one family's sets.
 #[derive(Default)]
 struct Sets {
+    /// Services: address, protocol, port.
     virtuals: BTreeSet<String>,
+    /// Their addresses and protocols.
     virtual_addresses: BTreeSet<String>,
+    /// Ranges of ports by address and protocol.
+    ports: BTreeMap<(Ip, u8), (u16, u16)>,
     replies: BTreeSet<String>,
     reply_addresses: BTreeSet<String>,
+    /// Servers that answer from any port.
+    any_replies: BTreeSet<String>,
     own: BTreeSet<String>,
     local: BTreeMap<Ip, (u16, u16)>,
 }
 
-/// The table as one line.
-fn render(table: &str, devices: &[String], entries: &[Entry]) -> String {
-    let mut families: [Sets; 2] = Default::default();
-    for entry in entries {
-        let (Entry::Own(ip)
-        | Entry::Virtual {
-            addr: lvs_core::Endpoint { ip, .. },
-            ..
-        }
-        | Entry::Reply {
-            addr: lvs_core::Endpoint { ip, .. },
-            ..
-        }
-        | Entry::Local(lvs_core::service::LocalAddr { ip, .. })) = entry;
-        let sets = &mut families[usize::from(ip.family() == Family::V6)];
-        let element = |protocol: u8, port| format!("{ip} . {protocol} . {port}");
-        match entry {
-            Entry::Own(ip) => _ = sets.own.insert(ip.to_string()),
+impl Sets {
+    fn add(&mut self, entry: &Entry) {
+        let widen = |range: &mut (u16, u16), low, high| {
+            *range = (range.0.min(low), range.1.max(high));
+        };
+        const NONE: (u16, u16) = (u16::MAX, 0);
+        match *entry {
+            Entry::Own(ip) => _ = self.own.insert(ip.to_string()),
             Entry::Virtual { protocol, addr } => {
-                sets.virtuals.insert(element(protocol.0, addr.port));
-                sets.virtual_addresses
-                    .insert(format!("{ip} . {}", protocol.0));
+                let (ip, port, protocol) = (addr.ip, addr.port, protocol.0);
+                self.virtual_addresses.insert(format!("{ip} . {protocol}"));
+                match port {
+                    0 => widen(
+                        self.ports.entry((ip, protocol)).or_insert(NONE),
+                        0,
+                        u16::MAX,
+                    ),
+                    _ => _ = self.virtuals.insert(format!("{ip} . {protocol} . {port}")),
+                }
+            }
+            Entry::Data {
+                protocol,
+                ip,
+                first,
+                last,
+            } if first <= last => {
+                let protocol = protocol.0;
+                self.virtual_addresses.insert(format!("{ip} . {protocol}"));
+                widen(
+                    self.ports.entry((ip, protocol)).or_insert(NONE),
+                    first,
+                    last,
+                );
             }
             Entry::Reply { protocol, addr } => {
-                sets.replies.insert(element(protocol.0, addr.port));
-                sets.reply_addresses
-                    .insert(format!("{ip} . {}", protocol.0));
+                let (ip, port, protocol) = (addr.ip, addr.port, protocol.0);
+                self.reply_addresses.insert(format!("{ip} . {protocol}"));
+                match port {
+                    0 => _ = self.any_replies.insert(format!("{ip} . {protocol}")),
+                    _ => _ = self.replies.insert(format!("{ip} . {protocol} . {port}")),
+                }
             }
-            Entry::Local(l) if l.first_port > l.last_port => {}
-            Entry::Local(l) => {
-                let range = sets.local.entry(l.ip).or_insert((u16::MAX, 0));
-                *range = (range.0.min(l.first_port), range.1.max(l.last_port));
+            Entry::Local(l) if l.first_port <= l.last_port => {
+                widen(
+                    self.local.entry(l.ip).or_insert(NONE),
+                    l.first_port,
+                    l.last_port,
+                );
             }
+            Entry::Data { .. } | Entry::Local(_) => {}
         }
     }
-    let mut sets = String::new();
-    let mut rules = "meta pkttype != host accept; vlan id != 0 accept; ".to_owned();
+}
+
+const fn address_of(entry: &Entry) -> Ip {
+    match *entry {
+        Entry::Own(ip) | Entry::Data { ip, .. } => ip,
+        Entry::Virtual { addr, .. } | Entry::Reply { addr, .. } => addr.ip,
+        Entry::Local(l) => l.ip,
+    }
+}
+
+/// The table as one line.
+fn render(table: &str, devices: &[String], hidden: &Hidden) -> String {
+    let mut families: [Sets; 2] = Default::default();
+    for entry in hidden.entries() {
+        let family = address_of(entry).family();
+        families[usize::from(family == Family::V6)].add(entry);
+    }
+    let (mut sets, mut by_address) = (String::new(), String::new());
+    let mut to_services = "meta pkttype != host accept; vlan id != 0 accept; ".to_owned();
     for (n, ip, later, s) in [
         (4, "ip", "ip frag-off & 0x1fff != 0", &families[0]),
         (6, "ip6", "frag frag-off != 0", &families[1]),
@@ -203,43 +247,92 @@ fn render(table: &str, devices: &[String], entries: &[Entry]) -> String {
             sets.push_str("}; ");
         };
         let all = |set: &BTreeSet<String>| set.iter().cloned().collect::<Vec<_>>();
-        set("virtual", " . inet_proto . inet_service", all(&s.virtuals));
-        set(
-            "virtual_address",
-            " . inet_proto",
-            all(&s.virtual_addresses),
-        );
-        set("reply", " . inet_proto . inet_service", all(&s.replies));
-        set("reply_address", " . inet_proto", all(&s.reply_addresses));
+        let (protocol, port) = (" . inet_proto", " . inet_proto . inet_service");
+        set("virtual", port, all(&s.virtuals));
+        set("virtual_address", protocol, all(&s.virtual_addresses));
+        let ports = s.ports.iter();
+        let ports = ports.map(|((ip, p), (low, high))| format!("{ip} . {p} . {low}-{high}"));
+        let interval = format!("{port}; flags interval");
+        set("ports", &interval, ports.collect());
+        set("reply", port, all(&s.replies));
+        set("reply_address", protocol, all(&s.reply_addresses));
+        set("any_reply", protocol, all(&s.any_replies));
         set("own", "", all(&s.own));
-        let ranges = s
-            .local
-            .iter()
-            .map(|(ip, (low, high))| format!("{ip} . {low}-{high}"));
+        let ranges = s.local.iter();
+        let ranges = ranges.map(|(ip, (low, high))| format!("{ip} . {low}-{high}"));
         set("local", " . inet_service; flags interval", ranges.collect());
-        set(
-            "local_address",
-            "",
-            s.local.keys().map(Ip::to_string).collect(),
-        );
+        let addresses = s.local.keys().map(Ip::to_string).collect();
+        set("local_address", "", addresses);
         for rule in [
             format!("{ip} daddr . meta l4proto . th dport @virtual{n} drop"),
-            format!("meta l4proto {{ tcp, udp }} {ip} daddr . th dport @local{n} drop"),
+            format!("{PORTED} {ip} daddr . meta l4proto . th dport @ports{n} drop"),
+            format!("{PORTED} {ip} daddr . th dport @local{n} drop"),
+            format!("{PORTLESS} {ip} daddr . meta l4proto @virtual_address{n} drop"),
             format!("{later} {ip} daddr . meta l4proto @virtual_address{n} drop"),
+        ] {
+            let _ = write!(to_services, "{rule}; ");
+        }
+        for rule in [
             format!("{ip} daddr @own{n} accept"),
             format!("{later} {ip} daddr @local_address{n} drop"),
             format!("{ip} saddr . meta l4proto . th sport @reply{n} drop"),
+            format!("{ip} saddr . meta l4proto @any_reply{n} drop"),
             format!("{later} {ip} saddr . meta l4proto @reply_address{n} drop"),
         ] {
-            rules.push_str(&rule);
-            rules.push_str("; ");
+            let _ = write!(by_address, "{rule}; ");
         }
     }
     let mut line = format!("add table netdev {table} {{ flags owner; {sets}");
     for (i, device) in devices.iter().enumerate() {
+        let about = |r: &&Rule| r.interface.is_none_or(|PortId(p)| usize::from(p) == i);
+        let marks = hidden.marks().rules().iter().filter(about);
+        let marks: String = marks.flat_map(mark_rules).collect();
         let hook = format!("type filter hook ingress device \"{device}\" priority 0");
-        let _ = write!(line, "chain c{i} {{ {hook}; {rules}}}; ");
+        let _ = write!(
+            line,
+            "chain m{i} {{ {marks}}}; \
+             chain c{i} {{ {hook}; {to_services}{BALANCED} jump m{i}; {by_address}}}; "
+        );
     }
     line.push('}');
     line
+}
+
+const PORTED: &str = "meta l4proto { tcp, udp, sctp }";
+const PORTLESS: &str = "meta l4proto { esp, ah }";
+const BALANCED: &str = "meta l4proto { tcp, udp, sctp, esp, ah }";
+
+/// What a rule for marks hides, and what it takes out of the rules that follow.
+fn mark_rules(rule: &Rule) -> Vec<String> {
+    let mut says = String::new();
+    for (prefix, end) in [(rule.source, "saddr"), (rule.destination, "daddr")] {
+        if let Some(p) = prefix {
+            let ip = match p.family() {
+                Family::V4 => "ip",
+                Family::V6 => "ip6",
+            };
+            let _ = write!(says, "{ip} {end} {p} ");
+        }
+    }
+    let ranges = [
+        (&rule.source_ports, "sport"),
+        (&rule.destination_ports, "dport"),
+    ];
+    match rule.protocol {
+        Some(p) => _ = write!(says, "meta l4proto {} ", p.0),
+        None if ranges.iter().any(|(r, _)| r.is_some()) => _ = write!(says, "{PORTED} "),
+        None => {}
+    }
+    for (range, end) in ranges {
+        if let Some(r) = range {
+            let _ = write!(says, "th {end} {}-{} ", r.start(), r.end());
+        }
+    }
+    let families = [(Family::V4, "ip"), (Family::V6, "ip6")].into_iter();
+    let served = families.filter(|(f, _)| rule.mark & mark_of(*f) != 0);
+    let mut rules: Vec<_> = served
+        .map(|(_, name)| format!("{says}meta protocol {name} drop; "))
+        .collect();
+    rules.push(format!("{says}return; "));
+    rules
 }

@@ -3,7 +3,7 @@
 //! The first of a packet goes like any packet. A later one is made part of its flow ([`crate::frag`]) and
 //! then asked about like any packet too. One that came before its first waits for it, if it may concern us at all:
 //! its destination is an address of ours, or it comes from a real server whose replies we translate. All else is
-//! left to the host, which has a copy of its own.
+//! left to the host.
 
 use std::collections::HashSet;
 use std::sync::{Arc, MutexGuard, PoisonError, Weak};
@@ -25,8 +25,10 @@ impl Pipeline {
     pub(super) fn follow_fragment(
         &mut self,
         packet: &mut IpPacket,
+        index: usize,
         frame: &Frame,
         topology: &Topology,
+        outputs: &mut Outputs,
         now: Time,
     ) -> bool {
         let Some(key) = FragmentKey::of(packet, frame.bytes()) else {
@@ -44,7 +46,9 @@ impl Pipeline {
         let concerns_us = is_marked(classifier, packet, frame.port)
             || self.ours.has_part_in(&key, &mut self.worker, topology);
         if !concerns_us {
+            drop(memory);
             self.counters.count_pass(PassReason::NotOurs);
+            self.give_back_if_hidden(packet, index, frame, outputs);
             return false;
         }
         let given_up = memory.hold(Early::new(key, *packet, frame, now), now);

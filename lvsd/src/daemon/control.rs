@@ -8,9 +8,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use lvs_core::{Config, Director, Ip, Time};
+use lvs_core::{Config, Director, Ip, ServiceKey, Time};
+use lvs_fwd::classify::Classifier;
 use lvs_fwd::frame::PortId;
-use lvs_fwd::io::bpf::Entry;
+use lvs_fwd::hidden::Entry;
 use lvs_fwd::io::netlink::{Monitor, Resolver};
 use lvs_fwd::responder;
 use lvs_fwd::route::{Interface, Topology};
@@ -19,7 +20,7 @@ use mio::{Events, Interest, Poll, Token, Waker};
 
 use super::guard::{self, Guard};
 use super::mailbox::{Mailbox, Order};
-use super::{Clock, Error, entries};
+use super::{Clock, Error, entries, memory};
 
 const TICK: Duration = Duration::from_secs(1);
 /// How often an address is announced, a tick apart: an announcement may be lost, or come while a switch still
@@ -42,6 +43,7 @@ pub(super) struct Control {
     clock: Clock,
     director: Arc<Director>,
     topology: Arc<ArcSwap<Topology>>,
+    classifier: Arc<ArcSwap<Classifier>>,
     guard: Arc<Mutex<Guard>>,
     stopping: Arc<AtomicBool>,
     poll: Poll,
@@ -49,7 +51,7 @@ pub(super) struct Control {
     announcing: Vec<(Ip, u32)>,
     announced: HashSet<Ip>,
     /// What was followed last.
-    followed: Option<(Arc<Config>, Arc<Topology>)>,
+    followed: Option<(Arc<Config>, Arc<Classifier>, Arc<Topology>)>,
     last: Vec<Entry>,
     lingering: Vec<(Entry, Time)>,
     gone: HashSet<u32>,
@@ -68,6 +70,7 @@ impl Control {
         clock: Clock,
         director: Arc<Director>,
         topology: Arc<ArcSwap<Topology>>,
+        classifier: Arc<ArcSwap<Classifier>>,
         guard: Arc<Mutex<Guard>>,
         stopping: Arc<AtomicBool>,
         log: fn(&str),
@@ -81,7 +84,7 @@ impl Control {
             .map_err(failed)?;
         let waker = Waker::new(poll.registry(), Token(1)).map_err(failed)?;
         let mailbox = Arc::new(Mailbox::new(waker));
-        let last = entries::of(&director.config(), &topology.load());
+        let last = entries::of(&director.config(), &classifier.load(), &topology.load());
         let control = Self {
             monitor,
             resolver,
@@ -90,6 +93,7 @@ impl Control {
             clock,
             director,
             topology,
+            classifier,
             guard,
             stopping,
             poll,
@@ -106,7 +110,7 @@ impl Control {
 
     pub(super) fn run(mut self, workers: Vec<Arc<Mailbox>>) {
         let mut events = Events::with_capacity(4);
-        let mut last_tick = None;
+        let mut next_tick = self.clock.now();
         while !self.stopping.load(Relaxed) {
             let now = self.clock.now();
             // An error (the kernel ran out of memory for us, say) may pass; the old tables serve meanwhile.
@@ -120,12 +124,16 @@ impl Control {
                 let _ = self.resolver.resolve(ifindex, ip, now);
             }
             self.follow(now);
-            if last_tick.is_none_or(|t| now.since(t) >= TICK) {
-                last_tick = Some(now);
+            if now >= next_tick {
+                // Ticks do not drift, since rates are estimated from one to the next; but none is made up for.
+                let late = now.since(next_tick) >= TICK;
+                next_tick = if late { now } else { next_tick } + TICK;
                 let _ = self.resolver.refresh(now);
                 self.announce(&workers);
+                let pages = memory::available_pages(self.director.config().sysctls());
+                self.director.tick(now, pages);
             }
-            let _ = self.poll.poll(&mut events, Some(TICK));
+            let _ = self.poll.poll(&mut events, Some(next_tick.since(now)));
         }
     }
 
@@ -134,14 +142,16 @@ impl Control {
         // Held from the first look at the configuration on: whoever changes it meanwhile sets its entries after us.
         let mut guard = guard::lock(&self.guard);
         let (config, topology) = (self.director.config(), self.topology.load_full());
-        let known = self.followed.as_ref();
-        let same = known.is_some_and(|(c, t)| Arc::ptr_eq(c, &config) && Arc::ptr_eq(t, &topology));
+        let classifier = self.classifier.load_full();
+        let same = self.followed.as_ref().is_some_and(|(c, k, t)| {
+            Arc::ptr_eq(c, &config) && Arc::ptr_eq(k, &classifier) && Arc::ptr_eq(t, &topology)
+        });
         let lingered = self.lingering.iter().any(|(_, until)| *until <= now);
         if same && !lingered && !guard.is_lost() {
             return;
         }
-        self.followed = Some((config.clone(), topology.clone()));
-        let entries = entries::of(&config, &topology);
+        self.followed = Some((config.clone(), classifier.clone(), topology.clone()));
+        let entries = entries::of(&config, &classifier, &topology);
         let current: HashSet<&Entry> = entries.iter().collect();
         let gone = entries::lingering(&self.last, &entries);
         let until = now + LINGER;
@@ -150,7 +160,7 @@ impl Control {
             .retain(|(e, until)| *until > now && !current.contains(e));
         let mut hidden = entries.clone();
         hidden.extend(self.lingering.iter().map(|(e, _)| *e));
-        guard.set_entries(&hidden);
+        guard.set(entries::hidden(&hidden, &classifier, &config));
         guard.take_notes().iter().for_each(|line| (self.log)(line));
         drop(guard);
         self.last = entries;
@@ -177,10 +187,15 @@ impl Control {
         // What the kernel refuses is resolved on demand instead.
         let _ = self.resolver.manage(hops);
 
-        let ours: HashSet<Ip> = config
-            .owned()
-            .filter(|ip| !topology.is_local(*ip))
-            .collect();
+        let is_served = |ip: Ip, marks: &[u32]| {
+            let family = ip.family();
+            let mut keys = marks.iter().map(|&mark| ServiceKey::Mark { family, mark });
+            keys.any(|key| config.service(&key).is_some())
+        };
+        let marked = classifier.virtual_addresses();
+        let marked = marked.filter(|(ip, marks)| is_served(*ip, marks));
+        let ours = config.owned().chain(marked.map(|(ip, _)| ip));
+        let ours: HashSet<Ip> = ours.filter(|ip| !topology.is_local(*ip)).collect();
         self.announced.retain(|ip| ours.contains(ip));
         self.announcing.retain(|(ip, _)| ours.contains(ip));
         for ip in ours {

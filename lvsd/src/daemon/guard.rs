@@ -1,15 +1,19 @@
 //! Keeping the host's own stack out: the best guard this system allows.
 //!
-//! 1. A BPF program at the interfaces' ingress (TCX, Linux 6.6): needs `CAP_BPF`. Also filters and steers.
+//! 1. A BPF program at the interfaces' ingress (TCX, Linux 6.6): needs `CAP_BPF`. Also filters and steers, and gives
+//!    back what was hidden for nothing.
 //! 2. An nftables table of the netdev family, held by `nft`: needs `nft` and `CAP_NET_ADMIN`.
 //! 3. None. Then the host must not hold the VIPs, and must not forward (`ip_forward`); otherwise it answers and
 //!    duplicates what lvsd forwards, and connections break.
 
 use std::fs;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use arc_swap::ArcSwap;
 use lvs_core::{Config, Family};
-use lvs_fwd::io::bpf::{self, BpfError, Entry, Program};
+use lvs_fwd::frame::PortId;
+use lvs_fwd::hidden::Hidden;
+use lvs_fwd::io::bpf::{self, BpfError, Program};
 use lvs_fwd::io::nft::NftGuard;
 use lvs_fwd::io::packet::Device;
 use lvs_fwd::route::Topology;
@@ -22,12 +26,19 @@ pub(super) struct Guard {
     attached: bool,
     /// The interfaces of an nftables guard that has ended and is to be started anew.
     lost: bool,
-    interfaces: Vec<String>,
+    /// In the order of their ports.
+    interfaces: Vec<Device>,
+    /// What the packet path gives back: all that is hidden, if there is a way back, or else nothing.
+    returnable: Arc<ArcSwap<Hidden>>,
     notes: Vec<String>,
 }
 
 pub(super) fn lock(guard: &Mutex<Guard>) -> MutexGuard<'_, Guard> {
     guard.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn ifindex(devices: &[Device], port: PortId) -> Option<u32> {
+    devices.get(usize::from(port.0)).map(|d| d.index)
 }
 
 fn reason(e: &BpfError) -> String {
@@ -39,13 +50,14 @@ fn reason(e: &BpfError) -> String {
 
 impl Guard {
     /// Finds out what can be had for these interfaces; hides nothing yet.
-    pub(super) fn choose(interfaces: &[&str]) -> Self {
+    pub(super) fn choose(interfaces: &[Device]) -> Self {
         let mut guard = Self {
             bpf: None,
             nft: None,
             attached: false,
             lost: false,
-            interfaces: interfaces.iter().map(|s| (*s).to_owned()).collect(),
+            interfaces: interfaces.to_vec(),
+            returnable: Arc::default(),
             notes: Vec::new(),
         };
         match bpf::Guard::new() {
@@ -62,7 +74,17 @@ impl Guard {
     }
 
     fn interfaces(&self) -> Vec<&str> {
-        self.interfaces.iter().map(String::as_str).collect()
+        self.interfaces.iter().map(|d| d.name.as_str()).collect()
+    }
+
+    /// What can be given back to the host, always up to date.
+    pub(super) fn returnable(&self) -> &Arc<ArcSwap<Hidden>> {
+        &self.returnable
+    }
+
+    /// How frames are given back.
+    pub(super) fn return_mark(&self) -> Option<u32> {
+        self.bpf.as_ref().map(bpf::Guard::return_mark)
     }
 
     fn start_nft(&mut self) {
@@ -105,13 +127,10 @@ impl Guard {
     /// # Errors
     ///
     /// Why the services cannot be hidden, nor received either: there are too many.
-    pub(super) fn activate(
-        &mut self,
-        entries: &[Entry],
-        devices: &[Device],
-    ) -> Result<(), BpfError> {
+    pub(super) fn activate(&mut self, hidden: Hidden) -> Result<(), BpfError> {
         if let Some(g) = &mut self.bpf {
-            g.set_entries(entries)?;
+            let devices = &self.interfaces;
+            g.set(&hidden, |port| ifindex(devices, port))?;
             match devices.iter().try_for_each(|d| g.attach(d.index)) {
                 Ok(()) => self.attached = true,
                 Err(e) => {
@@ -121,7 +140,7 @@ impl Guard {
                 }
             }
         }
-        self.set_entries(entries);
+        self.set(hidden);
         Ok(())
     }
 
@@ -143,10 +162,16 @@ impl Guard {
         }
     }
 
-    /// Makes exactly these entries known; starts a guard anew that was lost.
-    pub(super) fn set_entries(&mut self, entries: &[Entry]) {
+    /// Hides exactly this; starts a guard anew that was lost.
+    pub(super) fn set(&mut self, hidden: Hidden) {
+        let hidden = Arc::new(hidden);
+        if self.attached {
+            // Before the guard: better that the host gets a packet twice for a moment than never.
+            self.returnable.store(hidden.clone());
+        }
+        let devices = &self.interfaces;
         if let Some(g) = &mut self.bpf
-            && let Err(e) = g.set_entries(entries)
+            && let Err(e) = g.set(&hidden, |port| ifindex(devices, port))
         {
             let why = reason(&e);
             self.notes.push(format!(
@@ -159,7 +184,7 @@ impl Guard {
             self.nft = Some(g);
         }
         let Some(g) = &mut self.nft else { return };
-        match g.set_entries(entries) {
+        match g.set(&hidden) {
             Ok(()) if self.lost => {
                 self.lost = false;
                 self.notes.push("nftables guard restored".to_owned());
@@ -177,6 +202,8 @@ impl Guard {
     /// Stops hiding.
     pub(super) fn detach(&mut self) {
         self.lost = false;
+        self.attached = false;
+        self.returnable.store(Arc::default());
         self.bpf = None;
         self.nft = None;
     }

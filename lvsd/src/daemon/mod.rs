@@ -11,6 +11,8 @@ mod control;
 mod entries;
 mod guard;
 mod mailbox;
+mod marks;
+mod memory;
 mod privileges;
 mod summary;
 mod worker;
@@ -25,6 +27,7 @@ use std::{fmt, io};
 
 use arc_swap::ArcSwap;
 use lvs_core::{ConfigError, Director, Ip, LocalAddr, Settings, Time};
+use lvs_fwd::classify::Classifier;
 use lvs_fwd::frag::FragMemory;
 use lvs_fwd::frame::PortId;
 use lvs_fwd::io::bpf::BpfError;
@@ -88,6 +91,8 @@ pub enum Error {
     Config(ConfigError),
     /// Configuration: no such scheduler.
     Scheduler(String),
+    /// Configuration: a rule for marks names an interface that lvsd does not work on.
+    MarkInterface(String),
     /// System: a privilege is missing.
     Privilege(String),
     /// Configuration: more services, servers and addresses than the BPF guard holds.
@@ -116,6 +121,11 @@ impl fmt::Display for Error {
             ),
             Self::Config(e) => e.fmt(f),
             Self::Scheduler(name) => write!(f, "there is no scheduler {}", name.escape_debug()),
+            Self::MarkInterface(name) => write!(
+                f,
+                "a rule for marks names the interface {}, which is none that lvsd works on (--interface)",
+                name.escape_debug()
+            ),
             Self::Privilege(what) => f.write_str(what),
             Self::Guard(e) => write!(f, "the guard does not take the services: {e}"),
             Self::HostLocalAddr(l) => write!(
@@ -138,10 +148,15 @@ impl std::error::Error for Error {}
 impl Error {
     /// Whether the rules are at fault, and not the system or the command line.
     pub fn is_configuration(&self) -> bool {
-        use Error::{Config, Guard, HostLocalAddr, LocalServer, Scheduler};
+        use Error::{Config, Guard, HostLocalAddr, LocalServer, MarkInterface, Scheduler};
         matches!(
             self,
-            Config(_) | Guard(_) | HostLocalAddr(_) | LocalServer(_) | Scheduler(_)
+            Config(_)
+                | Guard(_)
+                | HostLocalAddr(_)
+                | LocalServer(_)
+                | MarkInterface(_)
+                | Scheduler(_)
         )
     }
 }
@@ -167,6 +182,9 @@ impl Clock {
 pub struct Daemon {
     director: Arc<Director>,
     topology: Arc<ArcSwap<Topology>>,
+    classifier: Arc<ArcSwap<Classifier>>,
+    /// In the order of their ports.
+    interfaces: Vec<String>,
     guard: Arc<Mutex<Guard>>,
     mailboxes: Vec<Arc<Mailbox>>,
     stopping: Arc<AtomicBool>,
@@ -202,35 +220,42 @@ impl Daemon {
             .collect();
         let topology = monitor.topology(&ports);
         apply::refuse_host_addresses(&options.rules, &topology)?;
+        let names: Vec<String> = devices.iter().map(|d| d.name.clone()).collect();
+        let classifier = marks::classifier(&options.rules, &names)?;
         apply::apply(&director, &options.rules)?;
 
         // The order matters: nothing may be hidden from the host before we can receive it.
-        let names: Vec<&str> = devices.iter().map(|d| d.name.as_str()).collect();
-        let mut guard = Guard::choose(&names);
+        let mut guard = Guard::choose(&devices);
         let filter = guard.filter();
         let steering = guard.steering(director.shards(), workers);
         let mut port_sets: Vec<Vec<PacketPort>> = (0..workers).map(|_| Vec::new()).collect();
         for ((port, _), device) in ports.iter().zip(&devices) {
             let mut config = PacketConfig::new(device, *port);
             config.filter = filter.as_ref();
+            config.return_mark = guard.return_mark();
             let group = PacketPort::open_group(&config, workers, steering.as_ref());
             for (set, port) in port_sets.iter_mut().zip(group.map_err(Error::Open)?) {
                 set.push(port);
             }
         }
-        let entries = entries::of(&director.config(), &topology);
-        guard.activate(&entries, &devices).map_err(Error::Guard)?;
-        for line in guard.explain(&director.config(), &topology) {
+        let config = director.config();
+        let entries = entries::of(&config, &classifier, &topology);
+        let hidden = entries::hidden(&entries, &classifier, &config);
+        guard.activate(hidden).map_err(Error::Guard)?;
+        for line in guard.explain(&config, &topology) {
             (options.log)(&line);
         }
 
         let clock = Clock(Instant::now());
         let topology = Arc::new(ArcSwap::from_pointee(topology));
-        let shared = Shared::new(topology.clone(), FragMemory::new(FRAGMENTS, seed));
+        let shared = Shared {
+            classifier: Arc::new(ArcSwap::from_pointee(classifier)),
+            hidden: guard.returnable().clone(),
+            ..Shared::new(topology.clone(), FragMemory::new(FRAGMENTS, seed))
+        };
         let stopping = Arc::new(AtomicBool::new(false));
         let guard = Arc::new(Mutex::new(guard));
-        let mut sources =
-            summary::Sources::new(director.clone(), names.iter().map(|s| (*s).to_owned()));
+        let mut sources = summary::Sources::new(director.clone(), names.clone());
         let (wanted, requests) = mpsc::sync_channel(1024);
         let (control, control_mail) = Control::new(
             monitor,
@@ -239,6 +264,7 @@ impl Daemon {
             clock,
             director.clone(),
             topology.clone(),
+            shared.classifier.clone(),
             guard.clone(),
             stopping.clone(),
             options.log,
@@ -247,6 +273,8 @@ impl Daemon {
         let mut daemon = Self {
             director: director.clone(),
             topology,
+            classifier: shared.classifier.clone(),
+            interfaces: names,
             guard,
             mailboxes: Vec::new(),
             stopping: stopping.clone(),
@@ -300,14 +328,21 @@ impl Daemon {
     pub fn replace_rules(&self, rules: RuleSet) -> Result<(), Error> {
         let topology = self.topology.load();
         apply::refuse_host_addresses(&rules, &topology)?;
+        let classifier = marks::classifier(&rules, &self.interfaces)?;
         let mut guard = guard::lock(&self.guard);
-        let before = entries::of(&self.director.config(), &topology);
+        let old = self.classifier.load_full();
+        let before = entries::of(&self.director.config(), &old, &topology);
         apply::apply(&self.director, &rules)?;
+        // The same rules again are not even looked up anew.
+        if classifier.rules() != old.rules() {
+            self.classifier.store(Arc::new(classifier));
+        }
         // New entries come before the first packet that needs them could be answered by the host; what is
         // no longer needed goes by and by (see `control`).
-        let mut entries = entries::of(&self.director.config(), &topology);
+        let (config, classifier) = (self.director.config(), self.classifier.load());
+        let mut entries = entries::of(&config, &classifier, &topology);
         entries.extend(entries::lingering(&before, &entries));
-        guard.set_entries(&entries);
+        guard.set(entries::hidden(&entries, &classifier, &config));
         drop(guard);
         self.mailboxes.iter().for_each(|m| m.wake());
         Ok(())

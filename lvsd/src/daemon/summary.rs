@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::{Arc, PoisonError};
 
-use lvs_core::stats::Totals;
+use lvs_core::stats::{Rates, Totals};
 use lvs_core::{Director, DropReason, PassReason};
 use lvs_fwd::counters::{Counters, Counts};
 use lvs_fwd::frame::PortId;
@@ -20,10 +20,10 @@ pub(super) struct Sources {
 }
 
 impl Sources {
-    pub(super) fn new(director: Arc<Director>, interfaces: impl Iterator<Item = String>) -> Self {
+    pub(super) fn new(director: Arc<Director>, interfaces: Vec<String>) -> Self {
         Self {
             director,
-            interfaces: interfaces.collect(),
+            interfaces,
             workers: Vec::new(),
         }
     }
@@ -46,29 +46,9 @@ impl Sources {
                 }
             }
         }
-        let config = self.director.config();
-        let services = config.services().into_iter().map(|s| ServiceLine {
-            name: s.key().to_string(),
-            scheduler: s.scheduler().name(),
-            totals: s.live().stats().totals(),
-            servers: s
-                .dests()
-                .iter()
-                .map(|d| ServerLine {
-                    name: d.addr().to_string(),
-                    method: d.method().name(),
-                    weight: d.weight(),
-                    active: d.active(),
-                    inactive: d.inactive(),
-                    totals: d.live().stats().totals(),
-                })
-                .collect(),
-        });
         Summary {
-            connections: self.director.connection_count(),
-            services: services.collect(),
             interfaces: self.interfaces.iter().cloned().zip(ports).collect(),
-            counts,
+            ..Summary::of(&self.director, counts)
         }
     }
 }
@@ -78,6 +58,7 @@ struct ServiceLine {
     name: String,
     scheduler: &'static str,
     totals: Totals,
+    rates: Rates,
     servers: Vec<ServerLine>,
 }
 
@@ -89,18 +70,55 @@ struct ServerLine {
     active: u64,
     inactive: u64,
     totals: Totals,
+    rates: Rates,
 }
 
 /// Services, packets and drops by reason at one moment; prints as a table.
 #[derive(Clone, Debug)]
 pub struct Summary {
     connections: usize,
+    templates: usize,
+    totals: Totals,
+    rates: Rates,
     services: Vec<ServiceLine>,
     interfaces: Vec<(String, Statistics)>,
     counts: Counts,
 }
 
 impl Summary {
+    /// Of a director and a data plane without interfaces of the system's.
+    pub(crate) fn of(director: &Director, counts: Counts) -> Self {
+        let config = director.config();
+        let services = config.services().into_iter().map(|s| ServiceLine {
+            name: s.key().to_string(),
+            scheduler: s.scheduler().name(),
+            totals: s.live().stats().totals(),
+            rates: s.live().stats().rates(),
+            servers: s
+                .dests()
+                .iter()
+                .map(|d| ServerLine {
+                    name: d.addr().to_string(),
+                    method: d.method().name(),
+                    weight: d.weight(),
+                    active: d.active(),
+                    inactive: d.inactive(),
+                    totals: d.live().stats().totals(),
+                    rates: d.live().stats().rates(),
+                })
+                .collect(),
+        });
+        Self {
+            connections: director.connection_count(),
+            templates: director.template_count(),
+            totals: director.stats().totals(),
+            rates: director.stats().rates(),
+            services: services.collect(),
+            interfaces: Vec::new(),
+            counts,
+        }
+    }
+
     /// What became of the frames.
     pub fn counts(&self) -> &Counts {
         &self.counts
@@ -116,7 +134,7 @@ impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "{:<44} {:<7} {:>6} {:>8} {:>8} {:>9} {:>10} {:>10} {:>13} {:>13}",
+            "{:<44} {:<7} {:>6} {:>8} {:>8} {:>9} {:>10} {:>10} {:>13} {:>13} {:>7} {:>9} {:>10} {:>11} {:>11}",
             "service / server",
             "",
             "weight",
@@ -127,25 +145,39 @@ impl fmt::Display for Summary {
             "out pkts",
             "in bytes",
             "out bytes",
+            "conns/s",
+            "in pkts/s",
+            "out pkts/s",
+            "in bytes/s",
+            "out bytes/s",
         )?;
+        write!(
+            f,
+            "{:<44} {:<7} {:>6} {:>8} {:>8} ",
+            "total", "", "", "", ""
+        )?;
+        numbers(f, &self.totals, &self.rates)?;
         for s in &self.services {
             write!(
                 f,
                 "{:<44} {:<7} {:>6} {:>8} {:>8} ",
                 s.name, s.scheduler, "", "", ""
             )?;
-            totals(f, &s.totals)?;
+            numbers(f, &s.totals, &s.rates)?;
             for d in &s.servers {
                 write!(
                     f,
                     "  -> {:<39} {:<7} {:>6} {:>8} {:>8} ",
                     d.name, d.method, d.weight, d.active, d.inactive
                 )?;
-                totals(f, &d.totals)?;
+                numbers(f, &d.totals, &d.rates)?;
             }
         }
         let c = &self.counts;
         writeln!(f, "connections: {}", self.connections)?;
+        if self.templates > 0 {
+            writeln!(f, "persistence templates: {}", self.templates)?;
+        }
         writeln!(
             f,
             "packets: {} received, {} to servers, {} to clients, {} frames sent",
@@ -167,6 +199,13 @@ impl fmt::Display for Summary {
         }
         let passed = PassReason::ALL.iter().map(|r| (r.name(), c.passed(*r)));
         reasons(f, "left to the host", passed)?;
+        if c.given_back > 0 {
+            writeln!(
+                f,
+                "of those given back, having been hidden: {}",
+                c.given_back
+            )?;
+        }
         reasons(
             f,
             "dropped",
@@ -175,11 +214,17 @@ impl fmt::Display for Summary {
     }
 }
 
-fn totals(f: &mut fmt::Formatter<'_>, t: &Totals) -> fmt::Result {
+/// What has been counted since the start, and the rates of the last seconds.
+fn numbers(f: &mut fmt::Formatter<'_>, t: &Totals, r: &Rates) -> fmt::Result {
+    write!(
+        f,
+        "{:>9} {:>10} {:>10} {:>13} {:>13} ",
+        t.conns, t.in_packets, t.out_packets, t.in_bytes, t.out_bytes
+    )?;
     writeln!(
         f,
-        "{:>9} {:>10} {:>10} {:>13} {:>13}",
-        t.conns, t.in_packets, t.out_packets, t.in_bytes, t.out_bytes
+        "{:>7} {:>9} {:>10} {:>11} {:>11}",
+        r.conns, r.in_packets, r.out_packets, r.in_bytes, r.out_bytes
     )
 }
 

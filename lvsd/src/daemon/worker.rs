@@ -10,8 +10,8 @@ use std::time::Duration;
 use lvs_core::{Ip, Time};
 use lvs_fwd::counters::Counters;
 use lvs_fwd::frame::{Burst, Offload, Outputs, Packet, PortId};
-use lvs_fwd::io::Port as _;
 use lvs_fwd::io::packet::{PacketPort, Statistics};
+use lvs_fwd::io::{Port as _, Sent};
 use lvs_fwd::pipeline::Pipeline;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token, Waker};
@@ -127,6 +127,14 @@ impl WorkerThread {
         for port in &mut self.ports {
             let report = port.transmit(&mut outputs.for_port(port.id(), burst.frames()));
             self.pipeline.counters().transmitted(report);
+            let mut back = outputs.for_host(port.id(), burst.frames()).peekable();
+            if back.peek().is_some() {
+                // What goes back is not sent.
+                let failed = port.give_back(&mut back).failed;
+                self.pipeline
+                    .counters()
+                    .transmitted(Sent { sent: 0, failed });
+            }
         }
     }
 

@@ -58,6 +58,7 @@ pub enum If {
 #[expect(clippy::exhaustive_enums, reason = "the ones in use")]
 pub enum Op {
     Add,
+    Sub,
     Mul,
     Or,
     And,
@@ -294,6 +295,7 @@ impl Op {
     const fn bits(self) -> u8 {
         match self {
             Self::Add => 0x00,
+            Self::Sub => 0x10,
             Self::Mul => 0x20,
             Self::Or => 0x40,
             Self::And => 0x50,
@@ -334,6 +336,8 @@ mod tests {
         assert_eq!(one(|a| a.set(R6, R1)), (0xbf, 0x16, 0, 0));
         // r3 += -40
         assert_eq!(one(|a| a.alu(Op::Add, R3, -40)), (0x07, 0x03, 0, -40));
+        // r1 -= r2
+        assert_eq!(one(|a| a.alu(Op::Sub, R1, R2)), (0x1f, 0x21, 0, 0));
         // w7 *= 0x85ebca6b
         assert_eq!(
             one(|a| a.alu32(Op::Mul, R7, 0x85eb_ca6b_u32 as i32)),

@@ -1,15 +1,16 @@
 //! The socket filter: spares us the copies of packets we have nothing to do with.
 //!
-//! It accepts ARP requests and replies, neighbour solicitations, ICMP errors, and TCP and UDP to an
-//! address with a virtual service, to a local address of FullNAT, or from a real server behind NAT. The
-//! decision is by address, not by port, so that it needs two look-ups at most and lets fragments through; it
-//! accepts whatever the [guard](super::guard) drops.
+//! It accepts ARP requests and replies, neighbour solicitations, ICMP errors, and what is balanced (TCP, UDP, SCTP, AH,
+//! ESP) to an address with a virtual service, to a local address of FullNAT, from a real server behind NAT, or with a
+//! mark for which there is a service. But for marks the decision is by address, not by port, so that it lets fragments
+//! through; it accepts whatever the [guard](super::guard) drops, but for what comes [back](super::returning).
 
-use super::BpfError;
 use super::asm::{Asm, If, Reg::*, Size};
 use super::guard::if_port_outside;
-use super::roles::{LOCAL, OWN, REPLY, VIRTUAL};
+use super::roles::Maps;
 use super::walk::{self, Ask};
+use super::{BpfError, chain};
+use crate::hidden::{LOCAL, OWN, REPLY, VIRTUAL};
 
 /// Results of a socket filter: how many bytes of the packet are wanted.
 pub const ACCEPT: i32 = -1;
@@ -18,15 +19,17 @@ pub const REJECT: i32 = 0;
 
 const NEIGHBOUR_SOLICITATION: i32 = 135;
 
-/// The program. `map` is the descriptor of the map of roles; `ip_at` is where the IP header begins: 14 on
-/// a packet socket, 0 in [`Program::test_run`](super::Program::test_run).
-pub fn code(map: i32, ip_at: i32) -> Result<Vec<u64>, BpfError> {
+/// The program. `return_mark`, below 2^31, is that of packets that come back; `ip_at` is where the IP header begins: 14
+/// on a packet socket, 0 in [`Program::test_run`](super::Program::test_run).
+pub fn code(maps: Maps, return_mark: u32, ip_at: i32) -> Result<Vec<u64>, BpfError> {
     let mut asm = Asm::new();
     let a = &mut asm;
     let (accept, reject) = (a.label(), a.label());
     let (v6, icmp, icmpv6, transport) = (a.label(), a.label(), a.label(), a.label());
 
     a.set(R6, R1);
+    a.load(Size::W, R1, R6, walk::SKB_MARK);
+    a.jump_if(R1, If::Equal, return_mark as i32, reject);
     walk::if_vlan(a, reject);
     a.set(R7, ip_at);
     a.load(Size::W, R1, R6, walk::SKB_PROTOCOL);
@@ -55,25 +58,23 @@ pub fn code(map: i32, ip_at: i32) -> Result<Vec<u64>, BpfError> {
     a.place(transport);
     walk::if_not_balanced(a, reject);
     walk::if_not_for_host(a, reject);
-    let (not_local, foreign) = (a.label(), a.label());
-    let with_ports = a.label();
-    a.store(Size::W, R10, walk::SPORT, 0);
-    a.jump_if(R9, If::AnyBit, walk::OFFSET, with_ports);
-    walk::load_bytes(a, walk::SPORT, 4, reject);
-    a.place(with_ports);
-    walk::look_up(a, map, walk::DST, Ask::Address, foreign);
-    a.jump_if(R1, If::AnyBit, VIRTUAL, accept);
-    let whole = a.label();
+    walk::ports(a, reject);
+    let (foreign, not_local, whole, by_mark) = (a.label(), a.label(), a.label(), a.label());
+    walk::look_up(a, maps.roles, walk::DST, Ask::Address, foreign);
+    a.jump_if(R1, If::AnyBit, VIRTUAL as i32, accept);
     a.jump_if(R9, If::Equal, 0, whole);
-    a.jump_if(R1, If::AnyBit, LOCAL, accept);
+    a.jump_if(R1, If::AnyBit, LOCAL as i32, accept);
     a.place(whole);
     if_port_outside(a, walk::DPORT, not_local);
-    a.jump_if(R1, If::AnyBit, LOCAL, accept);
+    a.jump_if(R1, If::AnyBit, LOCAL as i32, accept);
     a.place(not_local);
-    a.jump_if(R1, If::AnyBit, OWN, reject);
+    a.jump_if(R1, If::AnyBit, OWN as i32, by_mark);
     a.place(foreign);
-    walk::look_up(a, map, walk::SRC, Ask::Address, reject);
-    a.jump_if(R1, If::AnyBit, REPLY, accept);
+    walk::look_up(a, maps.roles, walk::SRC, Ask::Address, by_mark);
+    a.jump_if(R1, If::AnyBit, REPLY as i32, accept);
+    a.place(by_mark);
+    chain::none(a);
+    chain::walk(a, maps, accept);
 
     a.place(reject);
     a.exit_with(REJECT);

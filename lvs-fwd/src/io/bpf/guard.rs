@@ -1,66 +1,67 @@
 //! The guard: hides from the host's stack what we handle.
 //!
 //! It sits at the TCX hook of an interface, behind the packet sockets' taps and before the host's IP
-//! layer, and drops there what the packet sockets have already given us. For a packet
-//! addressed to this host's link-layer address it decides, in this order:
-//!
-//! | packet | |
-//! |---|---|
-//! | to a virtual service | drop |
-//! | to a local address of FullNAT, port in its range | drop |
-//! | to an address of the host | pass: health checks, ssh |
-//! | from a real server behind NAT | drop |
-//! | anything else | pass |
-//!
-//! Later fragments have no ports: those to an address with a virtual service of that protocol are
-//! dropped, then likewise. An ICMP error belongs to the connection of the packet it quotes, and is judged
-//! like a packet of that connection that travels the way the error does: the quoted source is the
-//! destination, the quoted destination the source. ARP, neighbour discovery, other protocols and other ICMP
-//! pass, as do frames of a VLAN (they are another interface's).
+//! layer, and drops there what the packet sockets have already given us, by the rules in [`crate::hidden`]. It looks
+//! only at packets addressed to this host's link-layer address. ARP, neighbour discovery, other protocols and
+//! other ICMP pass, as do frames of a VLAN (they are another interface's), and what [comes back](super::returning).
 
 use std::collections::BTreeMap;
+use std::hash::{BuildHasher as _, RandomState};
 
 use super::asm::{Asm, If, Label, Op, Reg::*, Size};
-use super::roles::{Entry, LOCAL, OWN, REPLY, Roles, VALUE_HIGH, VALUE_LOW, VIRTUAL};
+use super::roles::{Maps, ROLE_HIGH, ROLE_LOW, Roles};
 use super::walk::{self, Ask};
-use super::{BpfError, Program, ProgramType, TcxLink, filter, steer};
+use super::{BpfError, Hook, Program, ProgramType, TcxLink, chain, filter, returning, steer};
+use crate::frame::PortId;
+use crate::hidden::{ANY_REPLY, Hidden, LOCAL, OWN, RANGE, REPLY, VIRTUAL};
 
-/// The guard with its map of roles, and the filter and steering programs that use the same map.
+/// The guard with its maps, and the filter and steering programs that use the same maps.
 ///
-/// Order of a start: [`Guard::new`], open the packet sockets (with [`Guard::filter`] and
-/// [`Guard::steering`]), [`Guard::set_entries`], [`Guard::attach`]. To stop, drop it before the sockets.
-/// It holds as long as it lives: if the process dies, even by SIGKILL, the host is as before.
+/// Order of a start: [`Guard::new`], open the packet sockets (with [`Guard::filter`],
+/// [`Guard::steering`] and [`Guard::return_mark`]), [`Guard::set`], [`Guard::attach`]. To stop, drop it before the
+/// sockets. It holds as long as it lives: if the process dies, even by SIGKILL, the host is as before.
 #[derive(Debug)]
 pub struct Guard {
-    /// One for each interface, by its number.
-    links: BTreeMap<u32, TcxLink>,
+    /// Those of each interface, by its number.
+    links: BTreeMap<u32, [TcxLink; 2]>,
     program: Program,
+    returning: Program,
+    return_mark: u32,
     roles: Roles,
 }
 
 impl Guard {
-    /// Creates the map and loads the guard, which is attached to nothing yet.
+    /// Creates the maps and loads the guard, which is attached to nothing yet.
     pub fn new() -> Result<Self, BpfError> {
         let roles = Roles::new()?;
-        let program = Program::load(ProgramType::SchedCls, "lvs_guard", &code(roles.raw_fd())?)?;
+        // Random, so that no packet has it by chance.
+        let return_mark = RandomState::new().hash_one(std::process::id()) as u32 >> 1 | 1;
+        let load = |name, code: Vec<u64>| Program::load(ProgramType::SchedCls, name, &code);
         Ok(Self {
             links: BTreeMap::new(),
-            program,
+            program: load("lvs_guard", code(roles.maps(), return_mark)?)?,
+            returning: load("lvs_return", returning::code(return_mark)?)?,
+            return_mark,
             roles,
         })
     }
 
-    /// Replaces what is guarded, [as `Roles` does](Roles::set): what stays is never unguarded meanwhile.
-    pub fn set_entries(&mut self, entries: &[Entry]) -> Result<(), BpfError> {
-        self.roles.set(entries)
+    /// Replaces what is hidden, [as `Roles` does](Roles::set): what stays is never seen meanwhile.
+    pub fn set(
+        &mut self,
+        hidden: &Hidden,
+        ifindex: impl Fn(PortId) -> Option<u32>,
+    ) -> Result<(), BpfError> {
+        self.roles.set(hidden, ifindex)
     }
 
-    /// Guards an interface (needs Linux 6.6: [`BpfError::Unsupported`] otherwise). Does nothing if it is
-    /// guarded already.
+    /// Guards an interface (needs Linux 6.6: [`BpfError::Unsupported`] otherwise), and turns round there what is
+    /// sent with the [mark](Self::return_mark). Does nothing if it is guarded already.
     pub fn attach(&mut self, ifindex: u32) -> Result<(), BpfError> {
         if !self.links.contains_key(&ifindex) {
-            let link = self.program.attach_tcx(ifindex)?;
-            self.links.insert(ifindex, link);
+            let back = self.returning.attach_tcx(ifindex, Hook::Egress)?;
+            let link = self.program.attach_tcx(ifindex, Hook::Ingress)?;
+            self.links.insert(ifindex, [link, back]);
         }
         Ok(())
     }
@@ -70,17 +71,23 @@ impl Guard {
         self.links.remove(&ifindex);
     }
 
-    /// Loads a [filter] for packet sockets that follows this guard's entries.
+    /// Loads a [filter] for packet sockets that follows what this guard hides.
     pub fn filter(&self) -> Result<Program, BpfError> {
-        let code = filter::code(self.roles.raw_fd(), walk::BEHIND_ETHERNET)?;
+        let code = filter::code(self.roles.maps(), self.return_mark, walk::BEHIND_ETHERNET)?;
         Program::load(ProgramType::SocketFilter, "lvs_filter", &code)
     }
 
-    /// Loads a [steer]ing program for a fan-out group of `workers` that follows this guard's entries.
+    /// Loads a [steer]ing program for a fan-out group of `workers` that follows what this guard hides.
     /// `shards` is the connection table's number of shards, a power of two.
     pub fn steering(&self, shards: u32, workers: u32) -> Result<Program, BpfError> {
-        let code = steer::code(self.roles.raw_fd(), shards, workers)?;
+        let code = steer::code(self.roles.maps(), shards, workers)?;
         Program::load(ProgramType::SocketFilter, "lvs_steer", &code)
+    }
+
+    /// The mark (`SO_MARK`) with which a hidden packet is to be sent by the interface it came in by, so that the host
+    /// [gets it](super::returning) after all.
+    pub fn return_mark(&self) -> u32 {
+        self.return_mark
     }
 
     /// The guard's program itself, for status and tests.
@@ -88,7 +95,7 @@ impl Guard {
         &self.program
     }
 
-    /// The map of roles, for programs of one's own.
+    /// The maps, for programs of one's own.
     pub fn roles(&self) -> &Roles {
         &self.roles
     }
@@ -99,15 +106,22 @@ pub const PASS: i32 = -1;
 /// See [`PASS`].
 pub const DROP: i32 = 2;
 
-/// The program. `map` is the descriptor of the map of roles.
-pub fn code(map: i32) -> Result<Vec<u64>, BpfError> {
+/// The program. `return_mark`, below 2^31, is that of packets that come back.
+pub fn code(maps: Maps, return_mark: u32) -> Result<Vec<u64>, BpfError> {
     let mut asm = Asm::new();
     let a = &mut asm;
     let (pass, drop) = (a.label(), a.label());
     let (v6, transport, icmp, icmpv6, quoted) =
         (a.label(), a.label(), a.label(), a.label(), a.label());
+    let (new, decide) = (a.label(), a.label());
 
     a.set(R6, R1);
+    a.load(Size::W, R1, R6, walk::SKB_MARK);
+    a.jump_if(R1, If::NotEqual, return_mark as i32, new);
+    a.set(R1, 0);
+    a.store(Size::W, R6, walk::SKB_MARK, R1);
+    a.jump(pass);
+    a.place(new);
     walk::if_not_for_host(a, pass);
     walk::if_vlan(a, pass);
     a.set(R7, walk::BEHIND_ETHERNET);
@@ -123,11 +137,8 @@ pub fn code(map: i32) -> Result<Vec<u64>, BpfError> {
 
     a.place(transport);
     walk::if_not_balanced(a, pass);
-    let later = a.label();
-    a.jump_if(R9, If::AnyBit, walk::OFFSET, later);
-    judge(a, map, Ends::AS_SENT, pass, drop);
-    a.place(later);
-    judge_later_fragment(a, map, pass, drop);
+    walk::ports(a, pass);
+    a.jump(decide);
 
     a.place(icmp);
     walk::if_no_icmp_error(a, pass);
@@ -142,7 +153,11 @@ pub fn code(map: i32) -> Result<Vec<u64>, BpfError> {
     a.place(quoted);
     walk::if_not_balanced(a, pass);
     a.jump_if(R9, If::AnyBit, walk::OFFSET, pass);
-    judge(a, map, Ends::SWAPPED, pass, drop);
+    walk::ports(a, pass);
+    walk::swap_ends(a);
+
+    a.place(decide);
+    judge(a, maps, pass, drop);
 
     a.place(pass);
     a.exit_with(PASS);
@@ -151,67 +166,68 @@ pub fn code(map: i32) -> Result<Vec<u64>, BpfError> {
     Ok(asm.finish()?)
 }
 
-/// Where a packet's two ends lie on the stack: address and port.
-struct Ends {
-    src: (i16, i16),
-    dst: (i16, i16),
-}
+/// Decides about a packet whose ends are on the stack, as [`Hidden::hides`] does.
+fn judge(a: &mut Asm, maps: Maps, pass: Label, drop: Label) {
+    let (later, by_mark, foreign) = (a.label(), a.label(), a.label());
+    chain::none(a);
+    a.jump_if(R9, If::AnyBit, walk::OFFSET, later);
+    walk::look_up(a, maps.roles, walk::DST, Ask::Port(walk::DPORT), by_mark);
+    a.jump_if(R1, If::AnyBit, VIRTUAL as i32, drop);
+    chain::of_role(a);
+    a.jump(by_mark);
+    a.place(later);
+    walk::look_up(a, maps.roles, walk::DST, Ask::Protocol, by_mark);
+    a.jump_if(R1, If::AnyBit, VIRTUAL as i32, drop);
+    a.place(by_mark);
+    chain::walk(a, maps, drop);
 
-impl Ends {
-    const AS_SENT: Self = Self {
-        src: (walk::SRC, walk::SPORT),
-        dst: (walk::DST, walk::DPORT),
-    };
-    const SWAPPED: Self = Self {
-        src: Self::AS_SENT.dst,
-        dst: Self::AS_SENT.src,
-    };
-}
-
-/// Decides about a packet whose transport header is at `R7`.
-fn judge(a: &mut Asm, map: i32, ends: Ends, pass: Label, drop: Label) {
-    let (no_service, not_in_range, foreign) = (a.label(), a.label(), a.label());
-    walk::load_bytes(a, walk::SPORT, 4, pass);
-    walk::look_up(a, map, ends.dst.0, Ask::Port(ends.dst.1), no_service);
-    a.jump_if(R1, If::AnyBit, VIRTUAL, drop);
-
-    a.place(no_service);
-    walk::look_up(a, map, ends.dst.0, Ask::Address, foreign);
-    if_port_outside(a, ends.dst.1, not_in_range);
-    a.jump_if(R1, If::AnyBit, LOCAL, drop);
-    a.place(not_in_range);
-    a.jump_if(R1, If::AnyBit, OWN, pass);
+    let (later, ranges, own) = (a.label(), a.label(), a.label());
+    walk::look_up(a, maps.roles, walk::DST, Ask::Address, foreign);
+    a.store(Size::W, R10, walk::PEEK, R1);
+    a.jump_if(R9, If::AnyBit, walk::OFFSET, later);
+    if_port_outside(a, walk::DPORT, ranges);
+    a.jump_if(R1, If::AnyBit, LOCAL as i32, drop);
+    a.place(ranges);
+    let with_ranges = a.label();
+    a.jump_if(R1, If::AnyBit, RANGE as i32, with_ranges);
+    a.jump(own);
+    a.place(with_ranges);
+    walk::look_up(a, maps.roles, walk::DST, Ask::Protocol, own);
+    if_port_outside(a, walk::DPORT, own);
+    a.jump(drop);
+    a.place(own);
+    a.load(Size::W, R1, R10, walk::PEEK);
+    a.jump_if(R1, If::AnyBit, OWN as i32, pass);
+    a.jump(foreign);
+    a.place(later);
+    a.jump_if(R1, If::AnyBit, OWN as i32, pass);
+    a.jump_if(R1, If::AnyBit, LOCAL as i32, drop);
 
     a.place(foreign);
-    walk::look_up(a, map, ends.src.0, Ask::Port(ends.src.1), pass);
-    a.jump_if(R1, If::AnyBit, REPLY, drop);
+    judge_reply(a, maps, pass, drop);
+}
+
+/// Decides about a packet that is for us at most by its source.
+fn judge_reply(a: &mut Asm, maps: Maps, pass: Label, drop: Label) {
+    let reply = a.label();
+    walk::look_up(a, maps.roles, walk::SRC, Ask::Protocol, pass);
+    a.jump_if(R1, If::AnyBit, ANY_REPLY as i32, drop);
+    a.jump_if(R1, If::AnyBit, REPLY as i32, reply);
+    a.jump(pass);
+    a.place(reply);
+    a.jump_if(R9, If::AnyBit, walk::OFFSET, drop);
+    walk::look_up(a, maps.roles, walk::SRC, Ask::Port(walk::SPORT), pass);
+    a.jump_if(R1, If::AnyBit, REPLY as i32, drop);
     a.jump(pass);
 }
 
-/// Decides about a later fragment.
-fn judge_later_fragment(a: &mut Asm, map: i32, pass: Label, drop: Label) {
-    let (no_service, foreign) = (a.label(), a.label());
-    walk::look_up(a, map, walk::DST, Ask::Protocol, no_service);
-    a.jump_if(R1, If::AnyBit, VIRTUAL, drop);
-
-    a.place(no_service);
-    walk::look_up(a, map, walk::DST, Ask::Address, foreign);
-    a.jump_if(R1, If::AnyBit, OWN, pass);
-    a.jump_if(R1, If::AnyBit, LOCAL, drop);
-
-    a.place(foreign);
-    walk::look_up(a, map, walk::SRC, Ask::Protocol, pass);
-    a.jump_if(R1, If::AnyBit, REPLY, drop);
-    a.jump(pass);
-}
-
-/// Jumps if the port that lies at `port` is outside the local range of the value at `R0` (which is empty
-/// unless the address is a local one of FullNAT). `R1` stays, the port is in `R2` in host order.
+/// Jumps if the port that lies at `port` is outside the range of the role at `R0` (which is mostly empty). `R1` stays,
+/// the port is in `R2` in host order.
 pub(super) fn if_port_outside(a: &mut Asm, port: i16, to: Label) {
     a.load(Size::H, R2, R10, port);
     a.swap_be(R2, 16);
-    a.load(Size::H, R3, R0, VALUE_LOW);
+    a.load(Size::H, R3, R0, ROLE_LOW);
     a.jump_if(R2, If::Less, R3, to);
-    a.load(Size::H, R3, R0, VALUE_HIGH);
+    a.load(Size::H, R3, R0, ROLE_HIGH);
     a.jump_if(R2, If::Greater, R3, to);
 }

@@ -1,21 +1,29 @@
-//! A hash map in the kernel, with keys and values of fixed length.
+//! Maps in the kernel, with keys and values of fixed length.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
+use super::sys::MapType;
 use super::{BpfError, sys};
 
-/// A hash map shared with programs, from keys of `K` bytes to values of `V` bytes.
+/// A map shared with programs, from keys of `K` bytes to values of `V` bytes. It takes memory as entries come.
 #[derive(Debug)]
-pub struct HashMap<const K: usize, const V: usize> {
+pub struct Map<const K: usize, const V: usize> {
     fd: OwnedFd,
 }
 
-impl<const K: usize, const V: usize> HashMap<K, V> {
-    /// Creates a map for at most `max_entries`; it takes memory as entries come. The name (15 bytes of
-    /// letters, digits, `_`, `.`) shows up in tools.
-    pub fn new(name: &str, max_entries: u32) -> Result<Self, BpfError> {
-        let fd = sys::create_hash(name, K as u32, V as u32, max_entries)?;
+impl<const K: usize, const V: usize> Map<K, V> {
+    /// Creates a hash map for at most `max_entries`. The name (15 bytes of letters, digits, `_`, `.`) shows up in
+    /// tools.
+    pub fn hash(name: &str, max_entries: u32) -> Result<Self, BpfError> {
+        let fd = sys::create_map(MapType::Hash, name, K as u32, V as u32, max_entries)?;
+        Ok(Self { fd })
+    }
+
+    /// Creates a map of prefixes. Keys are a length in bits (four bytes, native order) and the bits; a program that
+    /// asks for a whole key finds the longest prefix of it.
+    pub fn prefixes(name: &str, max_entries: u32) -> Result<Self, BpfError> {
+        let fd = sys::create_map(MapType::Prefixes, name, K as u32, V as u32, max_entries)?;
         Ok(Self { fd })
     }
 
@@ -28,7 +36,7 @@ impl<const K: usize, const V: usize> HashMap<K, V> {
     /// Inserts or replaces.
     pub fn insert(&self, key: &[u8; K], value: &[u8; V]) -> Result<(), BpfError> {
         sys::update(self.fd.as_fd(), key, value).map_err(|e| match e.raw_os_error() {
-            Some(libc::E2BIG) => BpfError::Full,
+            Some(libc::E2BIG | libc::ENOSPC) => BpfError::Full,
             _ => BpfError::from_os("BPF_MAP_UPDATE_ELEM", e),
         })
     }
@@ -42,7 +50,7 @@ impl<const K: usize, const V: usize> HashMap<K, V> {
         }
     }
 
-    /// Reads an entry.
+    /// Reads an entry; of prefixes, the longest that matches.
     pub fn get(&self, key: &[u8; K]) -> Result<Option<[u8; V]>, BpfError> {
         match sys::lookup(self.fd.as_fd(), key) {
             Ok(value) => Ok(Some(value)),

@@ -1,258 +1,326 @@
-//! Who is who: the map that tells the programs which addresses and ports we handle.
+//! What is hidden, as the programs see it: [`Hidden`]'s tables in maps of the kernel.
 //!
-//! One hash map holds three kinds of keys, all `{address, port, protocol, level}`:
+//! | map | key | value |
+//! |---|---|---|
+//! | `lvs_roles` | address, port, protocol, level | flags, a range of ports, and for level 0 a chain of rules |
+//! | `lvs_prefixes` | a prefix | the chain of rules for destinations within it |
+//! | `lvs_rules` | a number from 1 | a rule of a chain, and the number of the next |
 //!
-//! | key | answers |
-//! |---|---|
-//! | address, port, protocol, 0 | is this a virtual service, or a real server whose replies we translate? |
-//! | address, 0, protocol, 1 | the same for later fragments, which have no ports |
-//! | address, 0, 0, 0 | has the address to do with us at all; is it the host's own; its FullNAT ports |
-//!
-//! The value is a set of flags, since one address can be several things (a virtual service on the host's
-//! own address, a real server that is a virtual service too), and a port range. The caller lists
-//! [`Entry`]s; the keys that follow from them are worked out here.
+//! The chains are those of [`crate::classify::table`]; chain 0 is none. Packets are judged while maps change. So the
+//! rules of a new set get numbers that the old ones do not have, are there before any chain leads to them, and
+//! the old ones go when none does any more.
 
 use std::collections::BTreeMap;
 
-use lvs_core::service::LocalAddr;
-use lvs_core::{Endpoint, Ip, Protocol};
+use lvs_core::{Family, Ip};
 
 use super::BpfError;
-use super::map::HashMap;
+use super::map::Map;
+use crate::classify::Rule;
+use crate::classify::table::{END, Step};
+use crate::frame::PortId;
+use crate::hidden::{self, Hidden, Key, Role, mark_of};
 
-/// Something we handle, or the host must be spared.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[expect(clippy::exhaustive_enums, reason = "every guard must know them all")]
-pub enum Entry {
-    /// A virtual service: packets to it are ours.
-    Virtual {
-        /// TCP or UDP.
-        protocol: Protocol,
-        /// Its address (VIP) and port.
-        addr: Endpoint,
-    },
-    /// A real server behind NAT: packets from it are ours, unless addressed to the host itself (the
-    /// answers to its health checks).
-    Reply {
-        /// TCP or UDP.
-        protocol: Protocol,
-        /// The real server's address and port.
-        addr: Endpoint,
-    },
-    /// An address of the host. VIPs may be among them.
-    Own(Ip),
-    /// A local address of FullNAT: packets to its ports are ours, even if the host owns the address.
-    /// Several ranges of one address are taken as one from the lowest to the highest port.
-    Local(LocalAddr),
-}
-
-/// The most keys the map holds; a service or real server needs up to three.
+/// The most keys the map of roles holds; a service or real server needs up to three.
 pub const MAX_ENTRIES: u32 = 1 << 17;
+/// The most rules for marks.
+pub const MAX_RULES: u32 = 1 << 16;
 
-/// Flag of a virtual service, or of its address.
-pub(super) const VIRTUAL: i32 = 1;
-/// Flag of a real server whose replies are translated, or of its address.
-pub(super) const REPLY: i32 = 2;
-/// Flag of the host's addresses.
-pub(super) const OWN: i32 = 4;
-/// Flag of FullNAT's local addresses.
-pub(super) const LOCAL: i32 = 8;
-
-/// 16 bytes of address, port in network order, protocol, level.
-pub(super) type Key = [u8; KEY_LEN];
-pub(super) const KEY_LEN: usize = 20;
+pub(super) const KEY_LEN: usize = size_of::<Key>();
 /// Where the port lies in a key.
 pub(super) const KEY_PORT: i16 = 16;
 /// Where the protocol lies in a key.
 pub(super) const KEY_PROTOCOL: i16 = 18;
 /// Where the level lies in a key.
 pub(super) const KEY_LEVEL: i16 = 19;
-/// The level of keys that stand for all ports of a protocol.
-pub(super) const ANY_PORT: u8 = 1;
 
-/// Where the lowest local port lies in a value, in host order; the flags are the first four bytes.
-pub(super) const VALUE_LOW: i16 = 4;
-/// Where the highest local port lies in a value, in host order.
-pub(super) const VALUE_HIGH: i16 = 6;
-const VALUE_LEN: usize = 8;
+/// Where the lowest port lies in a role, in host order; the flags are the first four bytes.
+pub(super) const ROLE_LOW: i16 = 4;
+/// Where the highest port lies in a role, in host order.
+pub(super) const ROLE_HIGH: i16 = 6;
+/// Where the number of the first rule of a chain lies in a role.
+pub(super) const ROLE_CHAIN: i16 = 8;
+const ROLE_LEN: usize = 12;
 
-/// The map, and what is in it.
+/// A length of 4 bytes, and an address.
+pub(super) const PREFIX_LEN: usize = 20;
+
+/// Offsets in a rule. The number of the next rule comes first.
+pub(super) mod rule {
+    /// Its place in the list.
+    pub(in super::super) const PLACE: i16 = 4;
+    /// Which bits of the source count.
+    pub(in super::super) const MASK: i16 = 8;
+    /// What they must be.
+    pub(in super::super) const SOURCE: i16 = 24;
+    /// The interface's number.
+    pub(in super::super) const IFINDEX: i16 = 40;
+    /// Which bits of that count: all or none.
+    pub(in super::super) const IFINDEX_MASK: i16 = 44;
+    /// The protocol.
+    pub(in super::super) const PROTOCOL: i16 = 48;
+    /// Which bits of that count: all or none.
+    pub(in super::super) const PROTOCOL_MASK: i16 = 49;
+    /// Of which families packets are hidden.
+    pub(in super::super) const FAMILIES: i16 = 50;
+    /// Whether the packet must have ports: 1 or 0.
+    pub(in super::super) const PORTED: i16 = 51;
+    /// The lowest source port; then the highest, and the same for the destination.
+    pub(in super::super) const PORTS: i16 = 52;
+    /// Which families it is about.
+    pub(in super::super) const ABOUT: i16 = 60;
+    pub(in super::super) const LEN: usize = 64;
+}
+
+type RuleBytes = [u8; rule::LEN];
+
+/// The maps' descriptors, to be written into programs.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Maps {
+    /// `lvs_roles`
+    pub roles: i32,
+    /// `lvs_prefixes`
+    pub prefixes: i32,
+    /// `lvs_rules`
+    pub rules: i32,
+}
+
+/// The maps, and what is in them.
 #[derive(Debug)]
 pub struct Roles {
-    map: HashMap<KEY_LEN, VALUE_LEN>,
-    current: BTreeMap<Key, Role>,
+    roles: Map<KEY_LEN, ROLE_LEN>,
+    prefixes: Map<PREFIX_LEN, 4>,
+    rules: Map<4, { rule::LEN }>,
+    current: Content,
+    /// The number before that of the first rule.
+    base: u32,
+}
+
+/// What is in the maps.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Content {
+    roles: BTreeMap<Key, [u8; ROLE_LEN]>,
+    prefixes: BTreeMap<[u8; PREFIX_LEN], u32>,
+    rules: Vec<RuleBytes>,
 }
 
 impl Roles {
-    /// Creates the map, empty.
+    /// Creates the maps, empty.
     pub fn new() -> Result<Self, BpfError> {
         Ok(Self {
-            map: HashMap::new("lvs_roles", MAX_ENTRIES)?,
-            current: BTreeMap::new(),
+            roles: Map::hash("lvs_roles", MAX_ENTRIES)?,
+            prefixes: Map::prefixes("lvs_prefixes", MAX_RULES)?,
+            rules: Map::hash("lvs_rules", 2 * MAX_RULES)?,
+            current: Content::default(),
+            base: 0,
         })
     }
 
-    /// The map's descriptor, to be written into programs.
-    pub fn raw_fd(&self) -> i32 {
-        self.map.raw_fd()
+    /// The maps' descriptors.
+    pub fn maps(&self) -> Maps {
+        Maps {
+            roles: self.roles.raw_fd(),
+            prefixes: self.prefixes.raw_fd(),
+            rules: self.rules.raw_fd(),
+        }
     }
 
-    /// Number of keys in the map.
+    /// Number of keys and rules in the maps.
     pub fn len(&self) -> usize {
-        self.current.len()
+        let Content {
+            roles,
+            prefixes,
+            rules,
+        } = &self.current;
+        roles.len() + prefixes.len() + rules.len()
     }
 
-    /// Whether the map is empty.
+    /// Whether the maps are empty.
     pub fn is_empty(&self) -> bool {
-        self.current.is_empty()
+        self.len() == 0
     }
 
-    /// Makes `entries` the content of the map. Only what differs is touched; what is new comes first and
-    /// what is no longer wanted goes then, so an entry that stays is never missing.
+    /// Makes `hidden` the content of the maps. Only what differs is touched; what is new comes first and
+    /// what is no longer wanted goes then, so an entry that stays is never missing. `ifindex` says which interface
+    /// a port is; rules about one that is none are left out.
     ///
     /// After an error some changes may have been made; the next call starts from what is there.
-    pub fn set(&mut self, entries: &[Entry]) -> Result<(), BpfError> {
-        let wanted = expand(entries);
-        if wanted.len() > MAX_ENTRIES as usize {
+    pub fn set(
+        &mut self,
+        hidden: &Hidden,
+        ifindex: impl Fn(PortId) -> Option<u32>,
+    ) -> Result<(), BpfError> {
+        let steps = hidden.marks().table().steps();
+        let bytes = |s: &Step| rule_bytes(s, ifindex(s.rule.interface.unwrap_or(PortId(0))));
+        let rules: Vec<RuleBytes> = steps.iter().map(bytes).collect();
+        if rules.len() > MAX_RULES as usize {
             return Err(BpfError::Full);
         }
-        for (key, role) in &wanted {
-            if self.current.get(key) != Some(role) {
-                self.map.insert(key, &role.bytes())?;
-                self.current.insert(*key, *role);
+        let same = rules == self.current.rules;
+        let base = match same {
+            true => self.base,
+            false => MAX_RULES - self.base, // the other half
+        };
+        let wanted = content(hidden, rules, base);
+        if wanted.roles.len() > MAX_ENTRIES as usize {
+            return Err(BpfError::Full);
+        }
+        if !same {
+            for (number, rule) in (base + 1..).zip(&wanted.rules) {
+                let mut rule = *rule;
+                let next = u32::from_ne_bytes([rule[0], rule[1], rule[2], rule[3]]);
+                rule[..4].copy_from_slice(&chain(next, base).to_ne_bytes());
+                self.rules.insert(&number.to_ne_bytes(), &rule)?;
             }
         }
-        let gone = self.current.keys().filter(|k| !wanted.contains_key(*k));
-        for key in gone.copied().collect::<Vec<_>>() {
-            self.map.remove(&key)?;
-            self.current.remove(&key);
+        let current = &mut self.current;
+        sync(&self.roles, &mut current.roles, wanted.roles, |r| *r)?;
+        let number = |n: &u32| n.to_ne_bytes();
+        sync(
+            &self.prefixes,
+            &mut current.prefixes,
+            wanted.prefixes,
+            number,
+        )?;
+        if !same {
+            for (number, _) in (self.base + 1..).zip(&current.rules) {
+                self.rules.remove(&number.to_ne_bytes())?;
+            }
+            (current.rules, self.base) = (wanted.rules, base);
         }
         Ok(())
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Role {
-    flags: i32,
-    /// Lowest and highest local port; an empty range unless the address is local.
-    ports: (u16, u16),
-}
-
-/// A range that holds none.
-const NO_PORTS: (u16, u16) = (u16::MAX, 0);
-
-impl Role {
-    fn bytes(&self) -> [u8; VALUE_LEN] {
-        let [f0, f1, f2, f3] = self.flags.to_ne_bytes();
-        let ([l0, l1], [h0, h1]) = (self.ports.0.to_ne_bytes(), self.ports.1.to_ne_bytes());
-        [f0, f1, f2, f3, l0, l1, h0, h1]
-    }
-}
-
-/// The keys that follow from the entries.
-fn expand(entries: &[Entry]) -> BTreeMap<Key, Role> {
-    let mut roles = BTreeMap::new();
-    let mut add = |key: Key, flag: i32, (low, high): (u16, u16)| {
-        let none = Role {
-            flags: 0,
-            ports: NO_PORTS,
-        };
-        let role = roles.entry(key).or_insert(none);
-        role.flags |= flag;
-        role.ports = (role.ports.0.min(low), role.ports.1.max(high));
-    };
-    for entry in entries {
-        match *entry {
-            Entry::Virtual { protocol, addr } | Entry::Reply { protocol, addr } => {
-                let flag = match entry {
-                    Entry::Virtual { .. } => VIRTUAL,
-                    _ => REPLY,
-                };
-                let mut any_port = key(addr.ip, 0, protocol.0);
-                any_port[KEY_LEVEL as usize] = ANY_PORT;
-                for key in [
-                    key(addr.ip, addr.port, protocol.0),
-                    any_port,
-                    key(addr.ip, 0, 0),
-                ] {
-                    add(key, flag, NO_PORTS);
-                }
-            }
-            Entry::Own(ip) => add(key(ip, 0, 0), OWN, NO_PORTS),
-            Entry::Local(l) => add(key(l.ip, 0, 0), LOCAL, (l.first_port, l.last_port)),
+/// Makes the content of `map`, which is `current`, what is `wanted`.
+fn sync<const K: usize, const V: usize, T: PartialEq + Clone>(
+    map: &Map<K, V>,
+    current: &mut BTreeMap<[u8; K], T>,
+    wanted: BTreeMap<[u8; K], T>,
+    bytes: impl Fn(&T) -> [u8; V],
+) -> Result<(), BpfError> {
+    let gone = current.keys().filter(|k| !wanted.contains_key(*k));
+    let gone: Vec<_> = gone.copied().collect();
+    for (key, value) in wanted {
+        if current.get(&key) != Some(&value) {
+            map.insert(&key, &bytes(&value))?;
+            current.insert(key, value);
         }
     }
-    roles
+    for key in gone {
+        map.remove(&key)?;
+        current.remove(&key);
+    }
+    Ok(())
 }
 
-fn key(ip: Ip, port: u16, protocol: u8) -> Key {
-    let mut key = [0; KEY_LEN];
-    key[..16].copy_from_slice(ip.bytes());
-    key[16..18].copy_from_slice(&port.to_be_bytes());
-    key[18] = protocol;
-    key
+/// The number of a step of the table, or 0 for the end.
+const fn chain(step: u32, base: u32) -> u32 {
+    match step {
+        END => 0,
+        step => base + step + 1,
+    }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn ip(s: &str) -> Ip {
-        s.parse().unwrap()
+fn content(hidden: &Hidden, rules: Vec<RuleBytes>, base: u32) -> Content {
+    let table = hidden.marks().table();
+    let bytes = |role: &Role, chain: u32| {
+        let [f0, f1, f2, f3] = role.flags.to_ne_bytes();
+        let ([l0, l1], [h0, h1]) = (role.ports.0.to_ne_bytes(), role.ports.1.to_ne_bytes());
+        let [c0, c1, c2, c3] = chain.to_ne_bytes();
+        [f0, f1, f2, f3, l0, l1, h0, h1, c0, c1, c2, c3]
+    };
+    let roles = hidden.roles().iter();
+    let mut roles: BTreeMap<_, _> = roles.map(|(key, role)| (*key, bytes(role, 0))).collect();
+    for (protocol, endpoint, head) in table.exact() {
+        let key = hidden::key(endpoint.ip, endpoint.port, protocol.0, 0);
+        let role = hidden.roles().get(&key).copied().unwrap_or_default();
+        roles.insert(key, bytes(&role, chain(head, base)));
     }
-
-    #[test]
-    fn a_key_is_address_port_protocol_as_on_the_wire() {
-        assert_eq!(
-            key(ip("10.9.0.100"), 80, 6),
-            [
-                0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 255, 255, 10, 9, 0, 100, 0, 80, 6, 0
-            ]
-        );
-    }
-
-    #[test]
-    fn an_address_keeps_all_its_roles() {
-        let addr = Endpoint::new(ip("10.9.0.1"), 80);
-        let local = |first_port, last_port| {
-            Entry::Local(LocalAddr {
-                ip: addr.ip,
-                first_port,
-                last_port,
-            })
+    let prefix = |len: u8, address: &[u8; 16]| {
+        let mut key = [0; PREFIX_LEN];
+        key[..4].copy_from_slice(&u32::from(len).to_ne_bytes());
+        key[4..].copy_from_slice(address);
+        key
+    };
+    let prefixes = table.prefixes().map(|(p, head)| {
+        let mapped = match p.family() {
+            Family::V4 => 96,
+            Family::V6 => 0,
         };
-        let roles = expand(&[
-            Entry::Virtual {
-                protocol: Protocol::TCP,
-                addr,
-            },
-            Entry::Reply {
-                protocol: Protocol::UDP,
-                addr,
-            },
-            Entry::Own(addr.ip),
-            local(5000, 5999),
-            local(4000, 4999),
-        ]);
-        let any_port = |protocol| {
-            let mut k = key(addr.ip, 0, protocol);
-            k[19] = 1;
-            k
-        };
-        assert_eq!(roles[&key(addr.ip, 80, 6)].flags, VIRTUAL);
-        assert_eq!(roles[&key(addr.ip, 80, 17)].flags, REPLY);
-        assert_eq!(roles[&any_port(6)].flags, VIRTUAL);
-        assert_eq!(roles[&any_port(17)].flags, REPLY);
-        let address = roles[&key(addr.ip, 0, 0)];
-        assert_eq!(address.flags, VIRTUAL | REPLY | OWN | LOCAL);
-        assert_eq!(address.ports, (4000, 5999));
-        assert_eq!(roles.len(), 5);
+        (
+            prefix(mapped + p.bits(), p.address().bytes()),
+            chain(head, base),
+        )
+    });
+    let mut prefixes: BTreeMap<_, _> = prefixes.collect();
+    if !rules.is_empty() {
+        // What is in no prefix of its family. (`::/0` holds IPv4's addresses too, being what they are here.)
+        let any = chain(table.any(), base);
+        for root in [prefix(96, Ip::v4([0; 4]).bytes()), prefix(0, &[0; 16])] {
+            prefixes.entry(root).or_insert(any);
+        }
     }
+    Content {
+        roles,
+        prefixes,
+        rules,
+    }
+}
 
-    #[test]
-    fn an_address_that_is_not_local_has_an_empty_range() {
-        let roles = expand(&[Entry::Own(ip("fd00::1"))]);
-        let (low, high) = roles[&key(ip("fd00::1"), 0, 0)].ports;
-        assert!(low > high);
+/// A step as it is in the map, but for the numbers, which are those of the table.
+fn rule_bytes(step: &Step, ifindex: Option<u32>) -> RuleBytes {
+    let Rule {
+        mark,
+        source,
+        protocol,
+        source_ports,
+        destination_ports,
+        interface,
+        ..
+    } = &step.rule;
+    let mut bytes = [0; rule::LEN];
+    let mut put = |at: i16, value: &[u8]| {
+        let room = bytes.iter_mut().skip(at as usize);
+        room.zip(value).for_each(|(to, from)| *to = *from);
+    };
+    put(0, &step.next.to_ne_bytes());
+    put(rule::PLACE, &step.number.to_ne_bytes());
+    if let Some(prefix) = source {
+        let mapped = match prefix.family() {
+            Family::V4 => 96,
+            Family::V6 => 0,
+        };
+        let bits = u32::from(prefix.bits()) + mapped;
+        let mask = !u128::MAX.checked_shr(bits).unwrap_or(0);
+        put(rule::MASK, &mask.to_be_bytes());
+        put(rule::SOURCE, prefix.address().bytes());
     }
+    if interface.is_some() {
+        // No interface has this number: a rule about a port that is none matches nothing.
+        put(rule::IFINDEX, &ifindex.unwrap_or(u32::MAX).to_ne_bytes());
+        put(rule::IFINDEX_MASK, &u32::MAX.to_ne_bytes());
+    }
+    if let Some(p) = protocol {
+        put(rule::PROTOCOL, &[p.0, u8::MAX]);
+    }
+    put(rule::FAMILIES, &[*mark as u8]);
+    // Addresses do not tell: `::/0` holds IPv4's too, being what they are here.
+    let families = [Family::V4, Family::V6].into_iter();
+    let about = families.filter(|f| source.is_none_or(|p| p.family() == *f));
+    put(rule::ABOUT, &[about.map(mark_of).sum::<u32>() as u8]);
+    let ported = source_ports.is_some() || destination_ports.is_some();
+    put(rule::PORTED, &[u8::from(ported)]);
+    for (at, range) in [
+        (rule::PORTS, source_ports),
+        (rule::PORTS + 4, destination_ports),
+    ] {
+        let (low, high) = range
+            .as_ref()
+            .map_or((0, u16::MAX), |r| (*r.start(), *r.end()));
+        put(at, &low.to_ne_bytes());
+        put(at + 2, &high.to_ne_bytes());
+    }
+    bytes
 }

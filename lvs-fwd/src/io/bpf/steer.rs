@@ -8,21 +8,22 @@
 //! Fragments, the first ones too, are steered by the client's address alone (port 0), so that a datagram's
 //! fragments meet; ones to a local address by the real server's. Everything else (ARP, ICMP) goes to worker 0.
 
-use super::BpfError;
 use super::asm::{Asm, If, Op, Reg::*, Size};
 use super::guard::if_port_outside;
-use super::roles::{LOCAL, VIRTUAL};
+use super::roles::Maps;
 use super::walk::{self, Ask};
+use super::{BpfError, chain};
+use crate::hidden::{LOCAL, VIRTUAL};
 
-/// The program. `map` is the descriptor of the map of roles; `shards` is a power of two, and both
+/// The program. `shards` is a power of two, and both
 /// numbers are at least 1.
 ///
 /// A fan-out group's program sees packets from the IP header on.
-pub fn code(map: i32, shards: u32, workers: u32) -> Result<Vec<u64>, BpfError> {
+pub fn code(maps: Maps, shards: u32, workers: u32) -> Result<Vec<u64>, BpfError> {
     let mut asm = Asm::new();
     let a = &mut asm;
     let (v6, transport, first) = (a.label(), a.label(), a.label());
-    let (to_client, from_client, ports_known) = (a.label(), a.label(), a.label());
+    let (to_client, from_client) = (a.label(), a.label());
 
     a.set(R6, R1);
     a.set(R7, 0);
@@ -36,30 +37,43 @@ pub fn code(map: i32, shards: u32, workers: u32) -> Result<Vec<u64>, BpfError> {
 
     a.place(transport);
     walk::if_not_balanced(a, first);
-    a.store(Size::W, R10, walk::SPORT, 0);
-    a.jump_if(R9, If::NotEqual, 0, ports_known);
-    walk::load_bytes(a, walk::SPORT, 4, first);
-    a.place(ports_known);
-    walk::look_up(a, map, walk::DST, Ask::Address, to_client);
-    a.jump_if(R1, If::AnyBit, VIRTUAL, from_client);
-    let local = a.label();
-    a.jump_if(R1, If::AnyBit, LOCAL, local);
-    a.jump(to_client);
+    walk::ports(a, first);
+    let (local, range, by_mark) = (a.label(), a.label(), a.label());
+    walk::look_up(a, maps.roles, walk::DST, Ask::Address, by_mark);
+    a.jump_if(R1, If::AnyBit, VIRTUAL as i32, from_client);
+    a.jump_if(R1, If::AnyBit, LOCAL as i32, local);
+    a.jump(by_mark);
     a.place(local);
     a.jump_if(R9, If::NotEqual, 0, from_client);
-    if_port_outside(a, walk::DPORT, to_client);
+    if_port_outside(a, walk::DPORT, by_mark);
+    a.jump(range);
+    a.place(by_mark);
+    chain::none(a);
+    chain::walk(a, maps, from_client);
+    a.jump(to_client);
+    a.place(range);
     a.set(R0, R2);
     worker_of_shard(a, shards, workers);
 
     a.place(from_client);
+    without_ports_in_fragments(a);
     client_shard(a, walk::SRC, walk::SPORT);
     worker_of_shard(a, shards, workers);
     a.place(to_client);
+    without_ports_in_fragments(a);
     client_shard(a, walk::DST, walk::DPORT);
     worker_of_shard(a, shards, workers);
     a.place(first);
     a.exit_with(0);
     Ok(asm.finish()?)
+}
+
+/// Forgets the ports of first fragments, since later ones have none.
+fn without_ports_in_fragments(a: &mut Asm) {
+    let whole = a.label();
+    a.jump_if(R9, If::Equal, 0, whole);
+    a.store(Size::W, R10, walk::SPORT, 0);
+    a.place(whole);
 }
 
 /// Ends with the worker of the shard in `R0` (of which only the low bits count).

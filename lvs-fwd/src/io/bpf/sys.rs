@@ -32,7 +32,7 @@ impl AsFd for Program {
     }
 }
 
-/// A program's hold on an interface's TCX ingress hook; dropping it lets go, and so does the end of the
+/// A program's hold on one of an interface's TCX hooks; dropping it lets go, and so does the end of the
 /// process, however it comes.
 #[derive(Debug)]
 pub struct TcxLink {
@@ -49,18 +49,38 @@ const OBJ_GET_INFO: u32 = 15;
 const PROG_QUERY: u32 = 16;
 const LINK_CREATE: u32 = 28;
 
-const MAP_TYPE_HASH: u32 = 1;
+/// What a map's keys are.
+#[derive(Clone, Copy, Debug)]
+#[repr(u32)]
+pub(super) enum MapType {
+    /// Values to be found again as they are.
+    Hash = 1,
+    /// Prefixes: a number of bits and then the bits; the longest that matches is found.
+    Prefixes = 11,
+}
+
 /// Entries take memory when they come, not when the map is made.
 const NO_PREALLOC: u32 = 1;
-const TCX_INGRESS: u32 = 46;
 /// With no other program named: before all that are there.
 const BEFORE: u32 = 8;
+
+/// Where at an interface a program sits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "there are two")]
+#[repr(u32)]
+pub enum Hook {
+    /// What comes in, behind packet sockets and before the host's IP layer.
+    Ingress = 46,
+    /// What goes out, behind the host's IP layer and before packet sockets that listen.
+    Egress = 47,
+}
 
 /// The licence the kernel asks for: helpers in use are open to any, but TCX programs commonly say so.
 const LICENSE: &[u8] = b"Dual MIT/GPL\0";
 
-/// Creates a hash map.
-pub(super) fn create_hash(
+/// Creates a map.
+pub(super) fn create_map(
+    kind: MapType,
     name: &str,
     key_size: u32,
     value_size: u32,
@@ -78,7 +98,7 @@ pub(super) fn create_hash(
         name: [u8; 16],
     }
     let mut attr = Attr {
-        map_type: MAP_TYPE_HASH,
+        map_type: kind as u32,
         key_size,
         value_size,
         max_entries,
@@ -203,18 +223,18 @@ impl Program {
         unsafe { bpf(PROG_LOAD, &mut attr) }.map(|fd| Self(owned(fd)))
     }
 
-    /// Attaches the program to an interface's TCX ingress hook (Linux 6.6), before all other programs
+    /// Attaches the program to an interface's TCX hook (Linux 6.6), before all other programs
     /// there, so that none of them can decide instead of it.
-    pub fn attach_tcx(&self, ifindex: u32) -> Result<TcxLink, BpfError> {
-        self.try_attach(ifindex, BEFORE)
+    pub fn attach_tcx(&self, ifindex: u32, hook: Hook) -> Result<TcxLink, BpfError> {
+        self.try_attach(ifindex, hook, BEFORE)
             .or_else(|e| match e.raw_os_error() {
-                Some(libc::EINVAL) => self.try_attach(ifindex, 0),
+                Some(libc::EINVAL) => self.try_attach(ifindex, hook, 0),
                 _ => Err(e),
             })
-            .map_err(|e| BpfError::from_os("BPF_LINK_CREATE (TCX ingress)", e))
+            .map_err(|e| BpfError::from_os("BPF_LINK_CREATE (TCX)", e))
     }
 
-    fn try_attach(&self, ifindex: u32, flags: u32) -> io::Result<TcxLink> {
+    fn try_attach(&self, ifindex: u32, hook: Hook, flags: u32) -> io::Result<TcxLink> {
         #[repr(C)]
         struct Attr {
             prog_fd: u32,
@@ -228,7 +248,7 @@ impl Program {
         let mut attr = Attr {
             prog_fd: self.0.as_raw_fd() as u32,
             ifindex,
-            attach_type: TCX_INGRESS,
+            attach_type: hook as u32,
             flags,
             relative: 0,
             pad: 0,
@@ -261,6 +281,24 @@ impl Program {
     /// Runs the program `repeat` times over one made-up packet (Ethernet header first, at least 14
     /// bytes), for tests and measurements. Returns its result and the mean time in nanoseconds.
     pub fn test_run(&self, frame: &[u8], repeat: u32) -> io::Result<(u32, u32)> {
+        self.run(frame, repeat, &mut [])
+    }
+
+    /// The same, once, as if the packet had come in by this interface and with this mark of the kernel's
+    /// (`SO_MARK`); only for [`ProgramType::SchedCls`]. Returns the result and the mark afterwards.
+    pub fn test_run_on(&self, frame: &[u8], ifindex: u32, mark: u32) -> io::Result<(u32, u32)> {
+        const LEN: usize = 192; // of struct __sk_buff
+        const MARK: usize = 8;
+        const IFINDEX: usize = 40;
+        let mut context = [0; LEN];
+        context[MARK..MARK + 4].copy_from_slice(&mark.to_ne_bytes());
+        context[IFINDEX..IFINDEX + 4].copy_from_slice(&ifindex.to_ne_bytes());
+        let (result, _) = self.run(frame, 1, &mut context)?;
+        let mark = context[MARK..].first_chunk().copied().unwrap_or_default();
+        Ok((result, u32::from_ne_bytes(mark)))
+    }
+
+    fn run(&self, frame: &[u8], repeat: u32, context: &mut [u8]) -> io::Result<(u32, u32)> {
         #[repr(C)]
         struct Attr {
             prog_fd: u32,
@@ -289,8 +327,8 @@ impl Program {
             data_out: 0,
             repeat,
             duration: 0,
-            ctx_size_in: 0,
-            ctx_size_out: 0,
+            ctx_size_in: context.len() as u32,
+            ctx_size_out: context.len() as u32,
             ctx_in: 0,
             ctx_out: 0,
             flags: 0,
@@ -298,14 +336,18 @@ impl Program {
             batch_size: 0,
             pad: 0,
         };
-        // SAFETY: the frame is only read and outlives the call; nothing is written but the structure.
+        if !context.is_empty() {
+            attr.ctx_in = context.as_ptr() as u64;
+            attr.ctx_out = context.as_mut_ptr() as u64;
+        }
+        // SAFETY: the frame is only read, the context read and written up to its length; both outlive the call.
         unsafe { bpf(PROG_TEST_RUN, &mut attr) }?;
         Ok((attr.retval, attr.duration))
     }
 }
 
-/// The numbers of the programs at an interface's TCX ingress hook, in the order they run (at most 64).
-pub fn tcx_programs(ifindex: u32) -> io::Result<Vec<u32>> {
+/// The numbers of the programs at an interface's TCX hook, in the order they run (at most 64).
+pub fn tcx_programs(ifindex: u32, hook: Hook) -> io::Result<Vec<u32>> {
     #[repr(C)]
     struct Attr {
         ifindex: u32,
@@ -323,7 +365,7 @@ pub fn tcx_programs(ifindex: u32) -> io::Result<Vec<u32>> {
     let mut ids = vec![0u32; 64];
     let mut attr = Attr {
         ifindex,
-        attach_type: TCX_INGRESS,
+        attach_type: hook as u32,
         query_flags: 0,
         attach_flags: 0,
         prog_ids: ids.as_mut_ptr() as u64,

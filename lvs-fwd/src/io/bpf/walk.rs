@@ -5,10 +5,14 @@
 //! [`MORE`]); zero for a whole packet. `R0`–`R5` are lost. The stack holds what the constants below say.
 
 use super::asm::{Asm, If, Label, Op, Reg::*, Size};
-use super::roles::{ANY_PORT, KEY_LEN, KEY_LEVEL, KEY_PORT, KEY_PROTOCOL};
+use super::roles::{KEY_LEN, KEY_LEVEL, KEY_PORT, KEY_PROTOCOL};
+use crate::hidden::ANY_PORT;
 
 // struct __sk_buff.
 pub(super) const SKB_PKT_TYPE: i16 = 4;
+/// The mark a packet has in the kernel (`SO_MARK`); nothing to do with those of services.
+pub(super) const SKB_MARK: i16 = 8;
+pub(super) const SKB_IFINDEX: i16 = 40;
 pub(super) const SKB_PROTOCOL: i16 = 16;
 const SKB_VLAN_PRESENT: i16 = 20;
 const SKB_VLAN_TCI: i16 = 24;
@@ -24,7 +28,10 @@ pub(super) const ETH_IPV6: i32 = 0x86dd_u16.to_be() as i32;
 pub(super) const ICMP: i32 = 1;
 pub(super) const TCP: i32 = 6;
 pub(super) const UDP: i32 = 17;
+pub(super) const ESP: i32 = 50;
+pub(super) const AH: i32 = 51;
 pub(super) const ICMPV6: i32 = 58;
+const SCTP: i32 = 132;
 
 const HOP_BY_HOP: i32 = 0;
 const FRAGMENT: i32 = 44;
@@ -39,6 +46,8 @@ const MORE: i32 = 0x2000;
 
 // The stack, from the frame pointer. An IPv6 header's addresses lie where SRC and DST are.
 const HEADER: i16 = -104;
+/// Where the stack ends that the functions here use.
+pub(super) const STACK: i16 = HEADER;
 pub(super) const SRC: i16 = HEADER + 8;
 pub(super) const DST: i16 = HEADER + 24;
 /// Source and destination port, in network order.
@@ -48,7 +57,7 @@ pub(super) const DPORT: i16 = -62;
 pub(super) const PEEK: i16 = -56;
 const KEY: i16 = -32;
 
-const CALL_MAP_LOOKUP: i32 = 1;
+pub(super) const CALL_MAP_LOOKUP: i32 = 1;
 const CALL_LOAD_BYTES: i32 = 26;
 
 /// Copies bytes of the packet, from `R7` on, to the stack. (Directly readable memory need not hold them.)
@@ -142,9 +151,41 @@ pub(super) fn ipv6(a: &mut Asm, malformed: Label) {
 /// Jumps unless the transport protocol is one that is balanced.
 pub(super) fn if_not_balanced(a: &mut Asm, to: Label) {
     let balanced = a.label();
-    a.jump_if(R8, If::Equal, TCP, balanced);
-    a.jump_if(R8, If::NotEqual, UDP, to);
+    for protocol in [TCP, UDP, ESP, AH] {
+        a.jump_if(R8, If::Equal, protocol, balanced);
+    }
+    a.jump_if(R8, If::NotEqual, SCTP, to);
     a.place(balanced);
+}
+
+/// Jumps if the transport protocol has no ports.
+pub(super) fn if_without_ports(a: &mut Asm, to: Label) {
+    a.jump_if(R8, If::Equal, ESP, to);
+    a.jump_if(R8, If::Equal, AH, to);
+}
+
+/// Stores the ports of the transport header at `R7`; 0 and 0 for protocols without ports and later fragments.
+pub(super) fn ports(a: &mut Asm, missing: Label) {
+    let none = a.label();
+    a.store(Size::W, R10, SPORT, 0);
+    if_without_ports(a, none);
+    a.jump_if(R9, If::AnyBit, OFFSET, none);
+    load_bytes(a, SPORT, 4, missing);
+    a.place(none);
+}
+
+/// Makes the source the destination and the other way round.
+pub(super) fn swap_ends(a: &mut Asm) {
+    for i in [0, 8] {
+        a.load(Size::D, R1, R10, SRC + i);
+        a.load(Size::D, R2, R10, DST + i);
+        a.store(Size::D, R10, SRC + i, R2);
+        a.store(Size::D, R10, DST + i, R1);
+    }
+    a.load(Size::H, R1, R10, SPORT);
+    a.load(Size::H, R2, R10, DPORT);
+    a.store(Size::H, R10, SPORT, R2);
+    a.store(Size::H, R10, DPORT, R1);
 }
 
 /// Jumps if the ICMP message at `R7` (type in `R1` afterwards) reports no error about a quoted packet:
@@ -177,8 +218,8 @@ pub(super) enum Ask {
     Address,
 }
 
-/// Looks up the address that lies at `addr`. Afterwards `R0` is the value's address and `R1` its flags;
-/// jumps if there is none.
+/// Looks up the address that lies at `addr` in the map of roles. Afterwards `R0` is the role's address and `R1` its
+/// flags; jumps if there is none.
 pub(super) fn look_up(a: &mut Asm, map: i32, addr: i16, ask: Ask, missing: Label) {
     for i in [0, 8] {
         a.load(Size::D, R1, R10, addr + i);

@@ -43,6 +43,9 @@ pub struct PacketConfig<'a> {
     /// Send past the queueing discipline. Saves a little, but nothing queues when the network card is
     /// busy, and capture tools do not see what is sent.
     pub qdisc_bypass: bool,
+    /// How frames are given back to the host, [`Guard::return_mark`](super::bpf::Guard::return_mark). Without it
+    /// they are not.
+    pub return_mark: Option<u32>,
 }
 
 impl<'a> PacketConfig<'a> {
@@ -57,6 +60,7 @@ impl<'a> PacketConfig<'a> {
             slots: Self::DEFAULT_SLOTS,
             filter: None,
             qdisc_bypass: false,
+            return_mark: None,
         }
     }
 }
@@ -124,6 +128,8 @@ pub struct PacketPort {
     ring: Ring,
     rx: Socket,
     tx: Transmitter,
+    /// To the host.
+    back: Option<Transmitter>,
     statistics: Statistics,
     /// How many times in a row nothing was there.
     empty: u32,
@@ -149,12 +155,16 @@ impl PacketPort {
         let rx = Socket::new().map_err(fail)?;
         let ring = rx.start_receiving(device.index, config.slots, config.filter);
         let tx = Transmitter::new(device.index, config.qdisc_bypass);
+        let back = config
+            .return_mark
+            .map(|mark| Transmitter::to_host(device.index, mark));
         Ok(Self {
             id: config.port,
             device: device.clone(),
             ring: ring.map_err(fail)?,
             rx,
             tx: tx.map_err(fail)?,
+            back: back.transpose().map_err(fail)?,
             statistics: Statistics::default(),
             empty: 0,
         })
@@ -203,6 +213,18 @@ impl PacketPort {
         self.statistics.packets += u64::from(packets);
         self.statistics.dropped += u64::from(dropped);
         Ok(self.statistics)
+    }
+
+    /// Gives frames back to the host, as if they had just come in. The [guard](super::bpf::Guard) must be attached, or
+    /// they go out to the network. Without [`PacketConfig::return_mark`] they are lost.
+    pub fn give_back(&mut self, packets: &mut dyn Iterator<Item = Packet<'_>>) -> Sent {
+        match &mut self.back {
+            Some(back) => back.transmit(packets),
+            None => Sent {
+                sent: 0,
+                failed: packets.count(),
+            },
+        }
     }
 
     /// Takes the next slot's frame. `None` if there is none; otherwise whether the frame counts.

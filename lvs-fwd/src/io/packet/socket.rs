@@ -99,6 +99,11 @@ impl Socket {
         self.bind(0, ifindex)
     }
 
+    /// Gives a mark to all that is sent.
+    pub(super) fn set_mark(&self, mark: u32) -> Result<(), Failed> {
+        self.set("SO_MARK", libc::SOL_SOCKET, libc::SO_MARK, mark)
+    }
+
     /// Creates a fan-out group with this socket as its first member. The number is one nobody has.
     pub(super) fn create_group(&self, steering: Option<&Program>) -> Result<Fanout, Failed> {
         let mode = match steering {

@@ -37,14 +37,26 @@ impl Transmitter {
     pub(super) fn new(ifindex: u32, qdisc_bypass: bool) -> Result<Self, Failed> {
         let socket = Socket::new()?;
         socket.start_sending(ifindex, qdisc_bypass)?;
+        Ok(Self::over(socket))
+    }
+
+    /// One whose frames bear a mark by which they are turned round.
+    pub(super) fn to_host(ifindex: u32, mark: u32) -> Result<Self, Failed> {
+        let socket = Socket::new()?;
+        socket.set_mark(mark)?;
+        socket.start_sending(ifindex, false)?;
+        Ok(Self::over(socket))
+    }
+
+    fn over(socket: Socket) -> Self {
         // SAFETY: all zero is a valid mmsghdr, one that names nothing.
         let message: libc::mmsghdr = unsafe { std::mem::zeroed() };
-        Ok(Self {
+        Self {
             socket,
             headers: vec![[0; VNET_HEADER]; BATCH],
             parts: vec![[iovec(&[]); 3]; BATCH],
             messages: vec![message; BATCH],
-        })
+        }
     }
 
     /// Sends all packets; `'p` being the caller's, their bytes outlive the call.
