@@ -1,8 +1,10 @@
 //! Captures: reading and writing pcap files, and a port that replays one.
 //!
-//! The classic format (draft-ietf-opsawg-pcap): both byte orders, time stamps in microseconds or nanoseconds,
-//! Ethernet only. Files come from anywhere, so a bad one is an error that says where and what. What is written
-//! is little-endian with nanoseconds.
+//! The classic format (draft-ietf-opsawg-pcap): both byte orders, time stamps in microseconds or nanoseconds. A port
+//! wants Ethernet; who only reads can have other [links](Link) too. Files come from anywhere, so a bad one is an
+//! error that says where and what. What is written is Ethernet, little-endian with nanoseconds.
+
+mod link;
 
 use std::fmt;
 use std::io::{self, Read, Write};
@@ -11,6 +13,8 @@ use std::time::Duration;
 use super::{Port, Sent};
 use crate::checksum;
 use crate::frame::{Burst, Offload, Packet, PortId};
+
+pub use link::{Captured, Link};
 
 const MAGIC_MICROS: u32 = 0xa1b2_c3d4;
 const MAGIC_NANOS: u32 = 0xa1b2_3c4d;
@@ -32,7 +36,7 @@ pub enum PcapError {
     Pcapng,
     /// A format version other than 2.
     Version(u16),
-    /// Not a capture of Ethernet frames; the number is the link type.
+    /// A capture of something else than was asked for (Ethernet frames, or IP in any way); the number is the link type.
     LinkType(u32),
     /// The file ends in the midst of the record (or file header) that begins at this offset.
     Truncated {
@@ -58,12 +62,11 @@ impl fmt::Display for PcapError {
             ),
             Self::Version(v) => write!(f, "pcap format version {v} is not supported, only 2"),
             Self::LinkType(101) => f.write_str(
-                "a capture of raw IP packets (link type 101); only Ethernet (1) is supported",
+                "a capture of raw IP packets (link type 101), which is not supported here (Ethernet is 1)",
             ),
-            Self::LinkType(n) => write!(
-                f,
-                "a capture of link type {n}; only Ethernet (1) is supported"
-            ),
+            Self::LinkType(n) => {
+                write!(f, "a capture of link type {n}, which is not supported here (Ethernet is 1)")
+            }
             Self::Truncated { offset } => {
                 write!(f, "the file ends within the record at byte {offset}")
             }
@@ -107,7 +110,7 @@ pub struct Record<'a> {
     pub time: Duration,
     /// How long it was; more than there are bytes if the capture cut it off.
     pub original_len: u32,
-    /// The frame, Ethernet header first.
+    /// The frame, link-layer header first.
     pub bytes: &'a [u8],
 }
 
@@ -117,17 +120,31 @@ pub struct Reader<R> {
     input: R,
     big_endian: bool,
     nanos: bool,
+    link: Link,
     offset: u64,
     bytes: Vec<u8>,
 }
 
 impl<R: Read> Reader<R> {
-    /// Reads the file header.
+    /// Reads the file header of a capture of Ethernet frames.
+    ///
+    /// # Errors
+    ///
+    /// If it is not that of such a capture.
+    pub fn new(input: R) -> Result<Self, PcapError> {
+        let reader = Self::of_any_link(input)?;
+        match reader.link {
+            Link::Ethernet => Ok(reader),
+            other => Err(PcapError::LinkType(other.number())),
+        }
+    }
+
+    /// Reads the file header of a capture of IP traffic, behind whatever link-layer header there is.
     ///
     /// # Errors
     ///
     /// If it is not that of a supported capture.
-    pub fn new(mut input: R) -> Result<Self, PcapError> {
+    pub fn of_any_link(mut input: R) -> Result<Self, PcapError> {
         let mut header = [0; 24];
         match read_full(&mut input, &mut header)? {
             0..4 => return Err(PcapError::NotPcap),
@@ -149,16 +166,20 @@ impl<R: Read> Reader<R> {
         }
         // The upper bits tell the length of the frame check sequence, which is then part of each frame.
         let link_type = c & 0x0fff_ffff;
-        if link_type != LINKTYPE_ETHERNET {
-            return Err(PcapError::LinkType(link_type));
-        }
+        let link = Link::of_type(link_type).ok_or(PcapError::LinkType(link_type))?;
         Ok(Self {
             input,
             big_endian,
             nanos: magic == MAGIC_NANOS,
+            link,
             offset: header.len() as u64,
             bytes: Vec::new(),
         })
+    }
+
+    /// What stands before the packets.
+    pub fn link(&self) -> Link {
+        self.link
     }
 
     /// The next frame, or `None` at the end of the file.

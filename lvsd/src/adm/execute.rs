@@ -8,7 +8,8 @@
 use std::time::Duration;
 
 use lvs_core::sched::Scheduler;
-use lvs_core::{ConfigError, Director, Draft, Endpoint, Ip, ServiceKey};
+use lvs_core::{ConfigError, Director, Draft, Ip, ServiceKey};
+use lvs_sched::Flags;
 
 use crate::rules::{
     Command, CommandError, Names, ServerRule, ServiceRule, SetTimeouts, parse_command,
@@ -89,7 +90,8 @@ fn edit_service(draft: &mut Draft<'_>, rule: &ServiceRule) -> Result<(), Fault> 
 }
 
 fn scheduler(rule: &ServiceRule) -> Result<Box<dyn Scheduler>, Fault> {
-    lvs_sched::build(&rule.scheduler).ok_or(Fault::NoScheduler)
+    let flags = Flags::from_bits(rule.flags.bits());
+    lvs_sched::build_with(&rule.scheduler, flags).ok_or(Fault::NoScheduler)
 }
 
 /// What the kernel looks at before it looks for the server.
@@ -103,7 +105,7 @@ fn check_server(draft: &Draft<'_>, key: ServiceKey, server: &ServerRule) -> Resu
     }
     match is_unicast(server.addr.ip) {
         true => Ok(()),
-        false => Err(Fault::NotUnicast(server.addr)),
+        false => Err(Fault::NotUnicast),
     }
 }
 
@@ -123,7 +125,7 @@ fn set_timeouts(draft: &mut Draft<'_>, set: SetTimeouts) {
 enum Fault {
     Config(ConfigError),
     NoScheduler,
-    NotUnicast(Endpoint),
+    NotUnicast,
 }
 
 impl From<ConfigError> for Fault {
@@ -138,7 +140,7 @@ fn refused(command: &Command, fault: Fault) -> CommandError {
     let about_server = matches!(command, AddServer(..) | EditServer(..) | DeleteServer(..));
     let message = match fault {
         Fault::NoScheduler => "Scheduler or persistence engine not found".to_owned(),
-        Fault::NotUnicast(_) => INVALID.to_owned(),
+        Fault::NotUnicast => INVALID.to_owned(),
         Fault::Config(e) => match e {
             ConfigError::ServiceExists(_) => "Service already exists".to_owned(),
             ConfigError::NoSuchService(_) if about_server => "Service not defined".to_owned(),

@@ -10,14 +10,16 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use lvs_core::{
-    Director, DropReason, Forward, PassReason, Protocol, Rewrite, Settings, Sysctls, Time, Verdict,
+    Director, DropReason, Forward, PassReason, Rewrite, Segment, Settings, Sysctls, Time, Verdict,
 };
+use lvs_fwd::checksum;
 use lvs_fwd::classify::{Classifier, Rule};
 use lvs_fwd::counters::Counts;
 use lvs_fwd::frag::FragMemory;
 use lvs_fwd::frame::{Burst, Offload, Outputs, PortId};
+use lvs_fwd::helper::Helpers;
 use lvs_fwd::io::Port as _;
-use lvs_fwd::io::mem::{Handle, MemPort};
+use lvs_fwd::io::mem::{Handle, MemFrame, MemPort};
 use lvs_fwd::pipeline::{Pipeline, Shared};
 use lvs_fwd::route::Topology;
 
@@ -69,16 +71,20 @@ pub(super) struct SentFrame {
 impl Engine {
     /// A director without services. Its ports are the topology's interfaces.
     pub(super) fn new(topology: Topology, sysctls: Sysctls) -> Self {
+        let helpers = Helpers::standard();
         let director = Director::new(&Settings {
             sysctls,
-            helpers: vec![(Protocol::TCP, 21)],
+            helpers: helpers.ports(),
             seed: SEED,
             ..Settings::default()
         });
         let ids = topology.interfaces().iter().map(|i| i.port);
         let ports = ids.map(MemPort::new).collect();
         let topology = Arc::new(ArcSwap::from_pointee(topology));
-        let shared = Shared::new(topology, FragMemory::new(FRAGMENTS, SEED));
+        let shared = Shared {
+            helpers,
+            ..Shared::new(topology, FragMemory::new(FRAGMENTS, SEED))
+        };
         let classifier = shared.classifier.clone();
         #[expect(
             clippy::expect_used,
@@ -155,12 +161,20 @@ impl Engine {
             let port = near.id();
             let report = near.transmit(&mut self.outputs.for_port(port, self.burst.frames()));
             self.pipeline.counters().transmitted(report);
-            sent.extend(far.take_sent().into_iter().map(|f| SentFrame {
+            sent.extend(far.take_sent().into_iter().map(|frame| SentFrame {
                 port,
-                bytes: f.bytes,
+                bytes: completed(frame),
             }));
         }
         (self.fate(&before), sent)
+    }
+
+    /// The packet of the last frame, if the director was asked about it.
+    pub(super) fn last_segment(&self) -> Option<Segment> {
+        self.pipeline
+            .decisions()
+            .last()
+            .map(|(segment, _)| *segment)
     }
 
     /// What became of the only frame since `before`.
@@ -187,6 +201,17 @@ impl Engine {
             _ => Fate::Held,
         }
     }
+}
+
+/// A frame as it is on the wire, where no card completes checksums.
+fn completed(frame: MemFrame) -> Vec<u8> {
+    let MemFrame { mut bytes, offload } = frame;
+    if offload.needs_csum()
+        && let Some(summed) = bytes.get_mut(offload.csum_start.into()..)
+    {
+        checksum::complete(summed, offload.csum_offset.into());
+    }
+    bytes
 }
 
 impl fmt::Display for Fate {

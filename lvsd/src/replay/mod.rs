@@ -11,7 +11,9 @@
 //! | [`host`] | the host that traces are recorded on |
 //! | [`trace`], [`play`] | reading a trace, living through it |
 //! | [`check`], [`same`] | comparing with what was recorded |
+//! | [`capture`] | replaying a capture |
 
+mod capture;
 mod check;
 mod engine;
 mod host;
@@ -25,21 +27,36 @@ use std::process::ExitCode;
 
 pub use check::{Difference, Failure, check};
 
-use crate::rules::{Names, SystemNames};
+use crate::rules::{self, Names, SystemNames};
 use play::Player;
 use trace::Trace;
 
 const USAGE: &str = "\
-Usage: lvsd replay [--check [--keep-going]] TRACE...
+Usage: lvsd replay TRACE...
+       lvsd replay --check [--keep-going] TRACE...
+       lvsd replay --rules FILE CAPTURE [-o CAPTURE] [--json] [--mtu N]
 
-Plays recorded lives of a director (see docs/replay.md) to this one, on a virtual clock and a virtual network, and prints
-each step again with what came of it here.
+Shows what the director does with recorded traffic, and why. Nothing is sent, and no privileges are needed.
+
+A TRACE is a recorded life of a director: commands, packets, the passing of time. This director lives through it on
+a virtual clock and network, and each step is printed again with what came of it here.
+
+A CAPTURE is a pcap file (Ethernet, raw IP or Linux cooked): packets that arrive at a director with the rules of FILE.
+One line for each tells what becomes of it, and a table closes. Every next hop is taken as known.
 
 Options:
-  --check       print nothing but differences from what was recorded, stop at the first file that has one, and
-                close with the line \"N passed, N failed\"
-  --keep-going  with --check: go on with the next file
-  -h, --help    this text
+  --check        print nothing but differences from what was recorded, stop at the first file that has one, and
+                 close with the line \"N passed, N failed\"
+  --keep-going   with --check: go on with the next file
+  --rules FILE   services and servers, as for `lvsd run`
+  -o, --output CAPTURE
+                 write what would have been sent
+  --json         one JSON object for each packet, and one for the totals
+  --mtu N        the longest IP packet the network carries, 1280 to 65535 (default 1500); longer TCP segments in
+                 the capture are taken for aggregates that a network card has put together
+  -h, --help     this text
+
+docs/replay.md has the formats, and what is compared.
 
 Exit status: 0 done, and with --check nothing differs; 1 something differs; 2 wrong usage, or a file that
 cannot be read.
@@ -59,9 +76,10 @@ pub fn run(args: &[String]) -> ExitCode {
         }
     };
     let names = SystemNames::default();
-    match options.check {
-        true => check_files(&options, &names),
-        false => play_files(&options.files, &names),
+    match &options.rules {
+        Some(rules) => replay_capture(rules, &options, &names),
+        None if options.check => check_files(&options, &names),
+        None => play_files(&options.files, &names),
     }
 }
 
@@ -69,6 +87,10 @@ pub fn run(args: &[String]) -> ExitCode {
 struct Options {
     check: bool,
     keep_going: bool,
+    rules: Option<String>,
+    output: Option<String>,
+    json: bool,
+    mtu: Option<u32>,
     files: Vec<String>,
 }
 
@@ -76,22 +98,104 @@ impl Options {
     /// `None` if only help is wanted.
     fn parse(args: &[String]) -> Result<Option<Self>, String> {
         let mut options = Self::default();
-        for arg in args {
-            match arg.as_str() {
+        let mut args = args.iter();
+        while let Some(arg) = args.next() {
+            let (name, glued) = match arg.split_once('=') {
+                Some((name, value)) if name.starts_with("--") => (name, Some(value.to_owned())),
+                _ => (arg.as_str(), None),
+            };
+            let mut value = || {
+                let value = glued.clone().or_else(|| args.next().cloned());
+                value.ok_or_else(|| format!("{name} wants a value"))
+            };
+            match name {
+                "--rules" => once(&mut options.rules, name, value()?)?,
+                "-o" | "--output" => once(&mut options.output, "--output", value()?)?,
+                "--mtu" => {
+                    let mtu = value()?
+                        .parse()
+                        .ok()
+                        .filter(|n| (1280..=65_535).contains(n));
+                    let mtu = mtu.ok_or("--mtu wants a number from 1280 to 65535")?;
+                    once(&mut options.mtu, name, mtu)?;
+                }
+                _ if glued.is_some() => return Err(format!("{arg:?} is not known")),
                 "-h" | "--help" => return Ok(None),
                 "--check" => options.check = true,
                 "--keep-going" => options.keep_going = true,
+                "--json" => options.json = true,
                 other if other.starts_with('-') => return Err(format!("{other:?} is not known")),
                 file => options.files.push(file.to_owned()),
             }
         }
-        if options.files.is_empty() {
-            return Err("a file is missing".to_owned());
-        }
-        if options.keep_going && !options.check {
-            return Err("--keep-going goes with --check".to_owned());
-        }
+        options.are_together()?;
         Ok(Some(options))
+    }
+
+    /// Whether each goes with the others.
+    fn are_together(&self) -> Result<(), String> {
+        let of_captures = [
+            ("--output", self.output.is_some()),
+            ("--json", self.json),
+            ("--mtu", self.mtu.is_some()),
+        ];
+        let wrong = match (&self.rules, &self.files[..]) {
+            (_, []) => "a file is missing".to_owned(),
+            (Some(_), [_, ..]) if self.check => {
+                "--check is for traces, --rules for captures".to_owned()
+            }
+            (Some(_), [_, second, ..]) => format!("{second:?} is one capture too many"),
+            _ if self.keep_going && !self.check => "--keep-going goes with --check".to_owned(),
+            (None, _) => match of_captures.iter().find(|(_, given)| *given) {
+                Some((name, _)) => format!("{name} is for captures and goes with --rules"),
+                None => return Ok(()),
+            },
+            _ => return Ok(()),
+        };
+        Err(wrong)
+    }
+}
+
+fn once<T>(option: &mut Option<T>, name: &str, value: T) -> Result<(), String> {
+    match option.replace(value) {
+        None => Ok(()),
+        Some(_) => Err(format!("{name} is given twice")),
+    }
+}
+
+fn replay_capture(rules: &str, options: &Options, names: &dyn Names) -> ExitCode {
+    let [capture] = &options.files[..] else {
+        return ExitCode::from(2);
+    };
+    let failed = |message: String| {
+        complain(&message);
+        ExitCode::from(2)
+    };
+    let name = rules.escape_debug().to_string();
+    let bytes = match fs::read(rules) {
+        Ok(bytes) => bytes,
+        Err(e) => return failed(format!("lvsd replay: {name}: {e}\n")),
+    };
+    let text = String::from_utf8_lossy(&bytes);
+    let text = text.trim_start_matches('\u{feff}'); // as some editors begin a file
+    let rules = match rules::parse(text, names) {
+        Ok(rules) => rules,
+        Err(problems) => return failed(rules::render(&problems, &name, text)),
+    };
+    let job = capture::Job {
+        rules: &rules,
+        capture,
+        output: options.output.as_deref(),
+        json: options.json,
+        mtu: options.mtu.unwrap_or(1500),
+    };
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    let done = job.run(&mut out);
+    // Whoever closed our output does not want to know.
+    let _ = out.flush();
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) => failed(format!("lvsd replay: {e}\n")),
     }
 }
 
