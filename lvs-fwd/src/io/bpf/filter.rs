@@ -41,6 +41,9 @@ pub fn code(maps: Maps, return_mark: u32, ip_at: i32) -> Result<Vec<u64>, BpfErr
     a.jump(transport);
     a.place(icmp);
     walk::if_not_for_host(a, reject);
+    // A later fragment may be of an error, so the addresses decide.
+    let by_address = a.label();
+    a.jump_if(R9, If::AnyBit, walk::OFFSET, by_address);
     walk::if_no_icmp_error(a, reject);
     a.jump(accept);
 
@@ -58,6 +61,7 @@ pub fn code(maps: Maps, return_mark: u32, ip_at: i32) -> Result<Vec<u64>, BpfErr
     a.place(transport);
     walk::if_not_balanced(a, reject);
     walk::if_not_for_host(a, reject);
+    a.place(by_address);
     walk::ports(a, reject);
     let (foreign, not_local, whole, by_mark) = (a.label(), a.label(), a.label(), a.label());
     walk::look_up(a, maps.roles, walk::DST, Ask::Address, foreign);

@@ -6,7 +6,8 @@
 //! worker is the shard modulo the number of workers.
 //!
 //! Fragments, the first ones too, are steered by the client's address alone (port 0), so that a datagram's
-//! fragments meet; ones to a local address by the real server's. Everything else (ARP, ICMP) goes to worker 0.
+//! fragments meet; ones to a local address by the real server's. AH and ESP have the ports of the ISAKMP connection that
+//! they follow. Everything else (ARP, ICMP) goes to worker 0.
 
 use super::asm::{Asm, If, Op, Reg::*, Size};
 use super::guard::if_port_outside;
@@ -56,11 +57,11 @@ pub fn code(maps: Maps, shards: u32, workers: u32) -> Result<Vec<u64>, BpfError>
     worker_of_shard(a, shards, workers);
 
     a.place(from_client);
-    without_ports_in_fragments(a);
+    ports_of_connection(a);
     client_shard(a, walk::SRC, walk::SPORT);
     worker_of_shard(a, shards, workers);
     a.place(to_client);
-    without_ports_in_fragments(a);
+    ports_of_connection(a);
     client_shard(a, walk::DST, walk::DPORT);
     worker_of_shard(a, shards, workers);
     a.place(first);
@@ -68,12 +69,18 @@ pub fn code(maps: Maps, shards: u32, workers: u32) -> Result<Vec<u64>, BpfError>
     Ok(asm.finish()?)
 }
 
-/// Forgets the ports of first fragments, since later ones have none.
-fn without_ports_in_fragments(a: &mut Asm) {
-    let whole = a.label();
-    a.jump_if(R9, If::Equal, 0, whole);
+/// Forgets the ports of first fragments, since later ones have none; gives AH and ESP those of ISAKMP.
+fn ports_of_connection(a: &mut Asm) {
+    const ISAKMP: u16 = 500u16.to_be();
+    let (ipsec, done) = (a.label(), a.label());
+    walk::if_without_ports(a, ipsec);
+    a.jump_if(R9, If::Equal, 0, done);
     a.store(Size::W, R10, walk::SPORT, 0);
-    a.place(whole);
+    a.jump(done);
+    a.place(ipsec);
+    a.store(Size::H, R10, walk::SPORT, i32::from(ISAKMP));
+    a.store(Size::H, R10, walk::DPORT, i32::from(ISAKMP));
+    a.place(done);
 }
 
 /// Ends with the worker of the shard in `R0` (of which only the low bits count).

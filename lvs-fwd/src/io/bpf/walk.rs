@@ -118,7 +118,9 @@ pub(super) fn ipv6(a: &mut Asm, malformed: Label) {
     let done = a.label();
     for _ in 0..MAX_EXTENSIONS {
         let (options, fragment, next) = (a.label(), a.label(), a.label());
+        let authentication = a.label();
         a.jump_if(R8, If::Equal, FRAGMENT, fragment);
+        a.jump_if(R8, If::Equal, AH, authentication);
         a.jump_if(R8, If::Equal, HOP_BY_HOP, options);
         a.jump_if(R8, If::NotEqual, DESTINATION_OPTIONS, done);
 
@@ -128,6 +130,16 @@ pub(super) fn ipv6(a: &mut Asm, malformed: Label) {
         a.load(Size::B, R1, R10, PEEK + 1);
         a.alu(Op::Add, R1, 1);
         a.alu(Op::ShiftLeft, R1, 3);
+        a.alu(Op::Add, R7, R1);
+        a.jump(next);
+
+        // Counted in words of four bytes, less two.
+        a.place(authentication);
+        load_bytes(a, PEEK, 2, malformed);
+        a.load(Size::B, R8, R10, PEEK);
+        a.load(Size::B, R1, R10, PEEK + 1);
+        a.alu(Op::Add, R1, 2);
+        a.alu(Op::ShiftLeft, R1, 2);
         a.alu(Op::Add, R7, R1);
         a.jump(next);
 
