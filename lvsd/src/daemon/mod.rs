@@ -30,6 +30,8 @@ use lvs_core::{ConfigError, Director, Ip, LocalAddr, Settings, Time};
 use lvs_fwd::classify::Classifier;
 use lvs_fwd::frag::FragMemory;
 use lvs_fwd::frame::PortId;
+use lvs_fwd::helper::Helpers;
+use lvs_fwd::helper::sip::CallIds;
 use lvs_fwd::io::bpf::BpfError;
 use lvs_fwd::io::netlink::{Link, Monitor};
 use lvs_fwd::io::packet::{Device, OpenError, PacketConfig, PacketPort};
@@ -206,9 +208,11 @@ impl Daemon {
         let only_one = only_one()?;
         let workers = options.workers.clamp(1, 16);
         let seed = random_seed()?;
+        let helpers = Helpers::standard();
         let director = Director::new(&Settings {
             workers,
             max_connections: options.max_connections,
+            helpers: helpers.ports(),
             seed,
             ..Settings::default()
         });
@@ -251,6 +255,8 @@ impl Daemon {
         let shared = Shared {
             classifier: Arc::new(ArcSwap::from_pointee(classifier)),
             hidden: guard.returnable().clone(),
+            helpers,
+            call_ids: CallIds::new(random_seed()?),
             ..Shared::new(topology.clone(), FragMemory::new(FRAGMENTS, seed))
         };
         let stopping = Arc::new(AtomicBool::new(false));
