@@ -21,18 +21,18 @@ use super::words::Word;
 
 /// An address, perhaps with a port.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct HostPort<'a> {
+pub(super) struct HostPort {
     pub(super) ip: Ip,
-    /// The port and its place, if one is written.
-    pub(super) port: Option<(u16, Word<'a>)>,
+    /// The port, if one is written.
+    pub(super) port: Option<u16>,
 }
 
 /// Reads `HOST` or `HOST:PORT`.
-pub(super) fn host_port<'a>(
-    word: Word<'a>,
+pub(super) fn host_port(
+    word: Word<'_>,
     protocol: Protocol,
     names: &dyn Names,
-) -> Result<HostPort<'a>, Problem> {
+) -> Result<HostPort, Problem> {
     let (host, port) = split_port(word)?;
     let ip = match host {
         Host::V6(ip) => ipv6(ip)?,
@@ -42,7 +42,7 @@ pub(super) fn host_port<'a>(
         },
     };
     let port = match port {
-        Some(port) => Some((named_port(port, protocol, names)?, port)),
+        Some(port) => Some(named_port(port, protocol, names)?),
         None => None,
     };
     Ok(HostPort { ip, port })

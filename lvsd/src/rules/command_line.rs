@@ -6,22 +6,27 @@
 
 use std::iter::Peekable;
 
-use super::options::{Command, Meaning, OPTIONS, Opt, Takes, VERBS, Verb, What};
+use super::options::{Meaning, OPTIONS, Opt, Spelling, Takes, VERBS, Verb};
 use super::problem::{Problem, quoted};
 use super::words::Word;
 
 /// A line, understood word by word.
 #[derive(Debug)]
 pub(super) struct CommandLine<'a> {
-    pub(super) command: Command,
+    pub(super) verb: Verb,
     /// Where the command stands.
     pub(super) at: Word<'a>,
+    /// The words that belong to the command itself and not to an option.
+    pub(super) values: Vec<Word<'a>>,
     pub(super) options: Vec<Given<'a>>,
 }
 
 /// Help on the form of a line.
-const FORM: &str = "a line is `-A -t|-u ADDRESS:PORT [-s SCHEDULER]` or \
-                    `-a -t|-u ADDRESS:PORT -r SERVER [-g|-i|-m|--fullnat] [-w WEIGHT]`";
+const FORM: &str = "lines are `-A SERVICE [options]`, `-a SERVICE -r SERVER [options]`, `--mark MARK [options]`, \
+                    `--set TCP TCPFIN UDP` and `net.ipv4.vs.NAME = VALUE`";
+
+/// What a rule file is made of.
+const ADDS: &str = "a rule file adds services with `-A` and servers with `-a`";
 
 /// An option that a line has.
 #[derive(Clone, Copy, Debug)]
@@ -33,6 +38,7 @@ pub(super) struct Given<'a> {
     pub(super) value: Word<'a>,
     /// Whether something is wrong with it. It does not count then, but neither is it missing.
     pub(super) is_refused: bool,
+    has_value: bool,
     option: &'static Opt,
 }
 
@@ -45,9 +51,14 @@ impl Given<'_> {
         }
     }
 
+    /// Whether it has a value, be it an empty one.
+    pub(super) fn is_valued(&self) -> bool {
+        self.has_value
+    }
+
     /// Whether this option goes with a command.
-    pub(super) fn goes_with(&self, command: Command) -> bool {
-        self.option.commands.contains(&command)
+    pub(super) fn goes_with(&self, verb: Verb) -> bool {
+        self.option.verbs.contains(&verb)
     }
 
     /// Whether both are one and the same option.
@@ -60,47 +71,136 @@ impl<'a> CommandLine<'a> {
     /// Reads the words of a line. `None` if there is no command in it that could be carried out.
     pub(super) fn read(words: &[Word<'a>], problems: &mut Vec<Problem>) -> Option<Self> {
         let (&first, words) = words.split_first()?;
-        let (at, verb, bundled) = match find_verb(first) {
+        let (at, spelling, rest) = match find_verb(first) {
             Ok(found) => found,
             Err(problem) => {
                 problems.push(problem);
                 return None;
             }
         };
-        let command = match verb.what {
-            What::Do(command) => command,
-            What::Later => {
-                let message = format!("{} is not supported yet", quoted(at.text));
-                let help = "for now a rule file only adds: services with `-A`, servers with `-a`";
-                problems.push(Problem::at(at, message, help));
-                return None;
-            }
-            What::Never => {
-                let message = format!("{} has no place in a rule file", quoted(at.text));
-                let help = "a rule file adds services with `-A` and servers with `-a`";
-                problems.push(Problem::at(at, message, help));
-                return None;
-            }
+        let verb = spelling.verb;
+        let refusal = match verb {
+            Verb::AddService | Verb::AddServer | Verb::Set | Verb::Mark => None,
+            Verb::StartDaemon | Verb::StopDaemon => Some("is not supported yet"),
+            _ => Some("has no place in a rule file"),
         };
+        if let Some(refusal) = refusal {
+            let message = format!("{} {refusal}", quoted(at.text));
+            problems.push(Problem::at(at, message, ADDS));
+            return None;
+        }
         let mut reader = Reader {
+            wanted: match verb {
+                Verb::Set => 3,
+                Verb::Mark => 1,
+                _ => 0,
+            },
             words: words.iter().copied().peekable(),
+            values: Vec::new(),
             options: Vec::new(),
             problems,
         };
-        reader.shorts(bundled, 0);
+        match rest {
+            Rest::Bundle(letters) => reader.shorts(letters, 0),
+            Rest::Value(value) => reader.value(value),
+        }
         reader.rest();
-        let options = reader.options;
-        Some(Self {
-            command,
+        let (values, options) = (reader.values, reader.options);
+        let mut line = Self {
+            verb,
             at,
+            values,
             options,
-        })
+        };
+        line.check(problems);
+        Some(line)
     }
+
+    /// The option with such a meaning: the first that is not refused, or else the first that is.
+    pub(super) fn find(&self, is: impl Fn(Meaning) -> bool) -> Option<&Given<'a>> {
+        let options = self.options.iter().filter(|o| is(o.meaning));
+        options.min_by_key(|o| o.is_refused)
+    }
+
+    /// The option with this meaning, if there is one to count on.
+    pub(super) fn option(&self, meaning: Meaning) -> Option<&Given<'a>> {
+        self.find(|m| m == meaning).filter(|o| !o.is_refused)
+    }
+
+    /// The value of the option with this meaning, if there is one to count on.
+    pub(super) fn value(&self, meaning: Meaning) -> Option<Word<'a>> {
+        Some(self.option(meaning)?.value)
+    }
+
+    /// Refuses the options that do not belong to the command or were given before.
+    fn check(&mut self, problems: &mut Vec<Problem>) {
+        let mut accepted: Vec<Given<'_>> = Vec::new();
+        for option in self.options.iter_mut().filter(|o| !o.is_refused) {
+            match refusal(option, self.verb, &accepted) {
+                None => accepted.push(*option),
+                Some((message, help)) => {
+                    option.is_refused = true;
+                    problems.push(Problem::at(option.at, message, help));
+                }
+            }
+        }
+    }
+}
+
+/// Why an option can't stand in a line of this command, after those accepted before; and help.
+fn refusal(option: &Given<'_>, verb: Verb, accepted: &[Given<'_>]) -> Option<(String, String)> {
+    if !option.goes_with(verb) {
+        let help = if option.meaning == Meaning::Elsewhere {
+            "a rule file has no use for it"
+        } else if option.goes_with(Verb::AddServer) {
+            "it is a server's: put it on an `-a` line"
+        } else if option.goes_with(Verb::AddService) {
+            "it is the service's: put it on the `-A` line"
+        } else {
+            "it tells which packets get a mark: put it on a `--mark` line"
+        };
+        let message = format!("{} does not go with `{}`", option.name(), verb.usual());
+        return Some((message, help.to_owned()));
+    }
+    let before = accepted.iter().find(|before| excludes(option, before))?;
+    Some(repeated(option, before))
+}
+
+/// Whether a line may not have both.
+fn excludes(one: &Given<'_>, other: &Given<'_>) -> bool {
+    match (one.meaning, other.meaning) {
+        (Meaning::LocalAddress, Meaning::LocalAddress) => false,
+        _ => one.is_same_option(other) || what(one).is_some_and(|w| Some(w) == what(other)),
+    }
+}
+
+/// What options are of which a line has one at most.
+fn what(option: &Given<'_>) -> Option<&'static str> {
+    match option.meaning {
+        Meaning::Method(_) => Some("forwarding method"),
+        Meaning::Service(_) | Meaning::MarkService => Some("service"),
+        Meaning::TunnelChecksum(_) => Some("way of checksums"),
+        _ => None,
+    }
+}
+
+fn repeated(option: &Given<'_>, before: &Given<'_>) -> (String, String) {
+    let (name, first) = (option.name(), before.name());
+    if option.is_same_option(before) {
+        let message = format!("{name} is given more than once");
+        return (message, "take one of them out".to_owned());
+    }
+    let what = what(option).unwrap_or_default();
+    let message = format!("{name} is a second {what} after {first}");
+    (message, "one of them a line".to_owned())
 }
 
 /// Takes options off the words of one line.
 struct Reader<'a, 'p, I: Iterator<Item = Word<'a>>> {
+    /// How many words the command itself takes.
+    wanted: usize,
     words: Peekable<I>,
+    values: Vec<Word<'a>>,
     options: Vec<Given<'a>>,
     problems: &'p mut Vec<Problem>,
 }
@@ -113,8 +213,17 @@ impl<'a, I: Iterator<Item = Word<'a>>> Reader<'a, '_, I> {
                 "--" if !is_over => is_over = true,
                 text if !is_over && text.starts_with("--") => self.long(word),
                 text if !is_over && text.len() > 1 && text.starts_with('-') => self.shorts(word, 1),
-                text => self.refuse(word, format!("unexpected argument {}", quoted(text)), FORM),
+                _ => self.value(word),
             }
+        }
+    }
+
+    fn value(&mut self, word: Word<'a>) {
+        if self.values.len() < self.wanted {
+            self.values.push(word);
+        } else {
+            let message = format!("unexpected argument {}", quoted(word.text));
+            self.refuse(word, message, FORM);
         }
     }
 
@@ -169,6 +278,7 @@ impl<'a, I: Iterator<Item = Word<'a>>> Reader<'a, '_, I> {
         let given = Given {
             meaning: option.meaning,
             at,
+            has_value: value.is_some(),
             value: value.unwrap_or_else(|| at.tail(at.text.len())),
             is_refused,
             option,
@@ -208,23 +318,34 @@ fn is_option(word: Word<'_>) -> bool {
     }
 }
 
-/// The command in a line's first word: its place, itself, and the options bundled with it.
-fn find_verb(first: Word<'_>) -> Result<(Word<'_>, &'static Verb, Word<'_>), Problem> {
+/// What is left of a line's first word behind the command.
+enum Rest<'a> {
+    /// Letters of options.
+    Bundle(Word<'a>),
+    /// A value after `=`.
+    Value(Word<'a>),
+}
+
+/// The command in a line's first word: its place, itself, and what follows it there.
+fn find_verb(first: Word<'_>) -> Result<(Word<'_>, &'static Spelling, Rest<'_>), Problem> {
     if let Some(long) = first.strip_prefix("--") {
         let (name, value) = match long.split_once('=') {
             Some((name, value)) => (name, Some(value)),
             None => (long, None),
         };
         let at = first.head(2 + name.text.len());
-        let Some(verb) = VERBS.iter().find(|v| v.long == name.text) else {
+        let Some(spelling) = VERBS.iter().find(|v| v.long == name.text) else {
             return Err(no_verb(at, OPTIONS.iter().any(|o| o.long == name.text)));
         };
-        if let (What::Do(_), Some(value)) = (&verb.what, value) {
-            let message = format!("{} takes no value", quoted(at.text));
-            let help = format!("write just {}", quoted(at.text));
-            return Err(Problem::at(value, message, help));
-        }
-        return Ok((at, verb, first.tail(first.text.len())));
+        return match (spelling.verb, value) {
+            (_, None) => Ok((at, spelling, Rest::Bundle(first.tail(first.text.len())))),
+            (Verb::Mark, Some(value)) => Ok((at, spelling, Rest::Value(value))),
+            (_, Some(value)) => {
+                let message = format!("{} takes no value", quoted(at.text));
+                let help = format!("write just {}", quoted(at.text));
+                Err(Problem::at(value, message, help))
+            }
+        };
     }
     let letter = first.strip_prefix("-").and_then(|w| w.text.chars().next());
     let Some(letter) = letter else {
@@ -232,7 +353,7 @@ fn find_verb(first: Word<'_>) -> Result<(Word<'_>, &'static Verb, Word<'_>), Pro
     };
     let at = first.head(1 + letter.len_utf8());
     match VERBS.iter().find(|v| v.short == Some(letter)) {
-        Some(verb) => Ok((at, verb, first.tail(at.text.len()))),
+        Some(spelling) => Ok((at, spelling, Rest::Bundle(first.tail(at.text.len())))),
         None => {
             let is_option = OPTIONS.iter().any(|o| o.short == Some(letter));
             Err(no_verb(at, is_option))
@@ -306,7 +427,7 @@ mod tests {
             ("-Q", "1+2 unknown command `-Q`"),
             ("--add", "1+5 unknown command `--add`"),
             ("--add-service=x", "15+1 `--add-service` takes no value"),
-            ("-E -t x", "1+2 `-E` is not supported yet"),
+            ("-E -t x", "1+2 `-E` has no place in a rule file"),
             (
                 "--start-daemon master",
                 "1+14 `--start-daemon` is not supported yet",

@@ -41,6 +41,10 @@ mod flags;
 mod names;
 mod options;
 mod problem;
+mod save;
+mod server;
+mod service;
+mod settings;
 mod table;
 #[cfg(test)]
 mod tests;

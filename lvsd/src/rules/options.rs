@@ -1,46 +1,71 @@
-//! The commands and options of ipvsadm, all of them: so that what a rule file can't have yet is told from
-//! what nobody knows.
+//! The grammar of ipvsadm: all its commands and options, and the few of ours. Rule files and single commands are read
+//! by it, each in its own manner.
 
 use lvs_core::Protocol;
 use lvs_core::dest::Method;
 
-/// A command of ipvsadm.
-#[derive(Debug)]
-pub(super) struct Verb {
-    pub(super) short: Option<char>,
-    pub(super) long: &'static str,
-    pub(super) what: What,
-}
-
-/// What becomes of a command in a rule file.
-#[derive(Debug)]
-pub(super) enum What {
-    Do(Command),
-    Later,
-    Never,
-}
-
-/// A command that may stand in a rule file.
+/// A command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Command {
+pub(super) enum Verb {
     /// `-A`
     AddService,
+    /// `-E`
+    EditService,
+    /// `-D`
+    DeleteService,
+    /// `-C`
+    Flush,
     /// `-a`
     AddServer,
+    /// `-e`
+    EditServer,
+    /// `-d`
+    DeleteServer,
+    /// `-Z`
+    Zero,
+    /// `--set`
+    Set,
+    /// `--mark`: ours, gives packets a firewall mark.
+    Mark,
+    /// `-L`
+    List,
+    /// `-S`
+    Save,
+    /// `-R`
+    Restore,
+    /// `--start-daemon`
+    StartDaemon,
+    /// `--stop-daemon`
+    StopDaemon,
+    /// `-h`
+    Help,
+    /// `-v`
+    Version,
 }
 
-/// An option of ipvsadm, or of ours.
+/// How a command is written.
+#[derive(Debug)]
+pub(super) struct Spelling {
+    pub(super) short: Option<char>,
+    pub(super) long: &'static str,
+    pub(super) verb: Verb,
+}
+
+/// An option.
 #[derive(Debug)]
 pub(super) struct Opt {
     pub(super) short: Option<char>,
     pub(super) long: &'static str,
     pub(super) takes: Takes,
-    pub(super) commands: &'static [Command],
+    /// Its name in ipvsadm's messages, which several options can share.
+    pub(super) name: &'static str,
+    /// The commands it goes with.
+    pub(super) verbs: &'static [Verb],
     pub(super) meaning: Meaning,
 }
 
 /// Whether an option has a value.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Takes {
     Nothing,
     Value,
@@ -53,8 +78,22 @@ pub(super) enum Takes {
 pub(super) enum Meaning {
     /// A service by protocol, address and port.
     Service(Protocol),
+    /// A service by firewall mark.
+    MarkService,
+    /// That the service's mark is one of IPv6 packets.
+    Ipv6,
     /// The name of a scheduler.
     Scheduler,
+    /// Flags of the scheduler.
+    SchedulerFlags,
+    /// Persistence, perhaps with its timeout.
+    Persistent,
+    /// Which part of a client's address counts for persistence.
+    Netmask,
+    /// A persistence engine.
+    Engine,
+    /// One-packet scheduling.
+    OnePacket,
     /// Local addresses for FullNAT.
     LocalAddress,
     /// The address of a real server.
@@ -63,141 +102,269 @@ pub(super) enum Meaning {
     Method(Method),
     /// A weight.
     Weight,
+    /// The threshold at which a server is overloaded.
+    Upper,
+    /// The threshold below which it is not any more.
+    Lower,
     /// The kind of a tunnel.
     TunnelType,
-    /// A service by something else; not supported yet.
-    LaterService(&'static str),
-    /// Something that is not supported yet.
-    Later(&'static str),
-    /// Something of no use in a rule file.
+    /// Its UDP port.
+    TunnelPort,
+    /// How it uses checksums.
+    TunnelChecksum(Checksum),
+    /// Something that tells the packets which get a mark.
+    Match(Criterion),
+    /// Something of use only in listings and for the sync daemon.
     Elsewhere,
 }
 
-const fn verb(short: char, long: &'static str, what: What) -> Verb {
-    Verb {
+/// How a tunnel uses its checksum.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Checksum {
+    None,
+    Full,
+    Remote,
+}
+
+/// By what packets are told that get a mark.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Criterion {
+    Source,
+    Destination,
+    Protocol,
+    SourcePort,
+    DestinationPort,
+    Interface,
+}
+
+impl Verb {
+    /// The command as ipvsadm's messages call it.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Flush => "flush",
+            _ => VERBS.iter().find(|s| s.verb == self).map_or("", |s| s.long),
+        }
+    }
+
+    /// The command as it is mostly written.
+    pub(super) fn usual(self) -> String {
+        let spelling = VERBS.iter().find(|s| s.verb == self);
+        match spelling.map(|s| (s.short, s.long)) {
+            Some((Some(short), _)) => format!("-{short}"),
+            Some((None, long)) => format!("--{long}"),
+            None => String::new(),
+        }
+    }
+}
+
+const fn verb(short: char, long: &'static str, verb: Verb) -> Spelling {
+    Spelling {
         short: Some(short),
         long,
-        what,
+        verb,
     }
 }
 
-const fn long_verb(long: &'static str, what: What) -> Verb {
-    Verb {
+const fn long_verb(long: &'static str, verb: Verb) -> Spelling {
+    Spelling {
         short: None,
         long,
-        what,
+        verb,
     }
 }
 
-/// All of ipvsadm's commands.
-pub(super) const VERBS: &[Verb] = &[
-    verb('A', "add-service", What::Do(Command::AddService)),
-    verb('a', "add-server", What::Do(Command::AddServer)),
-    verb('E', "edit-service", What::Later),
-    verb('e', "edit-server", What::Later),
-    verb('D', "delete-service", What::Later),
-    verb('d', "delete-server", What::Later),
-    verb('C', "clear", What::Later),
-    verb('Z', "zero", What::Later),
-    long_verb("set", What::Later),
-    long_verb("start-daemon", What::Later),
-    long_verb("stop-daemon", What::Later),
-    verb('L', "list", What::Never),
-    verb('l', "list", What::Never),
-    verb('S', "save", What::Never),
-    verb('R', "restore", What::Never),
-    verb('h', "help", What::Never),
-    verb('v', "version", What::Never),
+/// All commands.
+pub(super) const VERBS: &[Spelling] = &[
+    verb('A', "add-service", Verb::AddService),
+    verb('E', "edit-service", Verb::EditService),
+    verb('D', "delete-service", Verb::DeleteService),
+    verb('C', "clear", Verb::Flush),
+    verb('a', "add-server", Verb::AddServer),
+    verb('e', "edit-server", Verb::EditServer),
+    verb('d', "delete-server", Verb::DeleteServer),
+    verb('Z', "zero", Verb::Zero),
+    long_verb("set", Verb::Set),
+    long_verb("mark", Verb::Mark),
+    verb('L', "list", Verb::List),
+    verb('l', "list", Verb::List),
+    verb('S', "save", Verb::Save),
+    verb('R', "restore", Verb::Restore),
+    long_verb("start-daemon", Verb::StartDaemon),
+    long_verb("stop-daemon", Verb::StopDaemon),
+    verb('h', "help", Verb::Help),
+    verb('v', "version", Verb::Version),
 ];
 
-const A: &[Command] = &[Command::AddService];
-const S: &[Command] = &[Command::AddServer];
-const BOTH: &[Command] = &[Command::AddService, Command::AddServer];
-const NEITHER: &[Command] = &[];
+/// The commands of ipvsadm that need a service.
+pub(super) const NEED_SERVICE: &[Verb] = {
+    use Verb::{AddServer, AddService, DeleteServer, DeleteService, EditServer, EditService};
+    &[
+        AddService,
+        EditService,
+        DeleteService,
+        AddServer,
+        EditServer,
+        DeleteServer,
+    ]
+};
+
+/// Those that need a real server.
+pub(super) const NEED_SERVER: &[Verb] = {
+    use Verb::{AddServer, DeleteServer, EditServer};
+    &[AddServer, EditServer, DeleteServer]
+};
+
+/// ipvsadm's names of options, in the order in which it checks them.
+pub(super) const CHECKED: [&str; 35] = [
+    "numeric",
+    "connection",
+    "service-address",
+    "scheduler",
+    "persistent",
+    "netmask",
+    "real-server",
+    "forwarding-method",
+    "weight",
+    "u-threshold",
+    "l-threshold",
+    "mcast-interface",
+    "timeout",
+    "daemon",
+    "stats",
+    "rate",
+    "thresholds",
+    "persistent-conn",
+    "nosort",
+    "syncid",
+    "exact",
+    "ops",
+    "pe",
+    "sched-flags",
+    "mcast-group",
+    "mcast-port",
+    "mcast-ttl",
+    "sync-maxlen",
+    "tun-info",
+    "tun-type",
+    "tun-port",
+    "tun-nocsum",
+    "tun-csum",
+    "tun-remcsum",
+    LOCAL_ADDRESS,
+];
+
+const LOCAL_ADDRESS: &str = "local-address";
 
 const fn opt(
-    short: char,
-    long: &'static str,
+    (short, long): (char, &'static str),
+    name: &'static str,
     takes: Takes,
-    commands: &'static [Command],
+    verbs: &'static [Verb],
     meaning: Meaning,
 ) -> Opt {
     Opt {
         short: Some(short),
         long,
         takes,
-        commands,
+        name,
+        verbs,
         meaning,
     }
 }
 
 const fn long(
     long: &'static str,
+    name: &'static str,
     takes: Takes,
-    commands: &'static [Command],
+    verbs: &'static [Verb],
     meaning: Meaning,
 ) -> Opt {
     Opt {
         short: None,
         long,
         takes,
-        commands,
+        name,
+        verbs,
         meaning,
     }
 }
 
-/// All of ipvsadm's options, and the two of ours.
+/// All options.
 #[rustfmt::skip]
 pub(super) const OPTIONS: &[Opt] = {
-    use Meaning::{Elsewhere, Later, LaterService, LocalAddress, RealServer, Scheduler, Service, TunnelType, Weight};
+    use Meaning::{
+        Elsewhere, Engine, Ipv6, LocalAddress, Lower, MarkService, Match, Netmask, OnePacket, Persistent, RealServer,
+        Scheduler, SchedulerFlags, Service, TunnelChecksum, TunnelPort, TunnelType, Upper, Weight,
+    };
     use Takes::{Nothing, Value, ValueOrNot};
+    use Verb::{
+        AddServer, AddService, DeleteServer, DeleteService, EditServer, EditService, List, Mark, Save, StartDaemon,
+        StopDaemon, Zero,
+    };
+    /// Whatever names a service.
+    const SERVICE: &[Verb] = &[
+        AddService, EditService, DeleteService, AddServer, EditServer, DeleteServer, Zero, List,
+    ];
+    const A: &[Verb] = &[AddService, EditService];
+    const R: &[Verb] = NEED_SERVER;
+    const S: &[Verb] = &[AddServer, EditServer];
+    const L: &[Verb] = &[List];
+    const M: &[Verb] = &[Mark];
+    const D: &[Verb] = &[StartDaemon];
     &[
-        opt('t', "tcp-service", Value, BOTH, Service(Protocol::TCP)),
-        opt('u', "udp-service", Value, BOTH, Service(Protocol::UDP)),
-        long("sctp-service", Value, BOTH, LaterService("SCTP")),
-        opt('f', "fwmark-service", Value, BOTH, LaterService("firewall marks")),
-        opt('6', "ipv6", Nothing, BOTH, Later("IPv6 by firewall mark")),
+        opt(('t', "tcp-service"), "service-address", Value, SERVICE, Service(Protocol::TCP)),
+        opt(('u', "udp-service"), "service-address", Value, SERVICE, Service(Protocol::UDP)),
+        long("sctp-service", "service-address", Value, SERVICE, Service(Protocol::SCTP)),
+        opt(('f', "fwmark-service"), "service-address", Value, SERVICE, MarkService),
+        opt(('6', "ipv6"), "ipv6", Nothing, SERVICE, Ipv6),
 
-        opt('s', "scheduler", Value, A, Scheduler),
-        long("local-address", Value, A, LocalAddress),
-        opt('p', "persistent", ValueOrNot, A, Later("persistence")),
-        opt('M', "netmask", Value, A, Later("persistence")),
-        long("pe", Value, A, Later("persistence engines")),
-        opt('o', "ops", Nothing, A, Later("one-packet scheduling")),
-        opt('b', "sched-flags", Value, A, Later("scheduler flags")),
+        opt(('s', "scheduler"), "scheduler", Value, A, Scheduler),
+        opt(('b', "sched-flags"), "sched-flags", Value, A, SchedulerFlags),
+        opt(('p', "persistent"), "persistent", ValueOrNot, A, Persistent),
+        opt(('M', "netmask"), "netmask", Value, A, Netmask),
+        long("pe", "pe", Value, A, Engine),
+        opt(('o', "ops"), "ops", Nothing, A, OnePacket),
+        long(LOCAL_ADDRESS, LOCAL_ADDRESS, Value, A, LocalAddress),
 
-        opt('r', "real-server", Value, S, RealServer),
-        opt('g', "gatewaying", Nothing, S, Meaning::Method(Method::DirectRoute)),
-        opt('i', "ipip", Nothing, S, Meaning::Method(Method::Tunnel)),
-        opt('m', "masquerading", Nothing, S, Meaning::Method(Method::Nat)),
-        long("fullnat", Nothing, S, Meaning::Method(Method::FullNat)),
-        opt('w', "weight", Value, S, Weight),
-        opt('x', "u-threshold", Value, S, Later("connection thresholds")),
-        opt('y', "l-threshold", Value, S, Later("connection thresholds")),
-        long("tun-type", Value, S, TunnelType),
-        long("tun-port", Value, S, Later("GUE and GRE tunnels")),
-        long("tun-nocsum", Nothing, S, Later("GUE and GRE tunnels")),
-        long("tun-csum", Nothing, S, Later("GUE and GRE tunnels")),
-        long("tun-remcsum", Nothing, S, Later("GUE and GRE tunnels")),
+        opt(('r', "real-server"), "real-server", Value, R, RealServer),
+        opt(('g', "gatewaying"), "forwarding-method", Nothing, S, Meaning::Method(Method::DirectRoute)),
+        opt(('i', "ipip"), "forwarding-method", Nothing, S, Meaning::Method(Method::Tunnel)),
+        opt(('m', "masquerading"), "forwarding-method", Nothing, S, Meaning::Method(Method::Nat)),
+        long("fullnat", "forwarding-method", Nothing, S, Meaning::Method(Method::FullNat)),
+        opt(('w', "weight"), "weight", Value, S, Weight),
+        opt(('x', "u-threshold"), "u-threshold", Value, S, Upper),
+        opt(('y', "l-threshold"), "l-threshold", Value, S, Lower),
+        long("tun-type", "tun-type", Value, S, TunnelType),
+        long("tun-port", "tun-port", Value, S, TunnelPort),
+        long("tun-nocsum", "tun-nocsum", Nothing, S, TunnelChecksum(Checksum::None)),
+        long("tun-csum", "tun-csum", Nothing, S, TunnelChecksum(Checksum::Full)),
+        long("tun-remcsum", "tun-remcsum", Nothing, S, TunnelChecksum(Checksum::Remote)),
 
-        opt('n', "numeric", Nothing, NEITHER, Elsewhere),
-        opt('c', "connection", Nothing, NEITHER, Elsewhere),
-        long("timeout", Nothing, NEITHER, Elsewhere),
-        long("daemon", Nothing, NEITHER, Elsewhere),
-        long("stats", Nothing, NEITHER, Elsewhere),
-        long("rate", Nothing, NEITHER, Elsewhere),
-        opt('X', "exact", Nothing, NEITHER, Elsewhere),
-        long("thresholds", Nothing, NEITHER, Elsewhere),
-        long("persistent-conn", Nothing, NEITHER, Elsewhere),
-        long("tun-info", Nothing, NEITHER, Elsewhere),
-        long("nosort", Nothing, NEITHER, Elsewhere),
-        long("sort", Nothing, NEITHER, Elsewhere),
-        long("syncid", Value, NEITHER, Elsewhere),
-        long("sync-maxlen", Value, NEITHER, Elsewhere),
-        long("mcast-interface", Value, NEITHER, Elsewhere),
-        long("mcast-group", Value, NEITHER, Elsewhere),
-        long("mcast-port", Value, NEITHER, Elsewhere),
-        long("mcast-ttl", Value, NEITHER, Elsewhere),
+        long("source", "source", Value, M, Match(Criterion::Source)),
+        long("destination", "destination", Value, M, Match(Criterion::Destination)),
+        long("protocol", "protocol", Value, M, Match(Criterion::Protocol)),
+        long("source-port", "source-port", Value, M, Match(Criterion::SourcePort)),
+        long("destination-port", "destination-port", Value, M, Match(Criterion::DestinationPort)),
+        long("interface", "interface", Value, M, Match(Criterion::Interface)),
+
+        opt(('n', "numeric"), "numeric", Nothing, &[List, Save], Elsewhere),
+        opt(('c', "connection"), "connection", Nothing, L, Elsewhere),
+        long("timeout", "timeout", Nothing, L, Elsewhere),
+        long("daemon", "daemon", Nothing, L, Elsewhere),
+        long("stats", "stats", Nothing, L, Elsewhere),
+        long("rate", "rate", Nothing, L, Elsewhere),
+        opt(('X', "exact"), "exact", Nothing, L, Elsewhere),
+        long("thresholds", "thresholds", Nothing, L, Elsewhere),
+        long("persistent-conn", "persistent-conn", Nothing, L, Elsewhere),
+        long("tun-info", "tun-info", Nothing, L, Elsewhere),
+        long("nosort", "nosort", Nothing, L, Elsewhere),
+        long("sort", "sort", Nothing, L, Elsewhere),
+        long("syncid", "syncid", Value, &[List, StartDaemon, StopDaemon], Elsewhere),
+        long("sync-maxlen", "sync-maxlen", Value, D, Elsewhere),
+        long("mcast-interface", "mcast-interface", Value, D, Elsewhere),
+        long("mcast-group", "mcast-group", Value, D, Elsewhere),
+        long("mcast-port", "mcast-port", Value, D, Elsewhere),
+        long("mcast-ttl", "mcast-ttl", Value, D, Elsewhere),
     ]
 };
 
@@ -213,10 +380,20 @@ mod tests {
                 assert!(one.short.is_none() || one.short != other.short, "{one:?}");
             }
             assert!(VERBS.iter().all(|v| v.long != one.long));
-            assert!(
-                VERBS
-                    .iter()
-                    .all(|v| v.short.is_none() || v.short != one.short)
+            let is_other = |v: &Spelling| v.short.is_none() || v.short != one.short;
+            assert!(VERBS.iter().all(is_other));
+        }
+    }
+
+    #[test]
+    fn every_option_of_ipvsadm_is_checked_but_two() {
+        for one in OPTIONS {
+            let is_ours = matches!(one.meaning, Meaning::Match(_));
+            let is_checked = CHECKED.contains(&one.name);
+            assert_eq!(
+                is_checked,
+                !is_ours && !["ipv6", "sort"].contains(&one.name),
+                "{one:?}"
             );
         }
     }

@@ -1,6 +1,5 @@
 //! Whole files: what they mean, what is wrong with them, and that no text upsets the parser.
 
-use std::fmt::Write as _;
 use std::net::Ipv4Addr;
 
 use lvs_core::{Ip, LocalAddr, Method, Protocol};
@@ -13,7 +12,7 @@ struct Village;
 
 impl Names for Village {
     fn has_scheduler(&self, name: &str) -> bool {
-        ["rr", "wrr", "wlc"].contains(&name)
+        ["rr", "wrr", "wlc", "mh"].contains(&name)
     }
 
     fn host(&self, name: &str) -> Result<Ipv4Addr, String> {
@@ -47,52 +46,34 @@ fn problems(source: &str) -> Vec<String> {
 
 /// The rules as ipvsadm saves them.
 fn saved(rules: &RuleSet) -> String {
-    let mut text = String::new();
-    for service in &rules.services {
-        let kind = if service.key.protocol().unwrap() == Protocol::UDP {
-            "-u"
-        } else {
-            "-t"
-        };
-        let name = format!("{kind} {}", service.key.addr().unwrap());
-        write!(text, "-A {name} -s {}", service.scheduler).unwrap();
-        for local in &*service.options.local_addrs {
-            let ip = match local.ip.is_v4() {
-                true => local.ip.to_string(),
-                false => format!("[{}]", local.ip),
-            };
-            let (first, last) = (local.first_port, local.last_port);
-            write!(text, " --local-address {ip}:{first}-{last}").unwrap();
-        }
-        text.push('\n');
-        for server in &service.servers {
-            let method = match server.options.method {
-                Method::Nat => "-m",
-                Method::DirectRoute => "-g",
-                Method::FullNat => "--fullnat",
-                _ => "-i",
-            };
-            let weight = server.options.weight;
-            write!(text, "-a {name} -r {} {method} -w {weight}", server.addr).unwrap();
-            if server.options.method == Method::Tunnel {
-                text.push_str(" --tun-type ipip");
-            }
-            text.push('\n');
-        }
-    }
-    text
+    rules.to_string()
 }
 
 #[test]
 fn what_ipvsadm_saves_is_read_as_it_is() {
     let file = "\
+-A -t 10.0.0.1:0 -s wlc -p 360
+-a -t 10.0.0.1:0 -r 10.0.0.2:0 -m -w 1
 -A -t 192.0.2.10:80 -s wrr
 -a -t 192.0.2.10:80 -r 10.0.0.11:8080 -m -w 3
 -a -t 192.0.2.10:80 -r 10.0.0.12:80 -g -w 0
+-a -t 192.0.2.10:80 -r 10.1.0.1:80 -i -w 1 --tun-type gue --tun-port 6080 --tun-csum
+-a -t 192.0.2.10:80 -r 10.1.0.2:80 -i -w 1 --tun-type gue --tun-port 6080 --tun-nocsum
+-a -t 192.0.2.10:80 -r 10.1.0.3:80 -i -w 1 --tun-type gue --tun-port 6080 --tun-remcsum
+-a -t 192.0.2.10:80 -r 10.1.0.4:80 -i -w 1 --tun-type gre --tun-csum
+-a -t 192.0.2.10:80 -r 10.1.0.5:80 -i -w 1 --tun-type gre --tun-nocsum
+-A -t 192.0.2.11:80 -s wrr -b flag-1,flag-2
+-A -t 192.0.2.12:80 -s mh -b mh-fallback,mh-port
 -A -u 192.0.2.10:53 -s rr
+-A -u 192.0.2.10:5060 -s wlc -p 5 -M 255.255.255.0 --pe sip -o
+-A --sctp-service 192.0.2.10:9 -s wlc
 -A -t [2001:db8::80]:443 -s wlc
 -a -t [2001:db8::80]:443 -r [2001:db8::a1]:443 -g -w 2147483647
 -a -t [2001:db8::80]:443 -r 10.0.0.13:443 -i -w 1 --tun-type ipip
+-A -f 7 -s wlc
+-a -f 7 -r 10.0.0.9:80 -m -w 1
+-A -f 7 -6 -s wlc -p 360 -M 64
+-a -f 7 -6 -r [fd00::1]:0 -g -w 1
 ";
     assert_eq!(saved(&rules(file)), file);
 }
@@ -191,14 +172,17 @@ fn lines_that_are_wrong() {
             "-a -u 10.0.0.1:80 -r 10.0.0.3",
             "7+11 there is no service UDP 10.0.0.1:80 above this line",
         ),
-        ("-A -t 10.0.0.5", "7+8 the service `10.0.0.5` has no port"),
+        (
+            "-A -t 10.0.0.5",
+            "7+8 without persistence the service `10.0.0.5` needs a port",
+        ),
         (
             "-A -t fd00::1:80",
-            "7+10 the service `fd00::1:80` has no port",
+            "7+10 without persistence the service `fd00::1:80` needs a port",
         ),
         (
             "-A -t 10.0.0.5:0",
-            "16+1 port 0 (any port) is not supported yet",
+            "7+10 without persistence the service `10.0.0.5:0` needs a port",
         ),
         (
             "-A -t 224.0.0.1:80",
@@ -258,8 +242,8 @@ fn lines_that_are_wrong() {
             "22+8 unknown scheduler `nonesuch`",
         ),
         (
-            "-A -t 10.0.0.5:80 -smh",
-            "21+2 the scheduler `mh` is not supported yet",
+            "-A -t 10.0.0.5:80 -ssed",
+            "21+3 the scheduler `sed` is not supported yet",
         ),
         (
             "-A -t 10.0.0.5:80 -s rr -s rr",
@@ -309,10 +293,6 @@ fn lines_that_are_wrong() {
             "22+11 10.0.0.2:80 is already a server of TCP 10.0.0.1:80",
         ),
         (
-            "-a -t 10.0.0.1:80 -r 10.0.0.3:0 -m",
-            "31+1 port 0 (any port) is not supported yet",
-        ),
-        (
             "-a -t 10.0.0.1:80 -r fd00::3",
             "22+7 fd00::3 and 10.0.0.1 are of different families",
         ),
@@ -353,41 +333,126 @@ fn lines_that_are_wrong() {
             "40+0 `` is not a weight",
         ),
         (
-            "-a -t 10.0.0.1:80 -r 10.0.0.3 --tun-type ipip",
-            "42+4 `--tun-type` is only for tunnels",
+            "-a -t 10.0.0.1:80 -r 10.0.0.3 -x 2147483648",
+            "34+10 `2147483648` is not a threshold",
         ),
         (
-            "-a -t 10.0.0.1:80 -r 10.0.0.3 -i --tun-type gre",
-            "45+3 the tunnel type `gre` is not supported yet",
+            "-a -t 10.0.0.1:80 -r 10.0.0.3 -x 3 -y 4",
+            "39+1 the lower threshold 4 is above the upper one, 3",
+        ),
+        (
+            "-a -t 10.0.0.1:80 -r 10.0.0.3 -y 4",
+            "34+1 the lower threshold 4 is above the upper one, 0",
+        ),
+        // tunnels
+        (
+            "-a -t 10.0.0.1:80 -r 10.0.0.3 --tun-type ipip",
+            "31+10 `--tun-type` is only for tunnels",
         ),
         (
             "-a -t 10.0.0.1:80 -r 10.0.0.3 -i --tun-type x",
             "45+1 unknown tunnel type `x`",
         ),
-        // what ipvsadm can and this can't
         (
-            "-A -t 10.0.0.5:80 -p 300",
-            "19+2 `-p` (persistence) is not supported yet",
+            "-a -t 10.0.0.1:80 -r 10.0.0.3 -i --tun-type gue",
+            "45+3 a tunnel of type gue needs a port",
         ),
-        ("-A -f 1", "4+2 `-f` (firewall marks) is not supported yet"),
+        (
+            "-a -t 10.0.0.1:80 -r 10.0.0.3 -i --tun-type gue --tun-port 0",
+            "60+1 `0` is not a port",
+        ),
+        (
+            "-a -t 10.0.0.1:80 -r 10.0.0.3 -i --tun-type gre --tun-port 1",
+            "49+10 `--tun-port` does not go with the tunnel type gre",
+        ),
+        (
+            "-a -t 10.0.0.1:80 -r 10.0.0.3 -i --tun-type gre --tun-remcsum",
+            "49+13 `--tun-remcsum` does not go with the tunnel type gre",
+        ),
+        (
+            "-a -t 10.0.0.1:80 -r 10.0.0.3 -i --tun-csum",
+            "34+10 `--tun-csum` does not go with the tunnel type ipip",
+        ),
+        (
+            "-a -t 10.0.0.1:80 -r 10.0.0.3 -i --tun-type gre --tun-csum --tun-nocsum",
+            "60+12 `--tun-nocsum` is a second way of checksums after `--tun-csum`",
+        ),
+        // marks, persistence, flags
+        ("-A -f 0", "7+1 `0` is not a firewall mark"),
+        (
+            "-A -f 4294967296",
+            "7+10 `4294967296` is not a firewall mark",
+        ),
+        (
+            "-A -f 1 -t 10.0.0.5:80",
+            "9+2 `-t` is a second service after `-f`",
+        ),
+        ("-A -t [fd00::5]:80 -6", "20+2 `-6` goes with `-f` only"),
         (
             "-a -f 1 -r 10.0.0.3",
-            "4+2 `-f` (firewall marks) is not supported yet",
+            "7+1 there is no service FWM 1 above this line",
+        ),
+        ("-A -t 10.0.0.5:80 -p 0", "22+1 `0` is not a timeout"),
+        ("-A -t 10.0.0.5:80 -p=", "22+0 `` is not a timeout"),
+        (
+            "-A -t 10.0.0.5:80 -p 2678401",
+            "22+7 `2678401` is not a timeout",
         ),
         (
-            "-A --sctp-service 10.0.0.5:80",
-            "4+14 `--sctp-service` (SCTP) is not supported yet",
+            "-A -t 10.0.0.5:80 -p -M 24",
+            "25+2 `24` is not a persistence mask",
         ),
         (
-            "-A -u 10.0.0.5:53 -o",
-            "19+2 `-o` (one-packet scheduling) is not supported yet",
+            "-A -t 10.0.0.5:80 -p -M 0.0.0.0",
+            "25+7 `0.0.0.0` is not a persistence mask",
         ),
         (
-            "-a -t 10.0.0.1:80 -r 10.0.0.3 -x 9",
-            "31+2 `-x` (connection thresholds) is not supported yet",
+            "-A -t 10.0.0.5:80 -p -M 255.0.255.0",
+            "25+11 `255.0.255.0` is not a persistence mask",
         ),
-        ("-E -t 10.0.0.1:80", "1+2 `-E` is not supported yet"),
-        ("--set 1 2 3", "1+5 `--set` is not supported yet"),
+        (
+            "-A -f 1 -6 -p -M 129",
+            "18+3 `129` is not a persistence mask",
+        ),
+        (
+            "-A -t 10.0.0.5:80 -p --pe x",
+            "27+1 unknown persistence engine `x`",
+        ),
+        (
+            "-A -t 10.0.0.5:80 -o",
+            "19+2 `-o` goes with UDP and firewall marks only",
+        ),
+        ("-A -t 10.0.0.5:80 -b x", "22+1 unknown scheduler flag `x`"),
+        (
+            "-A -t 10.0.0.5:80 -b flag-1,,mh-port",
+            "30+7 wlc has no flag `mh-port`",
+        ),
+        // settings
+        ("--set 1 2", "1+5 `--set` needs three numbers of seconds"),
+        ("--set 1 2 3 4", "13+1 unexpected argument `4`"),
+        ("--set 1 2 x", "11+1 `x` is not a timeout"),
+        (
+            "net.ipv4.ip_forward=1",
+            "1+19 `net.ipv4.ip_forward` is no setting of lvsd",
+        ),
+        ("drop_entry=1", "1+10 `drop_entry` is no setting of lvsd"),
+        ("net.ipv4.vs.sloppy_tcp", "23+0 expected `=`"),
+        ("net.ipv4.vs.sloppy_tcp 1", "24+1 expected `=`"),
+        ("net.ipv4.vs.sloppy_tcp =", "25+0 the value is missing"),
+        (
+            "net.ipv4.vs.nonesuch = 1",
+            "1+20 `nonesuch`: there is no such setting",
+        ),
+        (
+            "net.ipv4.vs.drop_entry = 4",
+            "26+1 `drop_entry`: the value must be 0 (never), 1 or 2 (while memory is short) or 3 (always)",
+        ),
+        // what ipvsadm can and this can't
+        ("-E -t 10.0.0.1:80", "1+2 `-E` has no place in a rule file"),
+        (
+            "--stop-daemon master",
+            "1+13 `--stop-daemon` is not supported yet",
+        ),
         // options in the wrong place
         ("-A -t 10.0.0.5:80 -w 3", "19+2 `-w` does not go with `-A`"),
         (
@@ -490,7 +555,7 @@ fn everything_that_is_wrong_is_shown() {
     let file = "\
 # a table with mistakes
 -A -t 10.0.0.300:80 -s rr
--A -t 10.0.0.1:80 -s foo -p 60
+-A -t 10.0.0.1:80 -s foo
 \t-a -t 10.0.0.1:80 -r 10.0.0.2 -gm --weigth=3
 ";
     let shown = "\
@@ -505,18 +570,10 @@ error: `10.0.0.300` is not an IPv4 address
 error: unknown scheduler `foo`
  --> rules:3:22
   |
-3 | -A -t 10.0.0.1:80 -s foo -p 60
+3 | -A -t 10.0.0.1:80 -s foo
   |                      ^^^
   |
-  = help: there are: rr, wrr, wlc
-
-error: `-p` (persistence) is not supported yet
- --> rules:3:26
-  |
-3 | -A -t 10.0.0.1:80 -s foo -p 60
-  |                          ^^
-  |
-  = help: take it out if you can do without
+  = help: there are: rr, wrr, wlc, mh
 
 error: `-m` is a second forwarding method after `-g`
  --> rules:4:34
@@ -532,7 +589,7 @@ error: unknown option `--weigth`
 4 |     -a -t 10.0.0.1:80 -r 10.0.0.2 -gm --weigth=3
   |                                       ^^^^^^^^
   |
-  = help: a line is `-A -t|-u ADDRESS:PORT [-s SCHEDULER]` or `-a -t|-u ADDRESS:PORT -r SERVER [-g|-i|-m|--fullnat] [-w WEIGHT]`
+  = help: lines are `-A SERVICE [options]`, `-a SERVICE -r SERVER [options]`, `--mark MARK [options]`, `--set TCP TCPFIN UDP` and `net.ipv4.vs.NAME = VALUE`
 ";
     assert_eq!(
         render(&parse(file, &Village).unwrap_err(), "rules", file),

@@ -1,7 +1,7 @@
 //! Words of a line, each knowing where it stands, so that every problem can be shown in its place.
 
 /// A word, or a part of one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Word<'a> {
     /// What is written there.
     pub(super) text: &'a str,
