@@ -83,6 +83,12 @@ impl Rules {
         self.service("-u", vip, port)
     }
 
+    /// Adds an SCTP service with scheduler rr.
+    #[must_use]
+    pub fn sctp(self, vip: IpAddr, port: u16) -> Self {
+        self.service("--sctp-service", vip, port)
+    }
+
     fn service(mut self, protocol: &str, vip: IpAddr, port: u16) -> Self {
         self.0.push(Service {
             key: format!("{protocol} {}", SocketAddr::new(vip, port)),

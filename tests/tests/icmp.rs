@@ -4,7 +4,8 @@ use etherparse::PacketBuilder;
 use tests::capture::{Capture, Payload};
 use tests::{Family, Lvsd, Method, Plan, Rules, UdpAsk};
 
-/// As `traceroute` sees it: the director is a hop.
+/// As `traceroute` sees it: the director is a hop, and speaks in the name of the address that was asked for, as
+/// IPVS does.
 fn a_ttl_of_one_ends_at_the_director(method: Method, family: Family) {
     let lan = Plan::of(method, 1).build();
     let _servers = lan.backends(method);
@@ -21,7 +22,7 @@ fn a_ttl_of_one_ends_at_the_director(method: Method, family: Family) {
     let seen = capture.stop();
     let told: Vec<_> = seen.iter().filter(|p| p.is_icmp(exceeded, 0)).collect();
     assert_eq!(told.len(), 1, "{seen:#?}");
-    assert_eq!(told[0].ip.as_ref().unwrap().src, family.director());
+    assert_eq!(told[0].ip.as_ref().unwrap().src, family.vip());
 }
 
 /// Nobody listens at the real server's port: the client's socket learns it.
