@@ -24,8 +24,10 @@ use lvs_fwd::pipeline::{Pipeline, Shared};
 use lvs_fwd::route::{Interface, Mac, Route, Topology};
 use lvsd::rules::{self, Names};
 
+mod payload;
 mod segment;
 
+pub use payload::{ftp, sip};
 pub use segment::segment;
 
 /// Reads a capture to its end or first fault.
@@ -200,6 +202,13 @@ fn bed(method: Method) -> Pipeline {
         Ok(())
     });
     made.expect("a sound configuration");
+    let shared = Shared::new(topology(), FragMemory::new(16, [1, 2, 3, 4]));
+    Pipeline::new(director.worker().expect("the first worker"), &shared, 0)
+}
+
+/// A gateway to clients on one side, servers on the other.
+fn topology() -> Arc<ArcSwap<Topology>> {
+    let ip = |s: &str| -> Ip { s.parse().expect("an address") };
     let mut t = Topology::builder();
     for (port, own) in [
         (0, ["192.0.2.1", "2001:db8:1::1"]),
@@ -238,9 +247,5 @@ fn bed(method: Method) -> Pipeline {
     ] {
         t.neighbour(ifindex, ip(addr), Mac([2, 0, 0, 0, 0, 0x20]));
     }
-    let shared = Shared::new(
-        Arc::new(ArcSwap::from_pointee(t.build())),
-        FragMemory::new(16, [1, 2, 3, 4]),
-    );
-    Pipeline::new(director.worker().expect("the first worker"), &shared, 0)
+    Arc::new(ArcSwap::from_pointee(t.build()))
 }

@@ -23,6 +23,16 @@ fn replay(target: &str, run: fn(&[u8])) {
 }
 
 #[test]
+fn ftp() {
+    replay("ftp", targets::ftp);
+}
+
+#[test]
+fn sip() {
+    replay("sip", targets::sip);
+}
+
+#[test]
 fn pcap() {
     replay("pcap", targets::pcap);
 }
