@@ -38,6 +38,7 @@ mod address;
 mod command;
 mod command_line;
 mod flags;
+mod marks;
 mod names;
 mod options;
 mod problem;
@@ -54,6 +55,7 @@ use lvs_core::{DestOptions, Endpoint, ServiceKey, ServiceOptions, Sysctls};
 
 pub use command::{Command, CommandError, SetTimeouts, parse_command};
 pub use flags::{BadFlag, SchedulerFlags};
+pub use marks::MarkRule;
 pub use names::{Names, SystemNames};
 pub use problem::{Problem, render};
 
@@ -63,6 +65,8 @@ pub use problem::{Problem, render};
 pub struct RuleSet {
     /// The services, as the file has them: no two with the same key.
     pub services: Vec<ServiceRule>,
+    /// Which packets get which firewall mark: the first that matches decides.
+    pub marks: Vec<MarkRule>,
     /// How long connections are kept.
     pub timeouts: SetTimeouts,
     /// IPVS's settings: those that the file does not mention have their defaults.

@@ -1,14 +1,14 @@
-//! Rules as `ipvsadm -Sn` prints them, with thresholds and local addresses, which it leaves out.
+//! Rules as `ipvsadm -Sn` prints them, and what it leaves out: thresholds, timeouts, settings, and what is only ours.
 
 use std::fmt;
 use std::net::Ipv4Addr;
 
 use lvs_core::dest::GueChecksum;
 use lvs_core::service::LocalAddr;
-use lvs_core::{Encapsulation, Family, Method, ServiceKey};
+use lvs_core::{Encapsulation, Family, Method, ServiceKey, Sysctls};
 
 use super::service::written;
-use super::{RuleSet, ServerRule, ServiceRule};
+use super::{RuleSet, ServerRule, ServiceRule, SetTimeouts};
 
 impl fmt::Display for ServiceRule {
     /// The service's line and those of its servers, as [`parse`](super::parse) reads them.
@@ -95,8 +95,20 @@ fn server_line(f: &mut fmt::Formatter<'_>, key: ServiceKey, server: &ServerRule)
 }
 
 impl fmt::Display for RuleSet {
-    /// The services, in the order of the file.
+    /// The whole, as [`parse`](super::parse) reads it; settings only if they differ from the defaults.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let usual = Sysctls::default();
+        for known in Sysctls::NAMES {
+            let value = self.sysctls.get(known.name);
+            if let Some(value) = value.filter(|v| usual.get(known.name).as_ref() != Some(v)) {
+                writeln!(f, "net.ipv4.vs.{} = {value}", known.name)?;
+            }
+        }
+        if self.timeouts != SetTimeouts::default() {
+            let SetTimeouts { tcp, tcp_fin, udp } = self.timeouts;
+            writeln!(f, "--set {tcp} {tcp_fin} {udp}")?;
+        }
+        self.marks.iter().try_for_each(|mark| mark.fmt(f))?;
         self.services.iter().try_for_each(|service| service.fmt(f))
     }
 }

@@ -11,13 +11,15 @@ use super::options::{Meaning, Verb};
 use super::problem::{Problem, quoted};
 use super::settings::{self, Settings};
 use super::words::Word;
-use super::{Names, RuleSet, ServerRule, ServiceRule, server, service};
+use super::{MarkRule, Names, RuleSet, ServerRule, ServiceRule, marks, server, service};
 
 /// The lines read so far. Reading goes on after a problem, to find the others.
 pub(super) struct Table<'n> {
     names: Remembered<'n>,
     services: Vec<Draft>,
     by_key: HashMap<ServiceKey, usize>,
+    /// Rules for marks and their lines.
+    marks: Vec<(MarkRule, usize)>,
     /// Local addresses, to be compared with all virtual ones in the end.
     local_addrs: Vec<(Ip, Problem)>,
     settings: Settings,
@@ -40,6 +42,7 @@ impl<'n> Table<'n> {
             names: Remembered::new(names),
             services: Vec::new(),
             by_key: HashMap::new(),
+            marks: Vec::new(),
             local_addrs: Vec::new(),
             settings: Settings::default(),
             problems: Vec::new(),
@@ -62,6 +65,7 @@ impl<'n> Table<'n> {
                 let result = self.settings.timeouts(&line);
                 self.note(result);
             }
+            Verb::Mark => self.add_mark(&line),
             _ => {}
         }
     }
@@ -79,6 +83,7 @@ impl<'n> Table<'n> {
         if self.problems.is_empty() {
             return Ok(RuleSet {
                 services: self.services.into_iter().map(|draft| draft.rule).collect(),
+                marks: self.marks.into_iter().map(|(rule, _)| rule).collect(),
                 timeouts: self.settings.timeouts,
                 sysctls: self.settings.sysctls,
             });
@@ -90,6 +95,24 @@ impl<'n> Table<'n> {
     /// The value, or `None` once what is wrong is noted.
     fn note<T>(&mut self, result: Result<T, Problem>) -> Option<T> {
         result.map_err(|problem| self.problems.push(problem)).ok()
+    }
+
+    fn add_mark(&mut self, line: &CommandLine<'_>) {
+        let Some(rule) = marks::read(line, &mut self.problems) else {
+            return;
+        };
+        let mut anyhow = rule.clone();
+        let same = self.marks.iter().find(|(other, _)| {
+            anyhow.rule.mark = other.rule.mark;
+            *other == anyhow
+        });
+        if let Some((_, first)) = same {
+            let message = "no packet gets this mark: all have got theirs";
+            let help = format!("line {first} is about the same packets; take one of the two out");
+            self.problems.push(Problem::at(line.at, message, help));
+            return;
+        }
+        self.marks.push((rule, line.at.line));
     }
 
     fn add_service(&mut self, line: &CommandLine<'_>) {
@@ -179,7 +202,7 @@ impl Draft {
         let port = match host.port {
             // Packets are not changed on their way to these, nor is their port.
             _ if is_fixed => key.port(),
-            port => port.unwrap_or(key.port()),
+            port => port.unwrap_or_else(|| key.port()),
         };
         let addr = Endpoint::new(host.ip, port);
         if method == Method::FullNat {

@@ -1,8 +1,13 @@
 //! Whole files: what they mean, what is wrong with them, and that no text upsets the parser.
 
 use std::net::Ipv4Addr;
+use std::time::Duration;
 
-use lvs_core::{Ip, LocalAddr, Method, Protocol};
+use lvs_core::dest::GueChecksum;
+use lvs_core::service::Engine;
+use lvs_core::{Encapsulation, Family, Ip, LocalAddr, Method, Persistence, Protocol};
+use lvs_fwd::classify::Rule;
+use lvs_fwd::frame::PortId;
 use proptest::prelude::*;
 
 use super::*;
@@ -96,6 +101,59 @@ fn all_spellings_mean_the_same() {
     ] {
         assert_eq!(saved(&rules(file)), expected, "{file}");
     }
+}
+
+#[test]
+fn marks_timeouts_and_settings_are_read_and_written() {
+    let file = "\
+net.ipv4.vs.drop_entry = 1
+net.ipv4.vs.expire_nodest_conn = 1
+--set 900 0 60
+--mark 0 --source 10.0.0.0/8 --interface eth1
+--mark 7 --destination 192.0.2.10 --protocol tcp --destination-port 80
+--mark 7 --destination 192.0.2.10 --protocol tcp --destination-port 443
+--mark 8 --destination fd00::/64 --source-port 1-1023
+--mark 9
+";
+    assert_eq!(rules(file).to_string(), file);
+    let spelled = "--mark=7 --destination=192.0.2.10/32 --destination-port 80:80 --protocol tcp\n\
+                   net.ipv4.vs.pmtu_disc=0\nnet.ipv4.vs.drop_entry= 0x2";
+    let saved = "net.ipv4.vs.drop_entry = 2\nnet.ipv4.vs.pmtu_disc = 0\n\
+                 --mark 7 --destination 192.0.2.10 --protocol tcp --destination-port 80\n";
+    assert_eq!(rules(spelled).to_string(), saved);
+}
+
+#[test]
+fn a_rule_for_marks_learns_its_port() {
+    let rules = rules("--mark 7 --interface eth1\n--mark 8\n");
+    let port = |name: &str| (name == "eth1").then_some(PortId(3));
+    let resolved: Vec<_> = rules.marks.iter().map(|m| m.resolve(port)).collect();
+    let mark = |mark, interface| {
+        Ok(Rule {
+            mark,
+            interface,
+            ..Rule::default()
+        })
+    };
+    assert_eq!(resolved, [mark(7, Some(PortId(3))), mark(8, None)]);
+    assert_eq!(rules.marks[0].resolve(|_| None), Err("eth1"));
+}
+
+#[test]
+fn what_a_line_above_decides_is_not_decided_again() {
+    let file = "--mark 7 --source 10.0.0.0/8\n--mark 8 --source 10.1.1.1/8\nnet.ipv4.vs.pmtu_disc=1\n\
+                net.ipv4.vs.pmtu_disc=0\n--set 1 2 3\n--set 0 0 0\n";
+    let problems = parse(file, &Village).unwrap_err();
+    let helps: Vec<_> = problems.iter().map(|p| (p.line, &*p.help)).collect();
+    let expected = [
+        (
+            2,
+            "line 1 is about the same packets; take one of the two out",
+        ),
+        (4, "line 3 sets it; take one of the two out"),
+        (6, "line 5 sets it; take one of the two out"),
+    ];
+    assert_eq!(helps, expected);
 }
 
 #[test]
@@ -427,6 +485,54 @@ fn lines_that_are_wrong() {
             "-A -t 10.0.0.5:80 -b flag-1,,mh-port",
             "30+7 wlc has no flag `mh-port`",
         ),
+        // packets that get marks
+        ("--mark", "1+6 `--mark` needs a mark"),
+        ("--mark x", "8+1 `x` is not a firewall mark"),
+        ("--mark 1 2", "10+1 unexpected argument `2`"),
+        (
+            "--mark=4294967296",
+            "8+10 `4294967296` is not a firewall mark",
+        ),
+        (
+            "--mark 1 -t 10.0.0.5:80",
+            "10+2 `-t` does not go with `--mark`",
+        ),
+        (
+            "--mark 1 --source web",
+            "19+3 `web` is not a prefix: not an IPv4 or IPv6 address",
+        ),
+        (
+            "--mark 1 --source 10.0.0.0/33",
+            "19+11 `10.0.0.0/33` is not a prefix: the prefix length must be 0 to 32",
+        ),
+        (
+            "--mark 1 --source 10.0.0.0/8 --destination fd00::1",
+            "44+7 10.0.0.0/8 and fd00::1 are of different families",
+        ),
+        (
+            "--mark 1 --protocol icmp",
+            "21+4 `icmp` is not a protocol that can be balanced",
+        ),
+        (
+            "--mark 1 --source-port 9-8",
+            "24+3 `9-8` is not a port nor a range of ports",
+        ),
+        (
+            "--mark 1 --source-port 65536",
+            "24+5 `65536` is not a port nor a range of ports",
+        ),
+        (
+            "--mark 1 --protocol esp --destination-port 1",
+            "44+1 ESP has no ports",
+        ),
+        (
+            "--mark 1 --interface a/b",
+            "22+3 `a/b` is not the name of an interface",
+        ),
+        (
+            "-A -t 10.0.0.5:80 --source 10.0.0.1",
+            "19+8 `--source` does not go with `-A`",
+        ),
         // settings
         ("--set 1 2", "1+5 `--set` needs three numbers of seconds"),
         ("--set 1 2 3 4", "13+1 unexpected argument `4`"),
@@ -604,63 +710,175 @@ fn ip(is_v6: bool) -> impl Strategy<Value = Ip> {
     })
 }
 
-fn service() -> impl Strategy<Value = ServiceRule> {
-    any::<bool>().prop_flat_map(|is_v6| {
-        let method = prop_oneof![
-            Just(Method::Nat),
-            Just(Method::DirectRoute),
-            Just(Method::Tunnel),
-            Just(Method::FullNat)
-        ];
-        let server = (ip(is_v6), 1..9u16, method, 0..=i32::MAX as u32);
-        (
-            (
-                any::<bool>(),
-                ip(is_v6),
-                1..5u16,
-                prop_oneof![Just("rr"), Just("wlc")],
+fn key() -> impl Strategy<Value = ServiceKey> {
+    let protocol = proptest::sample::select(vec![Protocol::TCP, Protocol::UDP, Protocol::SCTP]);
+    any::<bool>().prop_flat_map(move |is_v6| {
+        let family = if is_v6 { Family::V6 } else { Family::V4 };
+        prop_oneof![
+            (protocol.clone(), ip(is_v6), 0..5u16).prop_map(
+                |(protocol, ip, port)| ServiceKey::new(protocol, Endpoint::new(ip, port))
             ),
-            proptest::collection::vec(server, 0..5),
-        )
-            .prop_map(move |((is_udp, ip, port, scheduler), servers)| {
-                let addr = Endpoint::new(ip, port);
-                let key = if is_udp {
-                    ServiceKey::udp(addr)
-                } else {
-                    ServiceKey::tcp(addr)
-                };
-                let mut rule = ServiceRule {
-                    key,
-                    scheduler: scheduler.to_owned(),
-                    flags: SchedulerFlags::NONE,
-                    options: ServiceOptions::with_local_addrs(&[LocalAddr::new(match is_v6 {
-                        true => Ip::v6([0xfe; 16]),
-                        false => Ip::v4([192, 0, 2, 1]),
-                    })]),
-                    servers: Vec::new(),
-                };
-                for (ip, written, method, weight) in servers {
-                    let port = if method.translates() { written } else { port };
-                    let addr = Endpoint::new(ip, port);
-                    if rule.servers.iter().all(|s| s.addr != addr) {
-                        let options = DestOptions::new(method, weight);
-                        rule.servers.push(ServerRule { addr, options });
-                    }
-                }
-                rule
-            })
+            (1..9u32).prop_map(move |mark| ServiceKey::Mark { family, mark }),
+        ]
     })
 }
 
-fn rule_set() -> impl Strategy<Value = RuleSet> {
-    proptest::collection::vec(service(), 0..5).prop_map(|mut services| {
-        let mut seen = std::collections::HashSet::new();
-        services.retain(|service| seen.insert(service.key));
-        RuleSet {
-            services,
-            ..RuleSet::default()
-        }
+fn persistence(family: Family) -> impl Strategy<Value = Persistence> {
+    let bits: u8 = if family == Family::V6 { 128 } else { 32 };
+    let engine = proptest::option::of(Just(Engine::Sip));
+    (1..=2_678_400_u64, 1..=bits, engine).prop_map(|(timeout, prefix, engine)| Persistence {
+        timeout: Duration::from_secs(timeout),
+        prefix,
+        engine,
     })
+}
+
+fn server(is_v6: bool) -> impl Strategy<Value = ServerRule> {
+    let checksum = prop_oneof![
+        Just(GueChecksum::None),
+        Just(GueChecksum::Full),
+        Just(GueChecksum::Remote)
+    ];
+    let tunnel = prop_oneof![
+        Just(Encapsulation::Ipip),
+        any::<bool>().prop_map(|checksum| Encapsulation::Gre { checksum }),
+        (1..=u16::MAX, checksum).prop_map(|(port, checksum)| Encapsulation::Gue { port, checksum }),
+    ];
+    let method = prop_oneof![
+        Just((Method::Nat, Encapsulation::Ipip)),
+        Just((Method::DirectRoute, Encapsulation::Ipip)),
+        Just((Method::FullNat, Encapsulation::Ipip)),
+        tunnel.prop_map(|t| (Method::Tunnel, t)),
+    ];
+    let most = i32::MAX as u32;
+    let upper = prop_oneof![Just(0), 0..=most];
+    (ip(is_v6), 0..9u16, method, 0..=most, upper, any::<u32>()).prop_map(
+        |(ip, port, (method, encapsulation), weight, upper, lower)| ServerRule {
+            addr: Endpoint::new(ip, port),
+            options: DestOptions {
+                method,
+                weight,
+                encapsulation,
+                upper,
+                lower: lower.checked_rem(upper).unwrap_or(0),
+            },
+        },
+    )
+}
+
+fn service() -> impl Strategy<Value = ServiceRule> {
+    key().prop_flat_map(|key| {
+        let is_v6 = key.family() == Family::V6;
+        let scheduler = proptest::sample::select(vec![("rr", "flag-2"), ("mh", "mh-port")]);
+        (
+            (scheduler, any::<(bool, bool)>()),
+            proptest::option::of(persistence(key.family())),
+            proptest::collection::vec(server(is_v6), 0..5),
+        )
+            .prop_map(
+                move |(((scheduler, flag), (flags, one_packet)), persistence, servers)| {
+                    let mut rule = ServiceRule {
+                        key: match (key, &persistence) {
+                            (ServiceKey::Addr { protocol, addr }, None) if addr.port == 0 => {
+                                ServiceKey::new(protocol, Endpoint::new(addr.ip, 9))
+                            }
+                            _ => key,
+                        },
+                        scheduler: scheduler.to_owned(),
+                        flags: match flags {
+                            true => SchedulerFlags::NONE.with(flag, scheduler).unwrap(),
+                            false => SchedulerFlags::NONE,
+                        },
+                        options: ServiceOptions {
+                            persistence,
+                            one_packet: one_packet
+                                && key.protocol().is_none_or(|p| p == Protocol::UDP),
+                            local_addrs: [LocalAddr::new(match is_v6 {
+                                true => Ip::v6([0xfe; 16]),
+                                false => Ip::v4([192, 0, 2, 1]),
+                            })]
+                            .into(),
+                        },
+                        servers: Vec::new(),
+                    };
+                    for mut server in servers {
+                        if key.addr().is_some() && !server.options.method.translates() {
+                            server.addr.port = rule.key.port();
+                        }
+                        if rule.servers.iter().all(|s| s.addr != server.addr) {
+                            rule.servers.push(server);
+                        }
+                    }
+                    rule
+                },
+            )
+    })
+}
+
+fn mark_rule() -> impl Strategy<Value = MarkRule> {
+    let prefix = |text: &'static str| proptest::option::of(Just(text.parse().unwrap()));
+    let ports = || {
+        let range = (0..99u16, 0..99u16).prop_map(|(low, more)| low..=low + more);
+        proptest::option::of(range)
+    };
+    let protocol = proptest::option::of(Just(Protocol::TCP));
+    let interface = proptest::option::of(Just("eth0".to_owned()));
+    (
+        (
+            0..4u32,
+            prefix("10.0.0.0/8"),
+            prefix("192.0.2.1/32"),
+            protocol,
+        ),
+        (ports(), ports(), interface),
+    )
+        .prop_map(
+            |((mark, source, destination, protocol), (from, to, interface))| MarkRule {
+                rule: Rule {
+                    mark,
+                    source,
+                    destination,
+                    protocol,
+                    source_ports: from,
+                    destination_ports: to,
+                    interface: None,
+                },
+                interface,
+            },
+        )
+}
+
+fn rule_set() -> impl Strategy<Value = RuleSet> {
+    (
+        proptest::collection::vec(service(), 0..5),
+        proptest::collection::vec(mark_rule(), 0..4),
+        prop_oneof![Just([0; 3]), any::<[u8; 3]>()],
+        any::<(bool, u8)>(),
+    )
+        .prop_map(|(mut services, mut marks, timeouts, (flag, mode))| {
+            let mut seen = std::collections::HashSet::new();
+            services.retain(|service| seen.insert(service.key));
+            let mut seen = Vec::new();
+            marks.retain(|rule| {
+                let mut about = rule.clone();
+                about.rule.mark = 0;
+                let is_new = !seen.contains(&about);
+                seen.push(about);
+                is_new
+            });
+            let [tcp, tcp_fin, udp] = timeouts.map(u32::from);
+            RuleSet {
+                services,
+                marks,
+                timeouts: SetTimeouts { tcp, tcp_fin, udp },
+                sysctls: Sysctls {
+                    expire_nodest_conn: flag,
+                    pmtu_disc: !flag,
+                    drop_entry: mode % 4,
+                    ..Sysctls::default()
+                },
+            }
+        })
 }
 
 /// Text that looks like a rule file, but for a few words or characters.
@@ -677,7 +895,21 @@ fn almost_rules() -> impl Strategy<Value = String> {
             "-r",
             "-w",
             "-p",
+            "-6",
+            "-b",
+            "mh-port,flag-3",
+            "-M",
+            "255.255.0.0",
             "-gim",
+            "--mark",
+            "--source",
+            "10.0.0.0/8",
+            "--destination-port=80:90",
+            "--set",
+            "net.ipv4.vs.drop_entry",
+            "net.ipv4.vs.sloppy_tcp=1",
+            "--tun-port=9",
+            "gue",
             "--fullnat",
             "--local-address",
             "--tun-type",
