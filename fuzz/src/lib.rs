@@ -25,9 +25,11 @@ use lvs_fwd::route::{Interface, Mac, Route, Topology};
 use lvsd::rules::{self, Names};
 
 mod payload;
+mod replay;
 mod segment;
 
 pub use payload::{ftp, sip};
+pub use replay::{capture, trace};
 pub use segment::segment;
 
 /// Reads a capture to its end or first fault.

@@ -38,6 +38,16 @@ fn pcap() {
 }
 
 #[test]
+fn trace() {
+    replay("trace", targets::trace);
+}
+
+#[test]
+fn capture() {
+    replay("capture", targets::capture);
+}
+
+#[test]
 fn pipeline() {
     replay("pipeline", targets::pipeline);
 }

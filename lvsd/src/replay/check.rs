@@ -129,7 +129,7 @@ pub fn check(source: &[u8], names: &dyn Names) -> Result<usize, Failure> {
             group.check()?;
         }
         let differs = |(field, expected, got)| {
-            Difference::new((number, step), field, expected, got, String::new())
+            Failure::at((number, step), field, expected, got, String::new())
         };
         compare(step, &outcome)
             .map_err(fail)?
@@ -140,14 +140,15 @@ pub fn check(source: &[u8], names: &dyn Names) -> Result<usize, Failure> {
     Ok(trace.steps.len())
 }
 
-impl Difference {
-    fn new(
+impl Failure {
+    /// A difference at a step.
+    fn at(
         (number, step): (usize, &Step),
         field: &'static str,
         expected: Vec<String>,
         got: Vec<String>,
         because: String,
-    ) -> Failure {
+    ) -> Self {
         // What was done, without what came of it.
         let kinds = ["t", "adm", "in", "sysctl", "mark", "sleep", "show"];
         let done = step
@@ -155,7 +156,7 @@ impl Difference {
             .iter()
             .filter(|(key, _)| kinds.contains(&key.as_str()));
         let done: Object = done.map(|(k, v)| (k.clone(), v.clone())).collect();
-        Failure::Differs(Box::new(Self {
+        Self::Differs(Box::new(Difference {
             step: number,
             line: step.line,
             action: spaced(&Value::Object(done)),
@@ -313,7 +314,7 @@ impl<'s> Group<'s> {
         }
         let texts = |all: &[Sent]| all.iter().map(|s| spaced(&s.to_json())).collect();
         let because: Vec<String> = self.fates.iter().map(Fate::to_string).collect();
-        Err(Difference::new(
+        Err(Failure::at(
             self.first,
             "out",
             texts(&self.expected),
@@ -342,3 +343,6 @@ fn sent(value: &Value) -> Option<Sent> {
         ip: unhex(text("ip")?).ok()?,
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -19,15 +19,19 @@ mod engine;
 mod host;
 mod play;
 mod same;
+#[cfg(test)]
+mod testing;
 mod trace;
 
-use std::fs;
-use std::io::{self, Write as _};
+use std::fmt;
+use std::fs::{self, File};
+use std::io::{self, BufReader, BufWriter, Write as _};
 use std::process::ExitCode;
 
+pub use capture::{CaptureError, CaptureOptions, replay_capture};
 pub use check::{Difference, Failure, check};
 
-use crate::rules::{self, Names, SystemNames};
+use crate::rules::{self, Names, RuleSet, SystemNames};
 use play::Player;
 use trace::Trace;
 
@@ -77,7 +81,7 @@ pub fn run(args: &[String]) -> ExitCode {
     };
     let names = SystemNames::default();
     match &options.rules {
-        Some(rules) => replay_capture(rules, &options, &names),
+        Some(rules) => rules_and_capture(rules, &options, &names),
         None if options.check => check_files(&options, &names),
         None => play_files(&options.files, &names),
     }
@@ -163,7 +167,7 @@ fn once<T>(option: &mut Option<T>, name: &str, value: T) -> Result<(), String> {
     }
 }
 
-fn replay_capture(rules: &str, options: &Options, names: &dyn Names) -> ExitCode {
+fn rules_and_capture(rules: &str, options: &Options, names: &dyn Names) -> ExitCode {
     let [capture] = &options.files[..] else {
         return ExitCode::from(2);
     };
@@ -182,20 +186,39 @@ fn replay_capture(rules: &str, options: &Options, names: &dyn Names) -> ExitCode
         Ok(rules) => rules,
         Err(problems) => return failed(rules::render(&problems, &name, text)),
     };
-    let job = capture::Job {
-        rules: &rules,
-        capture,
-        output: options.output.as_deref(),
-        json: options.json,
-        mtu: options.mtu.unwrap_or(1500),
-    };
-    let mut out = io::BufWriter::new(io::stdout().lock());
-    let done = job.run(&mut out);
-    // Whoever closed our output does not want to know.
-    let _ = out.flush();
-    match done {
+    let told = capture_files(&rules, capture, options);
+    match told {
         Ok(()) => ExitCode::SUCCESS,
         Err(e) => failed(format!("lvsd replay: {e}\n")),
+    }
+}
+
+fn capture_files(rules: &RuleSet, capture: &str, options: &Options) -> Result<(), String> {
+    let output = options.output.as_deref().unwrap_or_default();
+    let at = |file: &str, e: &dyn fmt::Display| format!("{}: {e}", file.escape_debug());
+    let input = File::open(capture).map_err(|e| at(capture, &e))?;
+    let sent = options.output.as_deref().map(File::create).transpose();
+    let sent = sent.map_err(|e| at(output, &e))?;
+    let usual = CaptureOptions::default();
+    let how = CaptureOptions {
+        json: options.json,
+        mtu: options.mtu.unwrap_or(usual.mtu),
+    };
+    let mut told = BufWriter::new(io::stdout().lock());
+    let done = replay_capture(
+        rules,
+        how,
+        BufReader::new(input),
+        sent.map(BufWriter::new),
+        &mut told,
+    );
+    // Whoever closed our output does not want to know.
+    let _ = told.flush();
+    match done {
+        Ok(()) | Err(CaptureError::Told(_)) => Ok(()),
+        Err(e @ CaptureError::Sent(_)) => Err(at(output, &e)),
+        Err(e @ CaptureError::Capture(_)) => Err(at(capture, &e)),
+        Err(e) => Err(e.to_string()),
     }
 }
 
@@ -276,4 +299,56 @@ fn print(text: &str) {
 
 fn complain(text: &str) {
     let _ = io::stderr().write_all(text.as_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(line: &str) -> Result<Option<Options>, String> {
+        let words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
+        Options::parse(&words)
+    }
+
+    #[test]
+    fn arguments_are_read_in_any_order() {
+        let o = parsed("in.pcap -o out.pcap --rules=r --mtu 9000 --json")
+            .unwrap()
+            .unwrap();
+        assert_eq!(
+            (o.files, o.output, o.rules),
+            (
+                vec!["in.pcap".to_owned()],
+                Some("out.pcap".to_owned()),
+                Some("r".to_owned())
+            )
+        );
+        assert_eq!((o.mtu, o.json), (Some(9000), true));
+        let o = parsed("a --check b --keep-going").unwrap().unwrap();
+        assert!(o.check && o.keep_going && o.files == ["a", "b"]);
+        assert!(parsed("a -h").unwrap().is_none());
+    }
+
+    #[test]
+    fn wrong_arguments_are_named() {
+        for (line, word) in [
+            ("", "file"),
+            ("--check", "file"),
+            ("a --frob", "--frob"),
+            ("a --check=1", "--check=1"),
+            ("a --keep-going", "--keep-going"),
+            ("a -o b", "--output"),
+            ("a --json", "--json"),
+            ("a --mtu 1500", "--mtu"),
+            ("a --rules r --mtu 1279", "1280"),
+            ("a --rules r --mtu x", "1280"),
+            ("a --rules r --rules r", "twice"),
+            ("a --rules r --check", "--check"),
+            ("a b --rules r", "\"b\""),
+            ("a --rules", "value"),
+        ] {
+            let e = parsed(line).unwrap_err();
+            assert!(e.contains(word), "{line:?}: {e}");
+        }
+    }
 }

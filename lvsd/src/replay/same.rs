@@ -265,3 +265,6 @@ fn clear(bytes: &mut [u8], places: &[usize]) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,14 +10,16 @@
 
 mod network;
 mod story;
+#[cfg(test)]
+mod tests;
 
-use std::fs::File;
-use std::io::{self, BufReader, BufWriter, Write};
+use std::fmt;
+use std::io::{self, Read, Write};
 use std::time::Duration;
 
 use lvs_core::{Dest, DropReason, Family, PassReason, Time};
 use lvs_fwd::frame::{MAX_FRAME, Offload};
-use lvs_fwd::io::pcap::{Captured, Link, Reader, Record, Writer};
+use lvs_fwd::io::pcap::{Captured, Link, PcapError, Reader, Record, Writer};
 use lvs_fwd::route::{Mac, Topology};
 use serde_json::{Value, json};
 
@@ -29,79 +31,105 @@ use crate::daemon::Summary as Totals;
 use crate::rules::{Command, RuleSet};
 use story::{Noted, Story, Summary, Told};
 
-/// What to replay and how to tell of it.
-#[derive(Debug)]
-pub(super) struct Job<'a> {
-    pub(super) rules: &'a RuleSet,
-    pub(super) capture: &'a str,
-    /// Where to capture what would have been sent.
-    pub(super) output: Option<&'a str>,
-    pub(super) json: bool,
-    pub(super) mtu: u32,
+/// How to tell of a capture's packets, and what the network is like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "a plain record")]
+pub struct CaptureOptions {
+    /// One JSON object for each packet, and one for the totals, instead of lines and a table.
+    pub json: bool,
+    /// The longest IP packet the network carries, in bytes.
+    pub mtu: u32,
 }
 
-impl Job<'_> {
-    /// Replays the capture and tells of each packet on `out`.
-    ///
-    /// # Errors
-    ///
-    /// What could not be read, written or configured, in words.
-    pub(super) fn run(&self, out: &mut dyn Write) -> Result<(), String> {
-        let of_capture =
-            |e: &dyn std::fmt::Display| format!("{}: {e}", self.capture.escape_debug());
-        let input = File::open(self.capture).map_err(|e| of_capture(&e))?;
-        let mut reader = Reader::of_any_link(BufReader::new(input)).map_err(|e| of_capture(&e))?;
-        let output = self.output.map(|name| {
-            let failed = |e: io::Error| format!("{}: {e}", name.escape_debug());
-            let file = File::create(name).map_err(failed)?;
-            Writer::new(BufWriter::new(file)).map_err(failed)
-        });
-        let mut output = output.transpose()?;
-        let mut director = Replayed::new(self.rules, self.mtu)?;
-        let link = reader.link();
-        if !self.json {
-            writeln!(out, "{}", Story::heading()).map_err(|e| e.to_string())?;
+impl Default for CaptureOptions {
+    fn default() -> Self {
+        Self {
+            json: false,
+            mtu: 1500,
         }
-        // An error in the midst of a capture is told, but what came before it has been replayed.
-        let mut damage = Ok(());
-        loop {
-            let record = match reader.next_record() {
-                Ok(Some(record)) => record,
-                Ok(None) => break,
-                Err(e) => {
-                    damage = Err(of_capture(&e));
-                    break;
-                }
-            };
-            let (story, frames) = director.receive(link, &record);
-            for frame in frames {
-                if let Some(output) = &mut output {
-                    output
-                        .write(record.time, &frame)
-                        .map_err(|e| self.failed(&e))?;
-                }
-            }
-            match self.json {
-                true => writeln!(out, "{}", story.to_json()),
-                false => writeln!(out, "{story}"),
-            }
-            .map_err(|e| e.to_string())?;
-        }
-        if let Some(output) = &mut output {
-            output.flush().map_err(|e| self.failed(&e))?;
-        }
-        let totals = director.totals();
-        match self.json {
-            true => writeln!(out, "{}", director.totals_json()),
-            false => write!(out, "\n{totals}"),
-        }
-        .map_err(|e| e.to_string())?;
-        damage
     }
+}
 
-    fn failed(&self, e: &io::Error) -> String {
-        format!("{}: {e}", self.output.unwrap_or_default().escape_debug())
+/// Why a capture cannot be replayed to its end.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum CaptureError {
+    /// The rules cannot be had here.
+    Rules(String),
+    /// The capture cannot be read.
+    Capture(PcapError),
+    /// What was sent cannot be captured.
+    Sent(io::Error),
+    /// The stories cannot be told.
+    Told(io::Error),
+}
+
+impl fmt::Display for CaptureError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Rules(e) => f.write_str(e),
+            Self::Capture(e) => e.fmt(f),
+            Self::Sent(e) | Self::Told(e) => e.fmt(f),
+        }
     }
+}
+
+impl std::error::Error for CaptureError {}
+
+/// Replays the capture `input` to a director with these rules, tells of each packet on `told`, and captures what
+/// would have been sent in `sent`.
+///
+/// # Errors
+///
+/// What could not be read, written or configured. Of a damaged capture, what comes before the damage is replayed and
+/// told, totals included.
+pub fn replay_capture<R: Read, W: Write>(
+    rules: &RuleSet,
+    options: CaptureOptions,
+    input: R,
+    sent: Option<W>,
+    told: &mut dyn Write,
+) -> Result<(), CaptureError> {
+    let mut reader = Reader::of_any_link(input).map_err(CaptureError::Capture)?;
+    let mut sent = sent
+        .map(Writer::new)
+        .transpose()
+        .map_err(CaptureError::Sent)?;
+    let mut director = Replayed::new(rules, options.mtu).map_err(CaptureError::Rules)?;
+    let mut tell = |text: &dyn fmt::Display| writeln!(told, "{text}").map_err(CaptureError::Told);
+    if !options.json {
+        tell(&Story::heading())?;
+    }
+    let link = reader.link();
+    let damage = loop {
+        let record = match reader.next_record() {
+            Ok(Some(record)) => record,
+            Ok(None) => break Ok(()),
+            Err(e) => break Err(CaptureError::Capture(e)),
+        };
+        let (story, frames) = director.receive(link, &record);
+        if let Some(sent) = &mut sent {
+            for frame in frames {
+                sent.write(record.time, &frame)
+                    .map_err(CaptureError::Sent)?;
+            }
+        }
+        match options.json {
+            true => tell(&story.to_json())?,
+            false => tell(&story)?,
+        }
+    };
+    if let Some(sent) = &mut sent {
+        sent.flush().map_err(CaptureError::Sent)?;
+    }
+    match options.json {
+        true => tell(&director.totals_json())?,
+        false => tell(&format_args!(
+            "\n{}",
+            director.totals().to_string().trim_end()
+        ))?,
+    }
+    damage
 }
 
 /// A director that a capture is replayed to.
