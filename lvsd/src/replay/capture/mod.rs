@@ -148,7 +148,9 @@ impl Replayed {
             ));
         }
         let topology = network::of(rules, mtu);
-        let engine = Engine::new(topology.clone(), rules.sysctls.clone());
+        let mut engine = Engine::new(topology.clone(), rules.sysctls.clone());
+        // All packets come in by one interface: the one a rule asks for, whichever that is.
+        engine.set_marks(rules.marks.iter().map(|m| m.rule.clone()).collect());
         for service in &rules.services {
             let mut alone = service.clone();
             alone.servers.clear();
