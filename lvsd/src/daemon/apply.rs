@@ -1,10 +1,13 @@
 //! From a rule set to the director's configuration, as a difference.
 
+use std::time::Duration;
+
+use lvs_core::state::Timeouts;
 use lvs_core::{Director, Draft, LocalAddr, ServiceKey};
 use lvs_fwd::route::Topology;
 
 use super::Error;
-use crate::rules::{RuleSet, ServiceRule};
+use crate::rules::{RuleSet, ServiceRule, SetTimeouts};
 
 /// Refuses what would collide with the host's own use of its addresses: a real server on the director itself
 /// would need its packets handed to the host's own stack; a local address of FullNAT would take the host's
@@ -25,9 +28,12 @@ pub(super) fn refuse_host_addresses(rules: &RuleSet, topology: &Topology) -> Res
     }
 }
 
-/// Makes the director's services those of `rules`; all or nothing.
+/// Makes the director's services, timeouts and settings those of `rules`; all or nothing. What is the same already is
+/// not touched.
 pub(super) fn apply(director: &Director, rules: &RuleSet) -> Result<(), Error> {
     director.edit(|draft| {
+        draft.set_timeouts(timeouts(rules.timeouts));
+        draft.set_sysctls(rules.sysctls.clone());
         for key in draft.keys() {
             if !rules.services.iter().any(|s| s.key == key) {
                 draft.remove_service(key)?;
@@ -38,6 +44,14 @@ pub(super) fn apply(director: &Director, rules: &RuleSet) -> Result<(), Error> {
             .iter()
             .try_for_each(|rule| service(draft, rule))
     })
+}
+
+/// The timeouts of a director whose rules say so.
+fn timeouts(set: SetTimeouts) -> Timeouts {
+    let seconds = |n: u32| Duration::from_secs(n.into());
+    let mut timeouts = Timeouts::default();
+    timeouts.set(seconds(set.tcp), seconds(set.tcp_fin), seconds(set.udp));
+    timeouts
 }
 
 fn service(draft: &mut Draft<'_>, rule: &ServiceRule) -> Result<(), Error> {
@@ -88,28 +102,16 @@ fn servers(draft: &mut Draft<'_>, key: ServiceKey, rule: &ServiceRule) -> Result
 mod tests {
     use std::sync::Arc;
 
-    use lvs_core::{Endpoint, Ip, Settings};
+    use lvs_core::state::State;
+    use lvs_core::{Endpoint, Ip, Service, Settings, Sysctls};
+    use proptest::prelude::*;
 
     use super::*;
-    use crate::rules::{self, Names};
-
-    #[derive(Debug)]
-    struct Literal;
-
-    impl Names for Literal {
-        fn has_scheduler(&self, name: &str) -> bool {
-            lvs_sched::build(name).is_some()
-        }
-        fn host(&self, _: &str) -> Result<std::net::Ipv4Addr, String> {
-            Err("no names here".to_owned())
-        }
-        fn port(&self, _: &str, _: lvs_core::Protocol) -> Option<u16> {
-            None
-        }
-    }
+    use crate::rules::testing::rule_set;
+    use crate::rules::{self, SystemNames};
 
     fn read(text: &str) -> RuleSet {
-        rules::parse(text, &Literal).unwrap()
+        rules::parse(text, &SystemNames::default()).unwrap()
     }
 
     const TWO: &str = "-A -t 10.0.0.1:80 -s wrr\n\
@@ -118,8 +120,7 @@ mod tests {
 
     fn shape(d: &Director) -> Vec<(String, Vec<(Endpoint, u32)>)> {
         let config = d.config();
-        let dests =
-            |s: &lvs_core::Service| s.dests().iter().map(|d| (d.addr(), d.weight())).collect();
+        let dests = |s: &Service| s.dests().iter().map(|d| (d.addr(), d.weight())).collect();
         config
             .services()
             .iter()
@@ -136,15 +137,78 @@ mod tests {
         assert_eq!(shape(&d), [("TCP 10.0.0.1:80".to_owned(), want)]);
     }
 
-    #[test]
-    fn the_same_rules_again_change_nothing() {
-        let d = Director::new(&Settings::default());
-        apply(&d, &read(TWO)).unwrap();
-        let before = d.config();
-        apply(&d, &read(TWO)).unwrap();
-        let after = d.config();
-        for (a, b) in before.services().iter().zip(after.services()) {
-            assert!(Arc::ptr_eq(a, b), "not even a copy is made");
+    /// The director's configuration as a rule set, in the order of keys and addresses.
+    fn rules_of(d: &Director) -> RuleSet {
+        let config = d.config();
+        let mut text = String::new();
+        for known in Sysctls::NAMES {
+            let value = config.sysctls().get(known.name).unwrap();
+            text += &format!("net.ipv4.vs.{} = {value}\n", known.name);
+        }
+        let t = |state| config.timeouts().of(state).as_secs();
+        let (tcp, tcp_fin, udp) = (t(State::Established), t(State::FinWait), t(State::Udp));
+        text += &format!("--set {tcp} {tcp_fin} {udp}\n");
+        let mut rules = read(&text);
+        rules.services = config.services().iter().map(|s| rule_of(s)).collect();
+        ordered(rules)
+    }
+
+    fn rule_of(service: &Service) -> ServiceRule {
+        let scheduler = service.scheduler();
+        let mut rule = read("-A -f 1").services.remove(0);
+        rule.key = service.key();
+        rule.scheduler = scheduler.name().to_owned();
+        for flag in scheduler.flags() {
+            rule.flags = rule.flags.with(flag, scheduler.name()).unwrap();
+        }
+        rule.options = service.options().clone();
+        let mut server = read("-A -f 1\n-a -f 1 -r 10.0.0.1").services[0].servers[0];
+        for dest in service.dests() {
+            (server.addr, server.options) = (dest.addr(), *dest.options());
+            rule.servers.push(server);
+        }
+        rule
+    }
+
+    fn ordered(mut rules: RuleSet) -> RuleSet {
+        rules.services.sort_by_key(|s| s.key);
+        for service in &mut rules.services {
+            service.servers.sort_by_key(|s| s.addr);
+        }
+        rules.marks.clear();
+        let usual = [900, 120, 300];
+        let t = &mut rules.timeouts;
+        for (place, usual) in [&mut t.tcp, &mut t.tcp_fin, &mut t.udp]
+            .into_iter()
+            .zip(usual)
+        {
+            if *place == 0 {
+                *place = usual;
+            }
+        }
+        rules
+    }
+
+    proptest! {
+        #[test]
+        fn rules_follow_rules_and_the_same_again_change_nothing(
+            first in rule_set(),
+            second in rule_set(),
+        ) {
+            let d = Director::new(&Settings::default());
+            for rules in [first, second] {
+                apply(&d, &rules).unwrap();
+                prop_assert_eq!(rules_of(&d), ordered(rules.clone()));
+                let before = d.config();
+                apply(&d, &rules).unwrap();
+                let after = d.config();
+                prop_assert_eq!(before.timeouts(), after.timeouts());
+                prop_assert_eq!(before.sysctls(), after.sysctls());
+                prop_assert_eq!(before.services().len(), after.services().len());
+                for (a, b) in before.services().iter().zip(after.services()) {
+                    prop_assert!(Arc::ptr_eq(a, b), "not even a copy is made");
+                }
+            }
         }
     }
 

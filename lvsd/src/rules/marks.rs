@@ -15,7 +15,6 @@ use std::ops::RangeInclusive;
 
 use lvs_core::Protocol;
 use lvs_fwd::classify::{Prefix, Rule};
-use lvs_fwd::frame::PortId;
 
 use super::address::decimal;
 use super::command_line::CommandLine;
@@ -27,28 +26,10 @@ use super::words::Word;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MarkRule {
-    /// The mark and what is asked of a packet, but for the interface.
+    /// The mark and what is asked of a packet, but for the interface, whose port is not known here.
     pub rule: Rule,
     /// The name of the interface that packets must have come in by, if that is asked.
     pub interface: Option<String>,
-}
-
-impl MarkRule {
-    /// The rule for a classifier, once it is known which port each interface is.
-    ///
-    /// # Errors
-    ///
-    /// The name of the interface, if `port` does not know it.
-    pub fn resolve(&self, port: impl Fn(&str) -> Option<PortId>) -> Result<Rule, &str> {
-        let interface = match &self.interface {
-            Some(name) => Some(port(name).ok_or(name.as_str())?),
-            None => None,
-        };
-        Ok(Rule {
-            interface,
-            ..self.rule.clone()
-        })
-    }
 }
 
 /// The protocols that packets can be told by.

@@ -48,6 +48,8 @@ mod service;
 mod settings;
 mod table;
 #[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
 mod tests;
 mod words;
 

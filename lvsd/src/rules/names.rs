@@ -104,6 +104,7 @@ impl ServiceNames {
             let protocol = match protocol {
                 "tcp" => Protocol::TCP,
                 "udp" => Protocol::UDP,
+                "sctp" => Protocol::SCTP,
                 _ => continue,
             };
             let Ok(port) = port.parse() else {
@@ -132,10 +133,11 @@ mod tests {
              http\t\t80/tcp\t\twww # WorldWideWeb\n\
              domain 53/tcp\n\
              domain 53/udp\n\
+             diameter 3868/sctp\n\
              broken\n\
              broken 80\n\
              broken 99999/tcp\n\
-             broken 80/sctp\n\
+             broken 80/dccp\n\
              www 81/tcp\n",
         );
         let port = |name, protocol| names.port(name, protocol);
@@ -143,6 +145,7 @@ mod tests {
         assert_eq!(port("www", Protocol::TCP), Some(80));
         assert_eq!(port("http", Protocol::UDP), None);
         assert_eq!(port("domain", Protocol::UDP), Some(53));
+        assert_eq!(port("diameter", Protocol::SCTP), Some(3868));
         assert_eq!(port("broken", Protocol::TCP), None);
         assert_eq!(port("#", Protocol::TCP), None);
     }

@@ -206,6 +206,11 @@ impl Draft {
         };
         let addr = Endpoint::new(host.ip, port);
         if method == Method::FullNat {
+            if self.rule.options.one_packet {
+                let message = "FullNAT does not go with one-packet scheduling";
+                let help = "its replies would not be recognised; take `-o` or `--fullnat` out";
+                return Err(Problem::at(method_word, message, help));
+            }
             self.check_local_addrs(addr.ip.family(), method_word)?;
         }
         let line = *self.servers.entry(addr).or_insert(word.line);

@@ -1,29 +1,7 @@
 //! What ipvsadm 1.31 does with its arguments, and what it says.
 
-use std::net::Ipv4Addr;
-
+use super::super::testing::Village;
 use super::*;
-
-struct Village;
-
-impl Names for Village {
-    fn has_scheduler(&self, _: &str) -> bool {
-        true
-    }
-    fn host(&self, name: &str) -> Result<Ipv4Addr, String> {
-        match name {
-            "localhost" => Ok(Ipv4Addr::LOCALHOST),
-            _ => Err("nobody of that name".to_owned()),
-        }
-    }
-    fn port(&self, service: &str, protocol: Protocol) -> Option<u16> {
-        match (service, protocol) {
-            ("http", Protocol::TCP) => Some(80),
-            ("domain", _) => Some(53),
-            _ => None,
-        }
-    }
-}
 
 fn read(line: &str) -> Result<Command, CommandError> {
     let words: Vec<&str> = line.split(' ').filter(|w| !w.is_empty()).collect();
