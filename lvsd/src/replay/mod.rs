@@ -7,11 +7,11 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`engine`] | a director with a network in memory and a clock set by hand |
-//! | [`host`] | the host that traces are recorded on |
-//! | [`trace`], [`play`] | reading a trace, living through it |
-//! | [`check`], [`same`] | comparing with what was recorded |
-//! | [`capture`] | replaying a capture |
+//! | `engine` | a director with a network in memory and a clock set by hand |
+//! | `host` | the host that traces are recorded on |
+//! | `trace`, `play` | reading a trace, living through it |
+//! | `check`, `same` | comparing with what was recorded |
+//! | `capture` | replaying a capture |
 
 mod capture;
 mod check;
