@@ -2,7 +2,7 @@
 //!
 //! Only the first fragment of a packet holds the ports that say to which connection it belongs. Nothing is
 //! put together here: the flow of each first fragment is remembered as it came, and the later ones follow it. One
-//! that overtakes its first is [held](held) until that has been decided, then sent the same way. (IPVS has the
+//! that overtakes its first is held until that has been decided, then sent the same way. (IPVS has the
 //! kernel put packets together first; what arrives in the end is the same.)
 //!
 //! Fragmented ICMP errors of IPv4 are followed likewise: the flow is that of the packet they quote.

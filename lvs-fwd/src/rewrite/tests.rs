@@ -274,7 +274,10 @@ fn seen(frame: &[u8]) -> Seen {
     };
     // Zero has two forms, and any receiver takes either.
     let same = (found, right) == (0xffff, 0) || found == right;
-    assert!(same, "wrong transport checksum: {found:04x} for {right:04x}");
+    assert!(
+        same,
+        "wrong transport checksum: {found:04x} for {right:04x}"
+    );
     Seen {
         src: Endpoint::new(src, ports.0),
         dst: Endpoint::new(dst, ports.1),
