@@ -30,7 +30,7 @@ pub(super) fn refuse_host_addresses(rules: &RuleSet, topology: &Topology) -> Res
 
 /// Makes the director's services, timeouts and settings those of `rules`; all or nothing. What is the same already is
 /// not touched.
-pub(super) fn apply(director: &Director, rules: &RuleSet) -> Result<(), Error> {
+pub(crate) fn apply(director: &Director, rules: &RuleSet) -> Result<(), Error> {
     director.edit(|draft| {
         draft.set_timeouts(timeouts(rules.timeouts));
         draft.set_sysctls(rules.sysctls.clone());

@@ -44,6 +44,7 @@ use guard::Guard;
 use mailbox::Mailbox;
 use worker::WorkerThread;
 
+pub(crate) use apply::apply;
 pub use summary::Summary;
 
 /// First fragments remembered at a time.
@@ -226,7 +227,7 @@ impl Daemon {
         apply::refuse_host_addresses(&options.rules, &topology)?;
         let names: Vec<String> = devices.iter().map(|d| d.name.clone()).collect();
         let classifier = marks::classifier(&options.rules, &names)?;
-        apply::apply(&director, &options.rules)?;
+        apply(&director, &options.rules)?;
 
         // The order matters: nothing may be hidden from the host before we can receive it.
         let mut guard = Guard::choose(&devices);
@@ -338,7 +339,7 @@ impl Daemon {
         let mut guard = guard::lock(&self.guard);
         let old = self.classifier.load_full();
         let before = entries::of(&self.director.config(), &old, &topology);
-        apply::apply(&self.director, &rules)?;
+        apply(&self.director, &rules)?;
         // The same rules again are not even looked up anew.
         if classifier.rules() != old.rules() {
             self.classifier.store(Arc::new(classifier));

@@ -26,9 +26,8 @@ use serde_json::{Value, json};
 use super::engine::Engine;
 use super::play::spaced;
 use super::trace::Object;
-use crate::adm::execute;
-use crate::daemon::Summary as Totals;
-use crate::rules::{Command, RuleSet};
+use crate::daemon::{self, Summary as Totals};
+use crate::rules::RuleSet;
 use story::{Noted, Story, Summary, Told};
 
 /// How to tell of a capture's packets, and what the network is like.
@@ -151,21 +150,7 @@ impl Replayed {
         let mut engine = Engine::new(topology.clone(), rules.sysctls.clone());
         // All packets come in by one interface: the one a rule asks for, whichever that is.
         engine.set_marks(rules.marks.iter().map(|m| m.rule.clone()).collect());
-        for service in &rules.services {
-            let mut alone = service.clone();
-            alone.servers.clear();
-            let servers = service
-                .servers
-                .iter()
-                .map(|s| Command::AddServer(service.key, *s));
-            let commands = std::iter::once(Command::AddService(alone)).chain(servers);
-            for command in commands {
-                let done = execute::execute(engine.director(), &command);
-                done.map_err(|e| format!("{}: {e}", service.key))?;
-            }
-        }
-        let timeouts = Command::SetTimeouts(rules.timeouts);
-        execute::execute(engine.director(), &timeouts).map_err(|e| e.to_string())?;
+        daemon::apply(engine.director(), rules).map_err(|e| e.to_string())?;
         Ok(Self {
             engine,
             topology,
