@@ -59,9 +59,12 @@ pub(super) fn key<'a>(
     Ok(Some((key, word)))
 }
 
-/// A firewall mark.
-pub(super) fn mark(word: Word<'_>) -> Result<u32, Problem> {
-    let mark = decimal(word.text).and_then(|n| u32::try_from(n).ok());
+/// A service's mark. `ipvsadm -S` writes those from 2³¹ on as negative numbers.
+fn mark(word: Word<'_>) -> Result<u32, Problem> {
+    let mark = match word.text.strip_prefix('-') {
+        Some(_) => word.text.parse().ok().map(i32::cast_unsigned),
+        None => decimal(word.text).and_then(|n| u32::try_from(n).ok()),
+    };
     mark.filter(|mark| *mark != 0).ok_or_else(|| {
         let message = format!("{} is not a firewall mark", quoted(word.text));
         Problem::at(word, message, format!("marks are 1 to {}", u32::MAX))

@@ -55,6 +55,15 @@ fn what_ipvsadm_saves_is_read_as_it_is() {
 }
 
 #[test]
+fn ipvsadm_writes_great_marks_as_negative_numbers() {
+    let saved = rules("-A -f -1\n-A -f -2147483648 -6 -s rr\n").to_string();
+    assert_eq!(
+        saved,
+        "-A -f 4294967295 -s wlc\n-A -f 2147483648 -6 -s rr\n"
+    );
+}
+
+#[test]
 fn all_spellings_mean_the_same() {
     let expected = "\
 -A -t 10.0.0.1:80 -s wlc
