@@ -26,24 +26,42 @@ pub struct Member {
 /// or permutations leave some out and the table may never be full.
 pub fn table(members: &[Member], slots: u32) -> Vec<u32> {
     let mut table = vec![NOBODY; slots as usize];
+    let mut taken = Bits::new(slots);
     let mut taking_part: Vec<(u32, Member)> = (0..).zip(members.iter().copied()).collect();
     taking_part.retain(|(_, member)| member.turns > 0);
     let mut free = if taking_part.is_empty() { 0 } else { slots };
     while free > 0 {
         for (position, member) in &mut taking_part {
             for _ in 0..member.turns.min(free) {
-                while table[member.offset as usize] != NOBODY {
-                    member.offset += member.skip;
-                    if member.offset >= slots {
-                        member.offset -= slots;
-                    }
+                while taken.has(member.offset) {
+                    let next = member.offset + member.skip;
+                    // Modulo the number of slots: what goes below 0 is huge.
+                    member.offset = next.min(next.wrapping_sub(slots));
                 }
+                taken.set(member.offset);
                 table[member.offset as usize] = *position;
                 free -= 1;
             }
         }
     }
     table
+}
+
+/// Which slots are taken. Most of the time goes into asking for it, so it should be small.
+struct Bits(Vec<u64>);
+
+impl Bits {
+    fn new(count: u32) -> Self {
+        Self(vec![0; count as usize / 64 + 1])
+    }
+
+    fn has(&self, i: u32) -> bool {
+        self.0[i as usize / 64] >> (i % 64) & 1 != 0
+    }
+
+    fn set(&mut self, i: u32) {
+        self.0[i as usize / 64] |= 1 << (i % 64);
+    }
 }
 
 #[cfg(test)]

@@ -81,9 +81,7 @@ impl<S: Summary> Tree<S> {
         let mut node = 1;
         while node < self.first_leaf {
             node *= 2;
-            if !go_left(self.nodes[node]) {
-                node += 1;
-            }
+            node += usize::from(!go_left(self.nodes[node]));
         }
         node - self.first_leaf
     }

@@ -30,12 +30,10 @@ impl Scheduler for Twos {
         let indexed = self.index.ask(dests, |tree| {
             draw(random, tree.whole().0).map(|tickets| {
                 tickets.map(|mut ticket| {
-                    tree.descend(|half| match ticket.checked_sub(half.0 + 1) {
-                        Some(rest) => {
-                            ticket = rest + 1;
-                            false
-                        }
-                        None => true,
+                    tree.descend(|half| {
+                        let is_left = ticket <= half.0;
+                        ticket -= if is_left { 0 } else { half.0 };
+                        is_left
                     })
                 })
             })
