@@ -11,7 +11,8 @@
 //! An ICMP error is marked as the packet it answers would be, and a later fragment as its first fragment
 //! was, whose ports it is lent ([`crate::frag`]).
 //!
-//! Every packet is classified, so a packet must not pay for rules about other destinations; [`table`] says how.
+//! Every packet is classified, so a packet must not pay for rules about other destinations: they are looked up by their
+//! destination.
 
 mod prefix;
 pub(crate) mod table;

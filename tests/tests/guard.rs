@@ -185,6 +185,8 @@ fn a_router_goes_on_routing() {
         let _lvsd = Lvsd::start(&lan, Rules::of(&lan, Method::Nat, family));
         let server = lan.server(family, 0);
         assert_eq!(lan.client.fetch(&url(server, ":8080/"), 3), ["r1"; 3]);
+        // Past the service, but from its server's port.
+        assert_eq!(lan.client.fetch(&url(server, "/"), 3), ["r1"; 3]);
         lan.client.run(&["ping", "-c1", "-W2", &server.to_string()]);
     }
 }

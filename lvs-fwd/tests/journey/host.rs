@@ -91,7 +91,7 @@ impl Bench {
         }
     }
 
-    fn from_client(&mut self, packet: &Packet) -> Fate {
+    fn client_sends(&mut self, packet: &Packet) -> Fate {
         self.send(WAN, &packet.sent_by_client())
     }
 }
@@ -134,24 +134,24 @@ fn what_might_be_ftp_data_but_is_not_goes_back_to_a_host_that_holds_the_address(
     topology.local(vip(FAMILY).ip);
     let mut bench = Bench::new(key, topology);
     assert_eq!(
-        bench.from_client(&tcp(8081, true)),
+        bench.client_sends(&tcp(8081, true)),
         Sent(WAN),
         "nothing hidden: a reset"
     );
     bench.hide(&entries, &[]);
-    assert_eq!(bench.from_client(&tcp(8081, true)), Host);
-    assert_eq!(bench.from_client(&tcp(8081, false)), Host);
+    assert_eq!(bench.client_sends(&tcp(8081, true)), Host);
+    assert_eq!(bench.client_sends(&tcp(8081, false)), Host);
     assert_eq!(
-        bench.from_client(&tcp(80, true)),
+        bench.client_sends(&tcp(80, true)),
         Nothing,
         "the host has it"
     );
     assert_eq!(
-        bench.from_client(&tcp(21, false)),
+        bench.client_sends(&tcp(21, false)),
         Host,
         "the host resets it"
     );
-    assert_eq!(bench.from_client(&tcp(21, true)), Sent(LAN));
+    assert_eq!(bench.client_sends(&tcp(21, true)), Sent(LAN));
     assert_eq!(bench.pipeline.counters().counts().given_back, 3);
 }
 
@@ -162,7 +162,7 @@ fn where_the_host_does_not_hold_the_address_the_reset_is_ours() {
     let mut bench = Bench::new(key, links(1500));
     bench.hide(&entries, &[]);
     for packet in [tcp(8081, true), tcp(8081, false), tcp(21, false)] {
-        assert_eq!(bench.from_client(&packet), Sent(WAN));
+        assert_eq!(bench.client_sends(&packet), Sent(WAN));
     }
     let counts = bench.pipeline.counters().counts();
     assert_eq!((counts.resets_sent, counts.given_back), (3, 0));
@@ -184,7 +184,7 @@ fn what_a_server_sends_of_its_own_accord_is_routed_by_the_host() {
     };
     assert_eq!(bench.send(LAN, &own.sent_by_server()), Host);
     let request = tcp(21, true);
-    assert_eq!(bench.from_client(&request), Sent(LAN));
+    assert_eq!(bench.client_sends(&request), Sent(LAN));
     let reply = Packet {
         src: Endpoint::new(server(FAMILY).ip, 21),
         ..request.reply()
@@ -217,20 +217,20 @@ fn packets_on_their_way_to_others_are_taken_by_their_mark() {
         dst: Endpoint::new(ip, port),
         ..tcp(port, syn)
     };
-    assert_eq!(bench.from_client(&to(other, 85, true)), Sent(LAN));
+    assert_eq!(bench.client_sends(&to(other, 85, true)), Sent(LAN));
     assert_eq!(
-        bench.from_client(&to(other, 85, false)),
+        bench.client_sends(&to(other, 85, false)),
         Sent(LAN),
         "the same connection"
     );
-    assert_eq!(bench.from_client(&to(other, 91, true)), Nothing);
+    assert_eq!(bench.client_sends(&to(other, 91, true)), Nothing);
     assert_eq!(
         bench.send(LAN, &to(other, 87, true).sent_by_server()),
         Nothing,
         "elsewhere"
     );
     // Of no connection: the host routes it, as it would without us.
-    assert_eq!(bench.from_client(&to(other, 86, false)), Host);
+    assert_eq!(bench.client_sends(&to(other, 86, false)), Host);
     assert_eq!(
         bench
             .pipeline

@@ -6,7 +6,7 @@
 //! | `lvs_prefixes` | a prefix | the chain of rules for destinations within it |
 //! | `lvs_rules` | a number from 1 | a rule of a chain, and the number of the next |
 //!
-//! The chains are those of [`crate::classify::table`]; chain 0 is none. Packets are judged while maps change. So the
+//! The chains are those of [`crate::classify`]; chain 0 is none. Packets are judged while maps change. So the
 //! rules of a new set get numbers that the old ones do not have, are there before any chain leads to them, and
 //! the old ones go when none does any more.
 
