@@ -178,3 +178,77 @@ impl Indexed<Heaviest> {
         Some(found.unwrap_or_else(walk)).filter(|&weight| weight > 0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use lvs_core::{Endpoint, Ip};
+
+    use super::*;
+    use crate::testing::dest;
+
+    const SERVICE: Endpoint = Endpoint::new(Ip::v4([192, 0, 2, 10]), 80);
+
+    fn list(weights: impl Iterator<Item = u32>) -> Vec<Dest> {
+        Dest::group(SERVICE, &weights.map(|w| (SERVICE, w)).collect::<Vec<_>>())
+    }
+
+    fn owner(dests: &[Dest]) -> u64 {
+        dests[0].live().service().changes().index().owner
+    }
+
+    #[test]
+    fn an_older_claim_leaves_the_index_to_the_newer() {
+        let dests = list(1..50);
+        let (old, new) = (Indexed::<Heaviest>::default(), Indexed::default());
+        assert_eq!(old.ask(&dests, |tree| tree.whole().0), Some(49));
+        assert_eq!(
+            new.ask(&dests[..40], |tree: &Tree<Heaviest>| tree.whole().0),
+            Some(40)
+        );
+        assert_eq!(old.ask(&dests, |_| ()), None);
+        assert_eq!(owner(&dests), new.number);
+        let other = Indexed::<crate::tree::Total>::default();
+        assert_eq!(other.ask(&dests, |tree| tree.whole().0), Some(49 * 25));
+        assert_eq!(new.ask(&dests, |_| ()), None, "whatever is kept there");
+    }
+
+    #[test]
+    fn a_list_it_has_not_heard_of_is_looked_at_anew() {
+        let dests = list(1..50);
+        let index = Indexed::<Heaviest>::default();
+        for len in [49, 40, 49, 33] {
+            let heaviest = index.ask(&dests[..len], |tree| tree.whole().0);
+            assert_eq!(heaviest, Some(len as u32));
+        }
+    }
+
+    #[test]
+    fn short_and_mixed_lists_are_walked() {
+        let index = Indexed::<Heaviest>::default();
+        let short = list(1..WORTHWHILE as u32);
+        assert_eq!(index.ask(&short, |_| ()), None);
+        let mixed: Vec<_> = (1..50).map(|w| dest(w, 0, 0)).collect();
+        assert_eq!(index.ask(&mixed, |_| ()), None);
+        assert_eq!(index.ask(&mixed, |_| ()), None);
+        assert_eq!(index.heaviest(&mixed), Some(49));
+        assert_eq!(index.first_from(&mixed, 0, 45), Some(44));
+        assert_eq!(index.first_from(&mixed, 3, 50), None);
+    }
+
+    /// 20,000 destinations have come and gone, so that two of these share a bit.
+    #[test]
+    fn destinations_that_share_a_bit_are_both_looked_at() {
+        let mut dests = list((0..20_000).map(|n| u32::from(n == 3)));
+        dests.drain(100..16_384);
+        let index = Indexed::<Heaviest>::default();
+        let ask = || index.ask(&dests, |tree| tree.whole().0);
+        assert_eq!(ask(), Some(1));
+        let twin = &dests[103];
+        assert_eq!(twin.live().slot() % Changes::BITS, dests[3].live().slot());
+        dests[3].live().set_overloaded(true);
+        assert_eq!(ask(), Some(0));
+        dests[3].live().set_overloaded(false);
+        twin.live().bind(true, 1);
+        assert_eq!(ask(), Some(1));
+    }
+}
