@@ -120,8 +120,62 @@ fn a_missing_value_is_refused() {
 
 #[test]
 fn what_cannot_be_done_yet_is_refused() {
-    assert_refused("-A -f 1 -s rr\n", "1:4", "-f");
-    assert_refused("-A -t 10.9.0.100:80 -s rr -p 300\n", "1:27", "-p");
+    let rules = "-A -f 1 -s rr\n--start-daemon master\n";
+    assert_refused(rules, "2:1", "--start-daemon");
+}
+
+#[test]
+fn impossible_options_are_refused() {
+    assert_refused("-A -t 10.9.0.100:0 -s rr\n", "1:7", "-p");
+    assert_refused("-A -t 10.9.0.100:80 -s rr -p 0\n", "1:30", "timeout");
+    assert_refused("-A -t 10.9.0.100:80 -s rr -b mh-port\n", "1:30", "mh-port");
+    let server = "-A -f 1\n-a -f 1 -r 10.10.0.11 -m -x 3 -y 4\n";
+    assert_refused(server, "2:34", "threshold");
+}
+
+#[test]
+fn marks_and_settings_that_are_wrong_are_refused() {
+    assert_refused("--mark 1 --source 10.9.0.0/99\n", "1:19", "10.9.0.0/99");
+    assert_refused("--set 1 2\n", "1:1", "--set");
+    assert_refused("net.ipv4.vs.nonesuch = 1\n", "1:1", "nonesuch");
+    assert_refused("net.ipv4.vs.drop_entry = 9\n", "1:26", "drop_entry");
+}
+
+/// What `ipvsadm -Sn` printed of a table with some of everything, and our own lines before it.
+#[test]
+fn a_file_with_everything_is_taken() {
+    let rules = "\
+net.ipv4.vs.expire_quiescent_template = 1
+net.ipv4.vs.sloppy_tcp=0
+--set 600 60 120
+--mark 7 --destination 10.9.0.102 --protocol tcp --destination-port 80-90
+--mark 8 --source 10.9.0.0/16 --source-port 1024-65535 --interface eth0
+-A -t 10.9.0.100:0 -s wlc -p 360
+-a -t 10.9.0.100:0 -r 10.10.0.11:0 -m -w 1
+-A -t 10.9.0.100:21 -s rr -p 60 -M 255.255.255.240
+-A -t 10.9.0.100:80 -s wrr -b flag-1,flag-2
+-a -t 10.9.0.100:80 -r [fd00:10::12]:80 -i -w 1 --tun-type ipip
+-a -t 10.9.0.100:80 -r 10.10.0.11:8080 -m -w 7 -x 9 -y 3
+-a -t 10.9.0.100:80 -r 10.10.0.13:80 -i -w 1 --tun-type gue --tun-port 6080 --tun-remcsum
+-a -t 10.9.0.100:80 -r 10.10.0.14:80 -i -w 1 --tun-type gre --tun-csum
+-A -t 10.9.0.101:80 -s mh -b mh-fallback,mh-port
+-A -u 10.9.0.100:5060 -s wlc -p 10 --pe sip -o
+-A --sctp-service 10.9.0.100:3868 -s lblcr
+-a --sctp-service 10.9.0.100:3868 -r 10.10.0.11:3868 -m -w 0
+-A -t [fd00:9::100]:443 -s fo -p 360 -M 64
+-A -f 8 -s ovf -o
+-A -f 7 -s twos -p 300 -M 255.255.0.0
+-a -f 7 -r 10.10.0.11:80 -m -w 1
+-A -f 7 -6 -s lblc -p 100 -M 48
+-a -f 7 -6 -r [fd00:10::11]:0 -g -w 1
+";
+    let lan = Plan::two_arms(1).build();
+    let _web = lan.web();
+    let lvsd = Lvsd::start(&lan, rules);
+    let served = lan.client.fetch("http://10.9.0.102:80/", 1);
+    assert_eq!(served, ["r1"]);
+    let (status, said) = lvsd.stop("TERM");
+    assert!(status.success(), "{said}");
 }
 
 #[test]
