@@ -14,7 +14,7 @@ use crate::frame::{Frame, Offload};
 use crate::head::{be16, be32, put16, put32};
 use crate::parse::{IpPacket, Layout};
 use crate::wire::tcp::{self, Tcp};
-use crate::wire::{ipv4, ipv6, udp};
+use crate::wire::{icmp, ipv4, ipv6, udp};
 
 /// What became of a packet that was shown to a helper.
 #[derive(Debug)]
@@ -42,6 +42,7 @@ pub(crate) fn mend(
     let result = match (packet.segment.kind, packet.segment.protocol) {
         (Kind::Packet, Protocol::TCP) => segment(helper, conn, frame, packet),
         (Kind::Packet, Protocol::UDP) => datagram(helper, conn, frame, packet),
+        (Kind::IcmpError, Protocol::TCP) => Ok(error(conn, frame, packet)),
         _ => Ok(None),
     };
     match result {
@@ -52,6 +53,31 @@ pub(crate) fn mend(
             Mended::Dropped(reason)
         }
     }
+}
+
+/// An ICMP error quotes a segment as its receiver would have counted it. Its sender believes an error only about what it
+/// has sent and not yet seen acknowledged (RFC 5927 section 4.1).
+fn error(conn: &mut Assist, frame: &mut Frame, packet: &IpPacket) -> Option<(IpPacket, Original)> {
+    let layout = &packet.layout;
+    let (_, quoted) = shifts(conn);
+    if sequence::is_unused(quoted) {
+        return None;
+    }
+    let original = Original::of(frame, layout);
+    let at = usize::from(layout.inner?.l4) + tcp::field::SEQ;
+    let sent = frame.bytes_mut().get_mut(..layout.end())?;
+    let seq = be32(sent, at)?;
+    let told = sequence::back(quoted, seq);
+    put32(sent, at, told);
+    // An IPv6 error may come with a partial checksum, which has none of this in it.
+    let place = usize::from(layout.l4) + icmp::field::CHECKSUM;
+    if !frame.offload.needs_csum() {
+        let mut delta = Delta::new();
+        delta.u32(seq, told);
+        let field = be16(frame.bytes(), place)?;
+        put16(frame.bytes_mut(), place, delta.apply_full(field));
+    }
+    Some((*packet, original))
 }
 
 type Outcome = Result<Option<(IpPacket, Original)>, DropReason>;
@@ -187,20 +213,18 @@ fn first(
     };
     for (at, part) in (0..).step_by(size).zip(payload.chunks(size)) {
         let kept = (conn.shift_in, conn.shift_out);
+        let since = seq.wrapping_add(at as u32);
+        if !sequence::is_new(shifts(conn).0, since) {
+            continue; // old, and long looked at
+        }
         let edit = helper.look(conn, part, false);
         (conn.shift_in, conn.shift_out) = kept;
         let Some(edit) = edit.filter(|e| part.get(e.range.clone()).is_some()) else {
             continue;
         };
-        let (shift, _) = shifts(conn);
-        let since = seq.wrapping_add(at as u32);
         let (len, new_len) = (edit.range.end, edit.range.start + edit.with.len());
-        if let (true, Ok(len), Ok(new_len)) = (
-            sequence::is_new(shift, since),
-            u16::try_from(len),
-            u16::try_from(new_len),
-        ) {
-            sequence::record(shift, since, len, new_len);
+        if let (Ok(len), Ok(new_len)) = (u16::try_from(len), u16::try_from(new_len)) {
+            sequence::record(shifts(conn).0, since, len, new_len);
             return Some(Change::of(shifted(edit, at)));
         }
     }
@@ -263,8 +287,6 @@ fn replace(
     if new_len > most || offload.needs_csum() && !is_partial {
         return Err(DropReason::Unsupported);
     }
-    // Padding behind the packet would only be in the way.
-    frame.set_len(l4 + old_len);
     let at = l4 + header_len;
     if !frame.splice(at + edit.range.start..at + edit.range.end, &edit.with) {
         return Err(DropReason::Unsupported);

@@ -13,7 +13,7 @@ impl Pipeline {
     pub(super) fn help(&mut self, number: u8, forward: &Forward, item: Item<'_>) {
         let segment = &item.packet.segment;
         // One that goes no further has been heard by nobody.
-        let is_looked_at = segment.kind == Kind::Packet && item.packet.ttl > 1;
+        let is_looked_at = segment.kind != Kind::LaterFragment && item.packet.ttl > 1;
         let Some(helper) = self.helpers.get(number).filter(|_| is_looked_at) else {
             return self.forward(forward, item);
         };

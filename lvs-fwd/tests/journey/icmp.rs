@@ -10,7 +10,7 @@ use crate::lab::{
 };
 
 /// "Port unreachable", or "too big" with an MTU, from `src` to `dst` about `quoted`.
-fn error(macs: (Mac, Mac), src: Ip, dst: Ip, ttl: u8, quoted: &[u8]) -> Vec<u8> {
+pub(crate) fn error(macs: (Mac, Mac), src: Ip, dst: Ip, ttl: u8, quoted: &[u8]) -> Vec<u8> {
     let mut carrier = Packet::new(Protocol::UDP, Endpoint::new(src, 0), Endpoint::new(dst, 0));
     carrier.ttl = ttl;
     let b = PacketBuilder::ethernet2(macs.0.0, macs.1.0).ip(carrier.ip_headers());
@@ -25,7 +25,7 @@ fn error(macs: (Mac, Mac), src: Ip, dst: Ip, ttl: u8, quoted: &[u8]) -> Vec<u8> 
 
 /// `translated` as an error quotes it that was about `original`: the transport checksum is not translated (as
 /// IPVS leaves it; often not all is there that it covers).
-fn quoted(translated: &Packet, original: &Packet) -> Vec<u8> {
+pub(crate) fn quoted(translated: &Packet, original: &Packet) -> Vec<u8> {
     let mut bytes = translated.ip_packet();
     let ip_len = match translated.src.ip.family() {
         Family::V4 => 20,

@@ -23,6 +23,7 @@ use lvs_fwd::classify::{Classifier, Rule};
 use lvs_fwd::counters::Counts;
 use lvs_fwd::frag::FragMemory;
 use lvs_fwd::frame::{Burst, Offload, Outputs, PortId};
+use lvs_fwd::helper::Helpers;
 use lvs_fwd::io::Port;
 use lvs_fwd::io::mem::{Handle, MemFrame, MemPort};
 use lvs_fwd::pipeline::{Pipeline, Shared};
@@ -80,6 +81,19 @@ pub(crate) fn own(family: Family, port: usize) -> Ip {
 
 /// The topology without the server's Ethernet address.
 pub(crate) fn links(lan_mtu: u32) -> TopologyBuilder {
+    let mut t = silent_links(lan_mtu);
+    for family in FAMILIES {
+        t.neighbour(2, gateway(family), GATEWAY_MAC);
+    }
+    t
+}
+
+fn gateway(family: Family) -> Ip {
+    ip(family, "192.0.2.254", "2001:db8:1::fe")
+}
+
+/// The topology without any neighbour's Ethernet address.
+pub(crate) fn silent_links(lan_mtu: u32) -> TopologyBuilder {
     let mut t = Topology::builder();
     for (port, mac, mtu) in [(WAN, WAN_MAC, 1500), (LAN, LAN_MAC, lan_mtu)] {
         t.interface(Interface {
@@ -92,7 +106,7 @@ pub(crate) fn links(lan_mtu: u32) -> TopologyBuilder {
         });
     }
     for family in FAMILIES {
-        let gateway = ip(family, "192.0.2.254", "2001:db8:1::fe");
+        let gateway = gateway(family);
         let (lan, lan_len) = (ip(family, "10.0.0.0", "fd00::"), ip_len(family, 24, 64));
         let (wan, wan_len) = (
             ip(family, "192.0.2.0", "2001:db8:1::"),
@@ -114,7 +128,6 @@ pub(crate) fn links(lan_mtu: u32) -> TopologyBuilder {
                 mtu: None,
             });
         }
-        t.neighbour(2, gateway, GATEWAY_MAC);
     }
     t
 }
@@ -158,7 +171,18 @@ impl Lab {
         topology: Topology,
         server: impl Fn(Family) -> (Endpoint, Method),
     ) -> Self {
-        let director = Director::new(&Settings::default());
+        Self::with_helpers(topology, Helpers::default(), server)
+    }
+
+    pub(crate) fn with_helpers(
+        topology: Topology,
+        helpers: Helpers,
+        server: impl Fn(Family) -> (Endpoint, Method),
+    ) -> Self {
+        let director = Director::new(&Settings {
+            helpers: helpers.ports(),
+            ..Settings::default()
+        });
         let made: Result<(), ConfigError> = director.edit(|draft| {
             for (family, protocol) in every_service() {
                 let addr = vip(family);
@@ -175,10 +199,11 @@ impl Lab {
             Ok(())
         });
         made.unwrap();
-        let shared = Shared::new(
+        let mut shared = Shared::new(
             Arc::new(ArcSwap::from_pointee(topology)),
             FragMemory::new(64, [1, 2, 3, 4]),
         );
+        shared.helpers = helpers;
         Self {
             pipeline: Pipeline::new(director.worker().unwrap(), &shared, 7),
             director,
@@ -310,6 +335,8 @@ pub(crate) struct Packet {
     pub(crate) ttl: u8,
     pub(crate) dont_fragment: bool,
     pub(crate) id: u16,
+    /// TCP's sequence number, and its acknowledgement if there is one.
+    pub(crate) numbers: [u32; 2],
     pub(crate) payload: Vec<u8>,
 }
 
@@ -325,6 +352,7 @@ impl Packet {
             ttl: 64,
             dont_fragment: true,
             id: 0,
+            numbers: [1000, 2000],
             payload: b"some payload".to_vec(),
         }
     }
@@ -384,9 +412,9 @@ impl Packet {
     }
 
     fn tcp(&self) -> TcpHeader {
-        let mut tcp = TcpHeader::new(self.src.port, self.dst.port, 1000, 5000);
+        let mut tcp = TcpHeader::new(self.src.port, self.dst.port, self.numbers[0], 5000);
         (tcp.syn, tcp.ack) = (self.syn, self.ack);
-        tcp.acknowledgment_number = if self.ack { 2000 } else { 0 };
+        tcp.acknowledgment_number = if self.ack { self.numbers[1] } else { 0 };
         tcp
     }
 

@@ -2,6 +2,7 @@
 
 mod answers;
 mod fragments;
+mod helpers;
 mod host;
 mod icmp;
 mod ipsec;

@@ -204,6 +204,32 @@ fn a_changed_length_moves_what_follows() {
 }
 
 #[test]
+fn what_was_said_before_the_last_change_is_not_heard_again() {
+    let mut conn = conn(Family::V4);
+    let (said, heard) = answer(Family::V4);
+    let long = said.len() as u32;
+    let out = |conn: &mut Assist, seq| {
+        let frame = frame_of(Family::V4, header(seq, 2000), said);
+        sent(conn, Direction::Out, &frame)
+    };
+    let ask = |conn: &mut Assist| {
+        conn.direction = Direction::In;
+        Ftp::default().look(conn, b"PASV\r\n", false);
+    };
+    out(&mut conn, 1000);
+    ask(&mut conn);
+    out(&mut conn, 1000 + long);
+    ask(&mut conn);
+    let shift = conn.shift_out;
+    assert_eq!((shift.since, shift.delta), (1000 + long, -4));
+    out(&mut conn, 1000);
+    assert_eq!(conn.shift_out, shift);
+    let third = out(&mut conn, 1000 + 2 * long);
+    assert_eq!(third, Seen::new(1000 + 2 * long - 4, 2000, heard));
+    assert_eq!(conn.expected.len(), 3);
+}
+
+#[test]
 fn blocks_of_a_selective_acknowledgement_move_too() {
     let mut conn = conn(Family::V4);
     let (said, _) = answer(Family::V4);
