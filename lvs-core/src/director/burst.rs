@@ -26,6 +26,8 @@ const MAX_SHARDS: usize = 64;
 struct Plan {
     hash: u64,
     shard: usize,
+    /// Where else, if the packet is led to a service by its mark alone: a wide rule marks servers' answers as well.
+    answer: Option<usize>,
     guess: Option<Guess>,
     found: Option<Found>,
 }
@@ -69,6 +71,7 @@ pub(super) fn decide(cx: &Context<'_>, segments: &[Segment], verdicts: &mut Vec<
     let mut plans = [Plan {
         hash: 0,
         shard: 0,
+        answer: None,
         guess: None,
         found: None,
     }; MAX];
@@ -76,8 +79,15 @@ pub(super) fn decide(cx: &Context<'_>, segments: &[Segment], verdicts: &mut Vec<
     for (s, plan) in segments.iter().zip(&mut plans) {
         let tuple = Tuple::from(s);
         plan.hash = director.seed.hash_one(tuple);
-        plan.shard = shard_of(&tuple, cx.config.role_of(s), shards);
+        let role = cx.config.role_of(s);
+        plan.shard = shard_of(&tuple, role, shards);
         needed |= 1 << plan.shard;
+        if s.mark != 0 && role == Some(Role::Virtual) {
+            let by_address = cx.config.role(&s.dst.ip);
+            let answer = shard_of(&tuple, by_address, shards);
+            plan.answer = Some(answer).filter(|a| *a != plan.shard);
+            needed |= plan.answer.map_or(0, |a| 1 << a);
+        }
     }
     let mut guards = [const { None::<MutexGuard<'_, Shard>> }; MAX_SHARDS];
     let mut versions = [0u64; MAX_SHARDS];
@@ -96,6 +106,13 @@ pub(super) fn decide(cx: &Context<'_>, segments: &[Segment], verdicts: &mut Vec<
     for (s, plan) in segments.iter().zip(&mut plans) {
         if let Some(shard) = &guards[plan.shard] {
             plan.found = shard.confirm(plan.guess, plan.hash, &Tuple::from(s));
+        }
+        if plan.found.is_none()
+            && let Some(answer) = plan.answer
+            && let Some(shard) = &guards[answer]
+            && let Some(found) = shard.find(plan.hash, &Tuple::from(s))
+        {
+            (plan.shard, plan.found) = (answer, Some(found));
         }
     }
     let first = verdicts.len();

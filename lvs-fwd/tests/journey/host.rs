@@ -261,3 +261,29 @@ fn fragments_of_others_come_back() {
     assert_eq!(bench.send(WAN, &others[0]), Nothing);
     assert_eq!(bench.send(WAN, &others[1]), Host);
 }
+
+/// A rule that asks for nothing marks servers' answers too; they are still answers.
+#[test]
+fn answers_are_answers_whatever_their_mark() {
+    let (key, _) = marks();
+    let mut bench = Bench::new(key, links(1500));
+    let everything = Rule {
+        mark: 7,
+        ..Rule::default()
+    };
+    bench.hide(&[], &[everything]);
+    for port in 1..40 {
+        let mut request = tcp(80, true);
+        request.src.port = 40000 + port;
+        assert_eq!(bench.client_sends(&request), Sent(LAN));
+        let reply = Packet {
+            src: Endpoint::new(server(FAMILY).ip, 80),
+            ..request.reply()
+        };
+        assert_eq!(
+            bench.send(LAN, &reply.sent_by_server()),
+            Sent(WAN),
+            "{port}"
+        );
+    }
+}
