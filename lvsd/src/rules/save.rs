@@ -31,7 +31,7 @@ impl fmt::Display for ServiceRule {
         if self.options.one_packet {
             f.write_str(" -o")?;
         }
-        let flags = self.flags.names(&self.scheduler);
+        let flags = self.flags.all_names(&self.scheduler);
         if !flags.is_empty() {
             write!(f, " -b {}", flags.join(","))?;
         }

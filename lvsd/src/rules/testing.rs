@@ -102,7 +102,8 @@ fn server(is_v6: bool) -> impl Strategy<Value = ServerRule> {
 fn service() -> impl Strategy<Value = ServiceRule> {
     key().prop_flat_map(|key| {
         let is_v6 = key.family() == Family::V6;
-        let scheduler = proptest::sample::select(vec![("rr", "flag-2"), ("mh", "mh-port")]);
+        let scheduler =
+            proptest::sample::select(vec![("rr", "flag-2"), ("mh", "mh-port"), ("mh", "flag-3")]);
         (
             (scheduler, any::<(bool, bool)>()),
             proptest::option::of(persistence(key.family())),
