@@ -29,8 +29,7 @@ const SEED: [u64; 4] = [1, 2, 3, 4];
 const FRAGMENTS: usize = 1024;
 /// The identification that packets of our own begin with.
 const FIRST_ID: u32 = 1;
-/// More seconds than this are not ticked through one by one.
-const MAX_TICKS: u64 = 3600;
+const HOUR: Duration = Duration::from_secs(3600);
 /// As many connections are looked at for expiry as there are.
 const EVERYTHING: usize = usize::MAX;
 /// Memory is never short.
@@ -121,16 +120,26 @@ impl Engine {
     }
 
     /// Sets the clock, which only goes forward, and does what is due meanwhile.
+    ///
+    /// A clock that jumps over years must not take as long. So seconds count one by one only in the first hour and in the
+    /// last; between them it goes by hours, and not even that once there is no connection left.
     pub(super) fn advance(&mut self, to: Time) {
-        let second = |t: Time| t.as_millis() / 1000;
-        let (from, last) = (second(self.now), second(to));
-        for s in from.max(last.saturating_sub(MAX_TICKS))..last {
-            let now = Time::from_secs(s + 1);
-            self.pipeline.worker().expire(now, EVERYTHING);
-            self.director.tick(now, PAGES);
+        let begin = self.now;
+        while self.now < to {
+            let left = to.since(self.now);
+            let next = if left > HOUR && self.director.connection_count() == 0 {
+                Time::from_millis(to.as_millis() - HOUR.as_millis() as u64)
+            } else if left > HOUR && self.now.since(begin) >= HOUR {
+                self.now + HOUR
+            } else {
+                to.min(Time::from_secs(self.now.as_millis() / 1000 + 1))
+            };
+            self.now = next;
+            self.pipeline.worker().expire(next, EVERYTHING);
+            if next.as_millis().is_multiple_of(1000) {
+                self.director.tick(next, PAGES);
+            }
         }
-        self.now = self.now.max(to);
-        self.pipeline.worker().expire(self.now, EVERYTHING);
     }
 
     /// Lets the clock run on.
@@ -231,5 +240,81 @@ impl fmt::Display for Fate {
             Self::Answered => f.write_str("answered"),
             Self::Held => f.write_str("waits for its first fragment"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::adm::execute;
+    use crate::replay::testing::NoNames;
+    use lvs_fwd::route::{Interface, Mac, Route};
+
+    /// A director with one interface on which everybody is, and one service with timeouts of a minute and a day.
+    fn engine() -> Engine {
+        let mut t = Topology::builder();
+        t.interface(Interface {
+            port: PortId(0),
+            ifindex: 1,
+            name: "x".to_owned(),
+            mac: Mac([2, 0, 0, 0, 0, 1]),
+            mtu: 1500,
+            addrs: Vec::new(),
+        });
+        t.route(Route {
+            dst: "10.0.0.0".parse().unwrap(),
+            prefix_len: 8,
+            metric: 0,
+            ifindex: 1,
+            gateway: None,
+            prefsrc: None,
+            mtu: None,
+        });
+        let server = "10.10.0.11".parse().unwrap();
+        t.neighbour(1, server, Mac([2, 0, 0, 0, 0, 2]));
+        let engine = Engine::new(t.build(), Sysctls::default());
+        for line in [
+            "-A -u 10.9.0.100:53 -p 100000",
+            "-a -u 10.9.0.100:53 -r 10.10.0.11 -g",
+            "--set 0 0 86400",
+        ] {
+            let words: Vec<&str> = line.split(' ').collect();
+            execute::run(engine.director(), &words, &NoNames).unwrap();
+        }
+        engine
+    }
+
+    const FRAME: &str = "020000000001 020000000009 0800 \
+                         4500001d0f844000401115cf0a0901080a090064 dae50035000941d6 78";
+
+    #[test]
+    fn years_pass_quickly_and_everything_in_its_time() {
+        let mut engine = engine();
+        let digits: String = FRAME.split_whitespace().collect();
+        let frame = crate::replay::trace::unhex(&digits).unwrap();
+        engine.advance(Time::from_millis(1500));
+        let (fate, sent) = engine.receive(PortId(0), &frame, Offload::default());
+        assert!(
+            matches!(fate, Fate::Forwarded(_)) && sent.len() == 1,
+            "{fate}"
+        );
+        let left = |e: &Engine| {
+            (
+                e.director().connection_count(),
+                e.director().template_count(),
+            )
+        };
+        engine.advance(Time::from_secs(86_400));
+        assert_eq!(left(&engine), (1, 1));
+        engine.advance(Time::from_secs(86_402));
+        assert_eq!(left(&engine), (0, 1));
+        engine.advance(Time::from_secs(200_000));
+        assert_eq!(left(&engine), (0, 0));
+        engine.receive(PortId(0), &frame, Offload::default());
+        engine.advance(Time::from_secs(10_000_000_000));
+        assert_eq!(left(&engine), (0, 0));
+        assert_eq!(engine.now(), Time::from_secs(10_000_000_000));
+        engine.advance(Time::from_secs(1));
+        assert_eq!(engine.now(), Time::from_secs(10_000_000_000), "never back");
     }
 }
