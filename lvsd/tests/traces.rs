@@ -31,8 +31,7 @@ impl Names for Literal {
 }
 
 fn main() -> ExitCode {
-    let words: Vec<String> = env::args().skip(1).collect();
-    let (options, filters): (Vec<_>, Vec<_>) = words.into_iter().partition(|w| w.starts_with('-'));
+    let (options, filters) = arguments(env::args().skip(1));
     let all = traces();
     let total = all.len();
     let is_wanted = |name: &str| filters.is_empty() || filters.iter().any(|f| name.contains(&**f));
@@ -67,6 +66,24 @@ fn main() -> ExitCode {
         0 => ExitCode::SUCCESS,
         _ => ExitCode::from(101), // as the usual harness has it
     }
+}
+
+/// The options, without their values, and the words that names must contain.
+fn arguments(mut args: impl Iterator<Item = String>) -> (Vec<String>, Vec<String>) {
+    const WITH_VALUE: [&str; 4] = ["--test-threads", "--format", "--color", "--skip"];
+    let (mut options, mut words) = (Vec::new(), Vec::new());
+    while let Some(arg) = args.next() {
+        if WITH_VALUE.contains(&&*arg) {
+            args.next();
+        }
+        let list = if arg.starts_with('-') {
+            &mut options
+        } else {
+            &mut words
+        };
+        list.push(arg);
+    }
+    (options, words)
 }
 
 /// The names and paths of all traces.

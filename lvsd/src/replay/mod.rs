@@ -235,7 +235,7 @@ fn check_files(options: &Options, names: &dyn Names) -> ExitCode {
             }
             Ok(Err(failure)) => {
                 unreadable |= matches!(failure, Failure::Malformed { .. });
-                print(&format!("{name}: {failure}\n"));
+                print(format!("{name}: {failure}\n"));
             }
             Err(e) => {
                 unreadable = true;
@@ -247,7 +247,7 @@ fn check_files(options: &Options, names: &dyn Names) -> ExitCode {
             break;
         }
     }
-    print(&format!("{passed} passed, {failed} failed\n"));
+    print(format!("{passed} passed, {failed} failed\n"));
     match (failed, unreadable) {
         (0, _) => ExitCode::SUCCESS,
         (_, true) => ExitCode::from(2),
@@ -257,10 +257,11 @@ fn check_files(options: &Options, names: &dyn Names) -> ExitCode {
 
 fn play_files(files: &[String], names: &dyn Names) -> ExitCode {
     for file in files {
-        let played = fs::read(file)
-            .map_err(|e| e.to_string())
-            .and_then(|source| play(&source, names, &mut io::stdout().lock()));
-        if let Err(message) = played {
+        let mut played = Vec::new();
+        let source = fs::read(file).map_err(|e| e.to_string());
+        let done = source.and_then(|source| play(&source, names, &mut played));
+        print(&played);
+        if let Err(message) = done {
             complain(&format!(
                 "lvsd replay: {}: {message}\n",
                 file.escape_debug()
@@ -292,9 +293,9 @@ pub fn play(source: &[u8], names: &dyn Names, output: &mut dyn io::Write) -> Res
     Ok(())
 }
 
-fn print(text: &str) {
+fn print(text: impl AsRef<[u8]>) {
     // Whoever closed our output does not want to know.
-    let _ = io::stdout().write_all(text.as_bytes());
+    let _ = io::stdout().write_all(text.as_ref());
 }
 
 fn complain(text: &str) {
