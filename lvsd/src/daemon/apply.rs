@@ -108,7 +108,7 @@ mod tests {
 
     use super::*;
     use crate::rules::testing::rule_set;
-    use crate::rules::{self, SystemNames};
+    use crate::rules::{self, SchedulerFlags, SystemNames};
 
     fn read(text: &str) -> RuleSet {
         rules::parse(text, &SystemNames::default()).unwrap()
@@ -174,6 +174,11 @@ mod tests {
         rules.services.sort_by_key(|s| s.key);
         for service in &mut rules.services {
             service.servers.sort_by_key(|s| s.addr);
+            // A flag that means nothing to the scheduler does not get there.
+            let (flags, scheduler) = (service.flags, service.scheduler.as_str());
+            let names = flags.names(scheduler).into_iter();
+            let known = |f: SchedulerFlags, name| f.with(name, scheduler).unwrap();
+            service.flags = names.fold(SchedulerFlags::NONE, known);
         }
         rules.marks.clear();
         let usual = [900, 120, 300];

@@ -1,38 +1,35 @@
-//! Rule files: virtual services and their servers as `ipvsadm -S` writes them.
+//! Rule files, and ipvsadm's commands: virtual services, their servers, and what goes with them.
 //!
 //! People keep the tables of their directors in files made by `ipvsadm -S` (or `ipvsadm-save`). [`parse`] reads such
-//! a file as it is. Each line adds a service or a server:
+//! a file as it is:
 //!
 //! ```text
-//! -A -t|-u ADDRESS:PORT [-s SCHEDULER] [--local-address ADDRESS[:LOW-HIGH]]...
-//! -a -t|-u ADDRESS:PORT -r ADDRESS[:PORT] [-g|-i|-m|--fullnat] [-w WEIGHT]
+//! -A SERVICE [-s SCHEDULER] [-b FLAGS] [-p [SECONDS]] [-M MASK] [--pe sip] [-o] [--local-address ADDRESS[:LOW-HIGH]]...
+//! -a SERVICE -r ADDRESS[:PORT] [-g|-i|-m|--fullnat] [-w WEIGHT] [-x UPPER] [-y LOWER] [--tun-type ...]
+//! --mark MARK [--source PREFIX] [--destination PREFIX] [--protocol NAME] [--destination-port PORTS] ...
+//! --set TCP TCPFIN UDP
+//! net.ipv4.vs.NAME = VALUE
 //! ```
 //!
-//! | option | long form | meaning | without it |
-//! |---|---|---|---|
-//! | `-A` | `--add-service` | adds a service | |
-//! | `-a` | `--add-server` | adds a server to a service of a line above | |
-//! | `-t`, `-u` | `--tcp-service`, `--udp-service` | the service: IPv4 `a.b.c.d:port`, IPv6 `[address]:port` | an error |
-//! | `-s` | `--scheduler` | its scheduler | `wlc` |
-//! | | `--local-address` | addresses (and ports) for FullNAT; may be repeated | none; ports 1024-65535 |
-//! | `-r` | `--real-server` | the server | an error |
-//! | `-g` | `--gatewaying` | direct routing | this one |
-//! | `-i` | `--ipip` | a tunnel; only here the server may be of the other address family | |
-//! | | `--tun-type ipip` | the kind of tunnel, the only one there is yet | `ipip` |
-//! | `-m` | `--masquerading` | NAT | |
-//! | | `--fullnat` | FullNAT: NAT of both ends, the client becoming a local address | |
-//! | `-w` | `--weight` | the weight, 0 to 2147483647 | 1 |
-//!
-//! `--fullnat` and `--local-address` are not ipvsadm's; IPVS has no FullNAT. The port of a server is the service's with
-//! `-g` and `-i` whatever is written, because nothing translates it there; with `-m` and `--fullnat` it is
-//! the one that is written, or else the service's.
+//! A SERVICE is `-t|-u|--sctp-service ADDRESS:PORT`, or `-f MARK [-6]`. The first two kinds of lines, and `--set`, are
+//! ipvsadm's, but for `--fullnat` and `--local-address` (IPVS has no FullNAT); settings are as in files of sysctl.d;
+//! `--mark` stands for what netfilter does for IPVS. docs/rules.md tells users of all of it.
 //!
 //! As in ipvsadm, options may come in any order after the command, letters may be bundled, values glued on
 //! (`-w3`, `--weight=3`), hosts and ports be names, and the word `ipvsadm` stand anywhere without meaning. Unlike there,
 //! empty lines and comments (`#` at the start of a word, to the end of the line) are allowed.
 //!
 //! A file counts as a whole or not at all: [`parse`] finds everything that is wrong with it, and [`render`]
-//! shows it. What ipvsadm knows and this program does not (yet) is refused by name.
+//! shows it. A single command is another matter: [`parse_command`] reads it exactly as ipvsadm does, and says what that says.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `options` | the grammar: all commands and options |
+//! | `words`, `command_line` | a line of a file, taken apart |
+//! | `service`, `server`, `marks`, `settings` | what the kinds of lines say |
+//! | `table` | whether the lines go together |
+//! | `command` | ipvsadm's commands, read in its own manner |
+//! | `save` | rules as text again |
 
 mod address;
 mod command;

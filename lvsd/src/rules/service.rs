@@ -15,8 +15,8 @@ use super::options::Meaning;
 use super::problem::{Problem, quoted};
 use super::words::Word;
 
-/// IPVS's schedulers: to tell a name that will work some day from one that never will.
-const IPVS_SCHEDULERS: [&str; 14] = [
+/// IPVS's schedulers, in the order in which ipvsadm lists them.
+const SCHEDULERS: [&str; 14] = [
     "rr", "wrr", "lc", "wlc", "lblc", "lblcr", "dh", "sh", "sed", "nq", "fo", "ovf", "mh", "twos",
 ];
 
@@ -137,14 +137,12 @@ pub(super) fn scheduler(
 }
 
 fn unknown_scheduler(word: Word<'_>, names: &dyn Names) -> Problem {
-    let ours = IPVS_SCHEDULERS.iter().copied();
-    let ours: Vec<_> = ours.filter(|n| names.has_scheduler(n)).collect();
-    let name = quoted(word.text);
-    let message = match IPVS_SCHEDULERS.contains(&word.text) {
-        true => format!("the scheduler {name} is not supported yet"),
-        false => format!("unknown scheduler {name}"),
-    };
-    Problem::at(word, message, format!("there are: {}", ours.join(", ")))
+    let known: Vec<_> = SCHEDULERS
+        .into_iter()
+        .filter(|n| names.has_scheduler(n))
+        .collect();
+    let message = format!("unknown scheduler {}", quoted(word.text));
+    Problem::at(word, message, format!("there are: {}", known.join(", ")))
 }
 
 fn flags(word: Word<'_>, scheduler: &str) -> Result<SchedulerFlags, Problem> {

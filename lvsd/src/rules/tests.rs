@@ -5,6 +5,7 @@ use std::net::Ipv4Addr;
 use lvs_core::{Ip, LocalAddr, Method, Protocol};
 use proptest::prelude::*;
 
+use super::options::{OPTIONS, Verb};
 use super::testing::{Village, rule_set};
 use super::*;
 
@@ -263,10 +264,7 @@ fn lines_that_are_wrong() {
             "-A -t 10.0.0.5:80 -s nonesuch",
             "22+8 unknown scheduler `nonesuch`",
         ),
-        (
-            "-A -t 10.0.0.5:80 -ssed",
-            "21+3 the scheduler `sed` is not supported yet",
-        ),
+        ("-A -t 10.0.0.5:80 -ssed", "21+3 unknown scheduler `sed`"),
         (
             "-A -t 10.0.0.5:80 -s rr -s rr",
             "25+2 `-s` is given more than once",
@@ -626,6 +624,36 @@ fn a_host_has_one_address_throughout_a_file() {
         saved(&rules),
         "-A -t 10.0.0.2:80 -s wlc\n-a -t 10.0.0.2:80 -r 10.0.0.3:80 -g -w 1\n"
     );
+}
+
+/// What users may write is in the documents, and what is there exists.
+#[test]
+fn the_documents_know_every_option_scheduler_and_setting() {
+    let page = include_str!("../../../docs/rules.md");
+    let says = |word: &str| assert!(page.contains(word), "docs/rules.md lacks {word}");
+    let in_files = [Verb::AddService, Verb::AddServer, Verb::Mark];
+    let written = OPTIONS
+        .iter()
+        .filter(|o| o.verbs.iter().any(|v| in_files.contains(v)));
+    for option in written {
+        says(&format!("`--{}`", option.long));
+        if let Some(short) = option.short {
+            says(&format!("`-{short}`"));
+        }
+    }
+    for known in lvs_sched::NAMES {
+        says(known.name);
+    }
+    for known in Sysctls::NAMES {
+        says(&format!("`{}`", known.name));
+    }
+    let mut tried = 0;
+    for example in page.split("```text\n").skip(1) {
+        let example = example.split("```").next().unwrap();
+        parse(example, &SystemNames::default()).expect(example);
+        tried += 1;
+    }
+    assert_eq!(tried, 3);
 }
 
 #[test]
