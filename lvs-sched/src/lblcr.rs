@@ -220,6 +220,16 @@ mod tests {
     }
 
     #[test]
+    fn of_two_equally_busy_the_one_that_joined_last_goes() {
+        let dests = servers();
+        let lblcr = of_two(&dests);
+        dests[0].live().set_counts(2, 0);
+        dests[1].live().set_counts(2, 0);
+        assert_eq!(pick(&lblcr, &dests, 102), Some(1));
+        assert_eq!(pick(&lblcr, &dests, 103), Some(0));
+    }
+
+    #[test]
     fn the_one_that_goes_still_serves_this_time() {
         let dests = servers();
         let lblcr = of_two(&dests);

@@ -86,14 +86,16 @@ fn op() -> impl Strategy<Value = Op> {
     ]
 }
 
+/// Every scheduler, with no flag and with those that mean something to it.
 fn all_with_flags() -> impl Iterator<Item = (&'static str, Flags)> {
-    let flags = |name| match name {
-        "sh" | "mh" => 0..4,
-        _ => 0..1,
+    let both = Flags::FALLBACK.with(Flags::PORT);
+    let flags = move |name| match name {
+        "sh" | "mh" => vec![Flags::NONE, both],
+        _ => vec![Flags::NONE],
     };
     { NAMES }
         .iter()
-        .flat_map(move |known| flags(known.name).map(|bits| (known.name, Flags::from_bits(bits))))
+        .flat_map(move |known| flags(known.name).into_iter().map(|f| (known.name, f)))
 }
 
 /// Goes through the operations with one scheduler and with its model.
@@ -219,6 +221,46 @@ proptest! {
     ) {
         for (name, flags) in all_with_flags() {
             compare(name, flags, &weights, &ops)?;
+        }
+    }
+}
+
+/// As a program without a director does it: one list, one scheduler, and no copies.
+#[test]
+fn changes_in_place_are_heard_of() {
+    for (name, flags) in all_with_flags() {
+        let weights: Vec<_> = (0..200)
+            .map(|n| (server(n), u32::from(n % 50 == 0)))
+            .collect();
+        let mut dests = Dest::group(VIP, &weights);
+        let mut scheduler = lvs_sched::build_with(name, flags).unwrap();
+        scheduler.settle(&dests);
+        let mut model = Walk::new(name, flags);
+        model.edited(&dests, Edit::Changed(0));
+        let mut random = 1u64;
+        for step in 0..300 {
+            random = random
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            let i = (random >> 33) as usize % dests.len();
+            dests[i] = dests[i].with_weight((random >> 50) as u32 % 4 / 3);
+            scheduler.edited(&dests, Edit::Changed(i));
+            scheduler.settle(&dests);
+            model.edited(&dests, Edit::Changed(i));
+            let client = Endpoint::new(Ip::v4([10, 9, 8, (random >> 56) as u8]), random as u16);
+            let packet = Segment::new(Protocol::TCP, client, VIP);
+            let arrival = Arrival {
+                random,
+                ..Arrival::new(&packet, Time::from_secs(step))
+            };
+            for _ in 0..3 {
+                let expected = model.pick(&dests, &arrival);
+                assert_eq!(
+                    scheduler.pick(&dests, &arrival),
+                    expected,
+                    "{name}, step {step}"
+                );
+            }
         }
     }
 }
