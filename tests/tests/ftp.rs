@@ -100,7 +100,7 @@ fn transfer(lan: &Lan, mode: Mode, each: &[&[&str]]) -> String {
     assert_eq!(said.matches("< 220 ").count(), 1, "one connection: {said}");
     let asked = said.matches(mode.command()).count();
     assert_eq!(asked, each.len(), "{mode:?}: {said}");
-    said.into()
+    said
 }
 
 /// Down and up over one control connection, and nobody sees a wrong checksum.

@@ -415,6 +415,20 @@ fn a_datagram_changes_its_length() {
 }
 
 #[test]
+fn a_datagram_with_something_behind_it_is_left_alone() {
+    let mut bytes = samples::udp(Family::V4, b"abcdef");
+    let l4 = samples::l4(Family::V4);
+    bytes[l4 + 4..l4 + 6].copy_from_slice(&11u16.to_be_bytes());
+    let mut frame = samples::frame(&bytes);
+    let Ok(Parsed::Ip(packet)) = parse(&bytes, Offload::default(), OWN) else {
+        panic!("no packet");
+    };
+    let mended = mend(&Longer(4), &mut conn(Family::V4), &mut frame, &packet);
+    assert!(matches!(mended, Mended::Same));
+    assert_eq!(frame.bytes(), bytes);
+}
+
+#[test]
 fn no_packet_grows_beyond_what_a_header_can_say() {
     for family in BOTH {
         let most = match family {
