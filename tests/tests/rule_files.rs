@@ -174,6 +174,8 @@ net.ipv4.vs.sloppy_tcp=0
     let lvsd = Lvsd::start(&lan, rules);
     let served = lan.client.fetch("http://10.9.0.102:80/", 1);
     assert_eq!(served, ["r1"]);
+    let noted = "service FWM 7 IPv6: no --mark line";
+    assert!(lvsd.said().contains(noted), "{}", lvsd.said());
     let (status, said) = lvsd.stop("TERM");
     assert!(status.success(), "{said}");
 }

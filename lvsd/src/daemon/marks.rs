@@ -1,5 +1,6 @@
 //! From a rule set's rules for marks to the classifier.
 
+use lvs_core::ServiceKey;
 use lvs_fwd::classify::{Classifier, Rule};
 use lvs_fwd::frame::PortId;
 
@@ -27,6 +28,25 @@ pub(super) fn classifier(rules: &RuleSet, interfaces: &[String]) -> Result<Class
     Ok(Classifier::new(rules?))
 }
 
+/// Notes about services of marks that no packet gets. Whoever comes from IPVS has netfilter rules that set them, which mean
+/// nothing here.
+pub(super) fn unmarked(rules: &RuleSet) -> Vec<String> {
+    let is_marked = |family, mark| {
+        let mut with_mark = rules.marks.iter().filter(|m| m.rule.mark == mark);
+        with_mark.any(|m| {
+            let ends = [m.rule.source, m.rule.destination];
+            ends.iter().flatten().all(|end| end.family() == family)
+        })
+    };
+    let note = |key: &ServiceKey| match *key {
+        ServiceKey::Mark { family, mark } if !is_marked(family, mark) => Some(format!(
+            "service {key}: no --mark line gives packets this mark, and netfilter's marks do not count here"
+        )),
+        _ => None,
+    };
+    rules.services.iter().filter_map(|s| note(&s.key)).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -47,6 +67,16 @@ mod tests {
         assert_eq!((first.mark, first.interface), (7, Some(PortId(1))));
         assert_eq!((second.mark, second.interface), (8, None));
         assert_eq!(second.destination, Some("10.0.0.0/8".parse().unwrap()));
+    }
+
+    #[test]
+    fn services_whose_mark_nobody_gets_are_told() {
+        let rules = "--mark 1 --destination fd00::1\n--mark 2 --protocol tcp\n--mark 3 --source 10.0.0.0/8\n\
+                     -A -f 1\n-A -f 1 -6\n-A -f 2\n-A -f 2 -6\n-A -f 3\n-A -f 4\n-A -t 10.0.0.1:80\n";
+        let notes = unmarked(&rules::parse(rules, &SystemNames::default()).unwrap());
+        let of = |key: &str| format!("service {key}: ");
+        assert_eq!(notes.len(), 2, "{notes:?}");
+        assert!(notes[0].starts_with(&of("FWM 1")) && notes[1].starts_with(&of("FWM 4")));
     }
 
     #[test]

@@ -247,7 +247,8 @@ impl Daemon {
         let entries = entries::of(&config, &classifier, &topology);
         let hidden = entries::hidden(&entries, &classifier, &config);
         guard.activate(hidden).map_err(Error::Guard)?;
-        for line in guard.explain(&config, &topology) {
+        let notes = guard.explain(&config, &topology).into_iter();
+        for line in notes.chain(marks::unmarked(&options.rules)) {
             (options.log)(&line);
         }
 

@@ -6,7 +6,7 @@ use lvs_core::{Ip, LocalAddr, Method, Protocol};
 use proptest::prelude::*;
 
 use super::options::{OPTIONS, Verb};
-use super::testing::{Village, rule_set};
+use super::testing::{Village, almost_rules, rule_set};
 use super::*;
 
 fn rules(source: &str) -> RuleSet {
@@ -701,81 +701,6 @@ error: unknown option `--weigth`
         render(&parse(file, &Village).unwrap_err(), "rules", file),
         shown
     );
-}
-
-/// Text that looks like a rule file, but for a few words or characters.
-fn almost_rules() -> impl Strategy<Value = String> {
-    let word = prop_oneof![
-        proptest::sample::select(vec![
-            "-A",
-            "-a",
-            "-E",
-            "--add-service",
-            "-t",
-            "-u",
-            "-f",
-            "-r",
-            "-w",
-            "-p",
-            "-6",
-            "-b",
-            "mh-port,flag-3",
-            "-M",
-            "255.255.0.0",
-            "-gim",
-            "--mark",
-            "--source",
-            "10.0.0.0/8",
-            "--destination-port=80:90",
-            "--set",
-            "net.ipv4.vs.drop_entry",
-            "net.ipv4.vs.sloppy_tcp=1",
-            "--tun-port=9",
-            "gue",
-            "--fullnat",
-            "--local-address",
-            "--tun-type",
-            "ipip",
-            "-s",
-            "rr",
-            "--",
-            "-",
-            "#",
-            "[::1]:1",
-            "[",
-            "]:",
-            "10.0.0.1:80",
-            "10.0.0.1:1-2",
-            ":",
-            "=",
-            "-w=",
-            "--weight=",
-            "ipvsadm",
-            "\n",
-            "\u{85}",
-            "é=ü",
-        ])
-        .prop_map(str::to_owned),
-        "\\PC{0,6}",
-    ];
-    let words = proptest::collection::vec(word, 0..40).prop_map(|words| words.join(" "));
-    let mutated = (
-        rule_set(),
-        proptest::collection::vec((any::<usize>(), any::<char>()), 1..6),
-    )
-        .prop_map(|(rules, changes)| {
-            let mut text: Vec<char> = saved(&rules).chars().collect();
-            for (place, c) in changes {
-                match text.len() {
-                    0 => text.push(c),
-                    len if place % 3 == 0 => drop(text.remove(place / 3 % len)),
-                    len if place % 3 == 1 => text[place / 3 % len] = c,
-                    len => text.insert(place / 3 % len, c),
-                }
-            }
-            text.into_iter().collect()
-        });
-    prop_oneof![words, mutated, any::<String>()]
 }
 
 proptest! {
