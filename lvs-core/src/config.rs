@@ -44,6 +44,7 @@ pub struct Config {
     has_ftp: bool,
     has_any_port: bool,
     wants_tags: bool,
+    serves: Families,
 }
 
 /// What is configured for the director as a whole.
@@ -51,6 +52,28 @@ pub struct Config {
 pub(crate) struct Globals {
     pub(crate) timeouts: Timeouts,
     pub(crate) sysctls: Sysctls,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Families {
+    v4: bool,
+    v6: bool,
+}
+
+impl Families {
+    const fn add(&mut self, family: Family) {
+        match family {
+            Family::V4 => self.v4 = true,
+            Family::V6 => self.v6 = true,
+        }
+    }
+
+    const fn has(self, family: Family) -> bool {
+        match family {
+            Family::V4 => self.v4,
+            Family::V6 => self.v6,
+        }
+    }
 }
 
 /// The control port of FTP, whose services take the clients' data connections too (IPVS).
@@ -71,6 +94,7 @@ impl Config {
             has_ftp: false,
             has_any_port: false,
             wants_tags: false,
+            serves: Families::default(),
         }
     }
 
@@ -92,6 +116,7 @@ impl Config {
             }
         }
         for service in config.services.values() {
+            config.serves.add(service.key().family());
             let persistence = service.options.persistence;
             config.wants_tags |= persistence.is_some_and(|p| p.engine.is_some());
             for l in &*service.options.local_addrs {
@@ -110,6 +135,7 @@ impl Config {
             let with = |m| service.dests.iter().filter(move |d| d.method() == m);
             for d in with(Method::FullNat) {
                 let family = d.addr().ip.family();
+                config.serves.add(family);
                 let mut local_addrs = service.options.local_addrs.iter();
                 if !local_addrs.any(|l| l.ip.family() == family) {
                     return Err(ConfigError::NoLocalAddress(service.key(), d.addr()));
@@ -127,6 +153,12 @@ impl Config {
             }
         }
         Ok(config)
+    }
+
+    /// Whether a service takes or sends packets of this family. As long as none does, not even packets of known
+    /// connections are looked at (IPVS has its hooks only then).
+    pub(crate) const fn serves(&self, family: Family) -> bool {
+        self.serves.has(family)
     }
 
     /// Whether a service has a persistence engine, so that packets need their [tag](Segment::tag).

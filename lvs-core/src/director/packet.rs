@@ -34,6 +34,9 @@ pub(super) fn decide(
     found: Option<Found>,
     s: &Segment,
 ) -> Verdict {
+    if !cx.config.serves(s.dst.ip.family()) {
+        return Verdict::Pass(PassReason::NotOurs);
+    }
     let mut old = None;
     if let Some(f) = found
         && let Some(conn) = shard.get_mut(f.id)

@@ -9,6 +9,11 @@ fn key() -> ServiceKey {
     ServiceKey::tcp(ep(VIP))
 }
 
+/// A service without servers.
+fn other() -> ServiceKey {
+    ServiceKey::tcp(ep("10.9.0.101:80"))
+}
+
 #[test]
 fn weight_zero_takes_no_new_connections_and_keeps_the_old() {
     let mut lab = Lab::tcp(Method::Nat, &[R1, R2]);
@@ -48,6 +53,7 @@ fn another_method_is_for_new_connections() {
 fn a_removed_servers_clients_are_not_heard_and_come_back_with_it() {
     for whole_service in [false, true] {
         let mut lab = Lab::tcp(Method::Nat, &[R1]);
+        lab.serve(other(), Method::Nat, &[]);
         lab.tcp_in(SYN);
         lab.tcp_in(ACK);
         let live = lab.dest(R1).live().clone();
@@ -79,11 +85,28 @@ fn a_removed_servers_clients_are_not_heard_and_come_back_with_it() {
     }
 }
 
+/// IPVS has its hooks in a family only while that has services.
+#[test]
+fn without_any_service_of_the_family_nothing_is_looked_at() {
+    let mut lab = Lab::tcp(Method::Nat, &[R1]);
+    lab.tcp_in(SYN);
+    lab.serve(ServiceKey::tcp(ep("[fd00:9::100]:80")), Method::Nat, &[]);
+    lab.edit(|d| d.remove_service(key()));
+    assert_eq!(lab.tcp_in(ACK), NOT_OURS);
+    assert_eq!(lab.tcp_out(ACK), NOT_OURS);
+    lab.serve(other(), Method::Nat, &[]);
+    assert_eq!(lab.tcp_in(ACK), REMOVED);
+    assert_eq!(lab.tcp_out(ACK), back(VIP));
+    lab.serve(key(), Method::Nat, &[R1]);
+    assert_eq!(lab.tcp_in(ACK), to(R1));
+}
+
 /// In IPVS only what comes from the client asks whether the server is still there.
 #[test]
 fn what_a_removed_server_still_says_is_translated() {
     for whole_service in [false, true] {
         let mut lab = Lab::tcp(Method::Nat, &[R1]);
+        lab.serve(other(), Method::Nat, &[]);
         lab.tcp_in(SYN);
         lab.tcp_in(ACK);
         let live = lab.dest(R1).live().clone();

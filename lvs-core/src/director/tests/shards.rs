@@ -99,6 +99,7 @@ fn connections_are_found_when_their_addresses_mean_nothing_any_more() {
         for client in clients() {
             lab.see(tcp(&client, VIP, SYN));
         }
+        lab.serve(ServiceKey::tcp(ep("10.9.0.101:80")), Method::Nat, &[]);
         lab.edit(|d| d.remove_service(ServiceKey::tcp(ep(VIP))));
         for c in lab.connections() {
             let (src, dst) = (Some(ep(VIP)), c.local.map(|_| c.client));
