@@ -155,7 +155,7 @@ impl Templates {
     ) -> Option<(Arc<DestLive>, Lease)> {
         let part = &mut *self.part(&key);
         if let Some(t) = part.templates.get_mut(&key) {
-            let due = t.deadline <= now && !t.control.is_needed();
+            let due = t.is_over(now);
             let quiesced = expire_quiescent && t.dest.weight() == 0;
             if !due && t.dest.is_available() && !quiesced {
                 t.deadline = now + t.timeout;
@@ -267,13 +267,9 @@ impl Part {
             let Some(t) = self.templates.get_mut(&key).filter(|t| t.timer == at) else {
                 continue;
             };
-            if t.deadline <= now {
-                if !t.control.is_needed() {
-                    self.remove(&key);
-                    continue;
-                }
-                t.timeout = STILL_NEEDED;
-                t.deadline = now + STILL_NEEDED;
+            if t.is_over(now) {
+                self.remove(&key);
+                continue;
             }
             t.timer = t.deadline;
             let again = Reverse((t.timer, key));
@@ -293,6 +289,30 @@ impl Part {
 }
 
 impl Template {
+    /// Whether it has come due and controls nothing; if it still does, it gets its 60 s from the moment when it came
+    /// due, however late somebody looks.
+    fn is_over(&mut self, now: Time) -> bool {
+        if self.deadline > now {
+            return false;
+        }
+        if self.control.is_needed() {
+            self.timeout = STILL_NEEDED;
+            self.deadline = self.kept_until(now);
+            return false;
+        }
+        true
+    }
+
+    /// When it ends if nothing happens.
+    fn kept_until(&self, now: Time) -> Time {
+        let late = now.since(self.deadline).as_millis() as u64;
+        let rounds = late / STILL_NEEDED.as_millis() as u64 + 1;
+        match self.deadline <= now && self.control.is_needed() {
+            true => self.deadline + STILL_NEEDED * rounds.min(u64::from(u32::MAX)) as u32,
+            false => self.deadline,
+        }
+    }
+
     fn info(&self, key: &TemplateKey, now: Time) -> ConnInfo {
         let aside = key.aside != 0;
         let port = |p| if aside { ASIDE } else { p };
@@ -307,7 +327,7 @@ impl Template {
                 true => State::Assured,
                 false => State::Template,
             },
-            expires_in: self.deadline.since(now),
+            expires_in: self.kept_until(now).since(now),
         }
     }
 }

@@ -235,3 +235,25 @@ fn timers_left_over_do_no_harm() {
     let timers: usize = t.parts.iter().map(|p| lock(p).timers.len()).sum();
     assert_eq!(timers, 0);
 }
+
+/// Whoever looks after it comes by once a second only.
+#[test]
+fn a_due_template_is_kept_from_the_moment_it_came_due() {
+    let (t, a) = (templates(), server("10.10.0.11:80"));
+    let follow = |now| t.follow(only_key(), Time::from_millis(now), false, || fresh(&a));
+    let left = |now| listed(&t, Time::from_millis(now))[0].2;
+    let (_, first) = follow(0).unwrap();
+    assert_eq!(left(99_900), 0);
+    assert_eq!(left(100_900), 59, "nobody has looked after it yet");
+    t.expire(Time::from_millis(100_950));
+    assert_eq!(left(101_100), 58, "counted from when it came due");
+    let (_, second) = follow(161_000).unwrap();
+    assert_eq!(left(161_000), 60, "late, and followed first");
+    drop((first, second));
+    t.expire(Time::from_millis(220_999));
+    assert_eq!(t.len(), 1);
+    t.expire(Time::from_millis(221_000));
+    assert_eq!(t.len(), 0);
+    let (_, _lease) = follow(300_000).unwrap();
+    assert_eq!(left(401_000 + 60_000 * 7), 59, "rounds that nobody saw");
+}
