@@ -50,11 +50,12 @@ pub(super) fn error(net: Network<'_>, offload: Offload) -> Result<Parsed, DropRe
         check_fragment(&net, first)?;
     }
     let at = usize::from(net.layout.l4) + icmp::HEADER_LEN;
-    let quote = quote(family, quoted, at).map_err(|reason| match fragment {
-        Some(_) => cut_header(reason),
-        None => reason,
-    });
-    let Some(quote) = quote? else {
+    let quote = match (quote(family, quoted, at), fragment) {
+        (Err(reason), Some(_)) => return Err(cut_header(reason)),
+        // What quotes too little to be of a connection is for whom it is addressed to (IPVS).
+        (quote, _) => quote.ok().flatten(),
+    };
+    let Some(quote) = quote else {
         return other;
     };
     if !offload.needs_csum() && fragment.is_none() && !icmp_checksum_ok(&net) {
