@@ -1,11 +1,18 @@
 //! A scratch for the headers of one outgoing packet, before [`Outputs`](crate::frame::Outputs) keeps them.
 
-use crate::wire::{ether, ipv6};
+use crate::wire::{ether, gue, ipv6, udp};
 
-/// The most bytes that may stand between an Ethernet header and a payload: an outer IPv6 header, an inner
-/// one with all the extension headers that are followed, and the longest TCP header.
-const CAPACITY: usize =
-    ether::HEADER_LEN + 2 * ipv6::HEADER_LEN + ipv6::MAX_EXTENSIONS_LEN + 8 + 60;
+/// The most bytes that stand in front of an inner packet: Ethernet, IPv6 with a Fragment header, and GUE with all of
+/// its options.
+const OUTER: usize = ether::HEADER_LEN
+    + ipv6::HEADER_LEN
+    + 8
+    + udp::HEADER_LEN
+    + gue::HEADER_LEN
+    + gue::REMOTE_CHECKSUM_LEN;
+
+/// The same and an IPv6 header with all the extension headers that are followed, and the longest TCP header.
+const CAPACITY: usize = OUTER + ipv6::HEADER_LEN + ipv6::MAX_EXTENSIONS_LEN + 60;
 
 /// Headers in the making, on the stack.
 #[derive(Clone, Debug)]
@@ -17,7 +24,7 @@ pub(crate) struct Head {
 impl Head {
     /// The longest headers of a received packet (IP and transport) that leave room for new ones in front
     /// of them.
-    pub(crate) const MAX_INNER: usize = CAPACITY - ether::HEADER_LEN - ipv6::HEADER_LEN - 8;
+    pub(crate) const MAX_INNER: usize = CAPACITY - OUTER;
 
     pub(crate) const fn new() -> Self {
         Self {

@@ -22,20 +22,34 @@ pub(super) enum Fit {
     Fragments,
 }
 
-/// Judges a packet against `mtu`, of which a tunnel's header takes `overhead` bytes (else 0). An aggregate
-/// is judged by the longest packet that comes of it.
+/// A tunnel, as far as sizes go.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Around {
+    /// The family of the outer header.
+    pub(super) family: Family,
+    /// How many bytes all outer headers take.
+    pub(super) overhead: usize,
+    /// Whether the path's MTU is discovered. If not, DF of an IPv4 packet counts nothing (IPVS: `pmtu_disc`).
+    pub(super) discover: bool,
+}
+
+/// Judges a packet against `mtu`, of which a tunnel's headers take a part. An aggregate is judged by the longest packet
+/// that comes of it.
 #[inline]
 pub(super) fn judge(
     layout: &Layout,
     aggregate: Option<&Aggregate>,
-    overhead: usize,
+    around: Option<&Around>,
     mtu: u32,
 ) -> Result<Fit, Refusal> {
     let mut mtu = mtu as usize;
-    if overhead > 0 {
+    if let Some(tunnel) = around {
         // An IPv4 header can tell no greater length, whatever the interface takes.
-        mtu = mtu.min(usize::from(u16::MAX)).saturating_sub(overhead);
-        let least = match layout.family {
+        mtu = mtu
+            .min(usize::from(u16::MAX))
+            .saturating_sub(tunnel.overhead);
+        // As IPVS has it: by the outer family, though it is the inner one whose packets are refused.
+        let least = match tunnel.family {
             Family::V4 => MIN_MTU,
             Family::V6 => V6_MIN_MTU,
         };
@@ -47,20 +61,21 @@ pub(super) fn judge(
     if len <= mtu {
         return Ok(Fit::Whole);
     }
-    oversized(layout, aggregate, overhead, mtu, len)
+    oversized(layout, aggregate, around, mtu, len)
 }
 
 #[cold]
 fn oversized(
     layout: &Layout,
     aggregate: Option<&Aggregate>,
-    overhead: usize,
+    around: Option<&Around>,
     mtu: usize,
     len: usize,
 ) -> Result<Fit, Refusal> {
     let refused = Err(Refusal::TooBig { mtu: mtu as u32 });
-    let longest = usize::from(u16::MAX) - overhead;
-    if layout.dont_fragment || layout.family == Family::V6 || mtu < MIN_MTU || len > longest {
+    let longest = usize::from(u16::MAX) - around.map_or(0, |t| t.overhead);
+    let dont_fragment = layout.dont_fragment && around.is_none_or(|t| t.discover);
+    if dont_fragment || layout.family == Family::V6 || mtu < MIN_MTU || len > longest {
         return refused;
     }
     match aggregate.filter(|a| a.is_stream()) {

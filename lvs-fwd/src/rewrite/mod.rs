@@ -16,19 +16,22 @@ mod icmp;
 mod nat;
 mod sctp;
 mod send;
+mod shim;
 mod ttl;
 mod tunnel;
 
-use lvs_core::{DropReason, Ip, Protocol, Rewrite};
+use lvs_core::{DropReason, Encapsulation, Ip, Protocol, Rewrite};
 
 use crate::frame::{Frame, Offload, Outputs};
 use crate::parse::{IpPacket, Layout};
 use crate::route::NextHop;
-use crate::segmentation::Aggregate;
+use crate::segmentation::{Aggregate, Checksums};
 use crate::wire::ether;
+use crate::wire::gue::RemoteChecksum;
 
-use fit::Fit;
+use fit::{Around, Fit};
 use send::Departure;
+use shim::Shim;
 use tunnel::Outer;
 
 /// The way a packet leaves.
@@ -78,17 +81,27 @@ impl From<DropReason> for Refusal {
 }
 
 /// Carries out rewrites. It remembers only which identification the next packet of its own gets, so
-/// every worker has one.
+/// every worker has one, and one setting.
 #[derive(Clone, Debug)]
 pub struct Rewriter {
     next_id: u32,
+    pmtu_disc: bool,
 }
 
 impl Rewriter {
     /// `seed` is where identifications begin. Give workers seeds far from each other: two fragmented
     /// tunnel packets to the same server must not share an identification while they travel (RFC 6864).
     pub const fn new(seed: u32) -> Self {
-        Self { next_id: seed }
+        Self {
+            next_id: seed,
+            pmtu_disc: true,
+        }
+    }
+
+    /// Whether tunnels keep to the path MTU, as they do at first: whether they check IPv4 packets' size and copy DF
+    /// ([`lvs_core::Sysctls::pmtu_disc`]).
+    pub fn set_pmtu_disc(&mut self, on: bool) {
+        self.pmtu_disc = on;
     }
 
     /// Rewrites `frame`, the `index`th of its burst, whose parsed form is `packet`, and adds what is to be
@@ -121,15 +134,20 @@ impl Rewriter {
         }
         let mut offload = frame.offload;
         check_offload(offload, layout)?;
-        if let Rewrite::Tunnel { remote, .. } = *rewrite {
-            return self.tunnel(remote, egress, index, frame, packet, outputs);
+        if let Rewrite::Tunnel {
+            remote,
+            encapsulation,
+        } = *rewrite
+        {
+            let end = (remote, encapsulation);
+            return self.tunnel(end, egress, index, frame, packet, outputs);
         }
         let mut parts = Parts::of(frame.bytes_mut(), layout)?;
         let aggregate = match offload.is_aggregate() {
             true => Some(Aggregate::of(packet, offload, parts.transport)?),
             false => None,
         };
-        let fit = fit::judge(layout, aggregate.as_ref(), 0, egress.hop.mtu)?;
+        let fit = fit::judge(layout, aggregate.as_ref(), None, egress.hop.mtu)?;
         if let Rewrite::Nat { src, dst } = rewrite {
             nat::apply(&mut parts, packet, &mut offload, src.as_ref(), dst.as_ref())?;
         }
@@ -146,7 +164,7 @@ impl Rewriter {
 
     fn tunnel(
         &mut self,
-        remote: Ip,
+        (remote, encapsulation): (Ip, Encapsulation),
         egress: &Egress,
         index: usize,
         frame: &mut Frame,
@@ -160,8 +178,17 @@ impl Rewriter {
             true => Some(Aggregate::of(packet, offload, parts.transport)?),
             false => None,
         };
-        let outer = Outer::new(remote, egress.source, parts.network, packet)?;
-        let fit = fit::judge(layout, aggregate.as_ref(), outer.len(), egress.hop.mtu)?;
+        let partial = partial_checksum(layout, offload, aggregate.as_ref());
+        let shim = Shim::new(encapsulation, packet, partial)?;
+        let discover = self.pmtu_disc;
+        let (source, network) = (egress.source, &*parts.network);
+        let outer = Outer::new(remote, source, shim, network, packet, discover)?;
+        let around = Around {
+            family: outer.family(),
+            overhead: outer.len(),
+            discover,
+        };
+        let fit = fit::judge(layout, aggregate.as_ref(), Some(&around), egress.hop.mtu)?;
         ttl::decrement(parts.network, layout.family);
         self.depart(Some(outer), egress, index, outputs)
             .send(frame, layout, offload, aggregate, fit);
@@ -183,6 +210,22 @@ impl Rewriter {
             next_id: &mut self.next_id,
         }
     }
+}
+
+/// Where a packet's checksum is, from its IP header, if it is partial; an aggregate's segments' is if they have any.
+fn partial_checksum(
+    layout: &Layout,
+    offload: Offload,
+    aggregate: Option<&Aggregate>,
+) -> Option<RemoteChecksum> {
+    let (start, offset) = match aggregate {
+        Some(a) if a.needs_csum(Checksums::Partial) => (layout.l4, a.checksum_offset() as u16),
+        None if offload.needs_csum() => (offload.csum_start, offload.csum_offset),
+        _ => return None,
+    };
+    let start = start.checked_sub(layout.l3)?;
+    let field = start.checked_add(offset)?;
+    Some(RemoteChecksum { start, field })
 }
 
 /// A partial checksum must be one of the transport header or of something inside: its place is shifted, or it is

@@ -39,7 +39,7 @@ pub(super) fn in_place(
 /// The way of packets that get new headers.
 pub(super) struct Departure<'a> {
     pub(super) hop: &'a NextHop,
-    /// The tunnel's header, if there is a tunnel.
+    /// The tunnel's headers, if there is a tunnel.
     pub(super) outer: Option<Outer>,
     pub(super) index: usize,
     pub(super) outputs: &'a mut Outputs,
@@ -64,7 +64,7 @@ impl Departure<'_> {
     }
 
     fn packet(&mut self, frame: &mut Frame, layout: &Layout, mut offload: Offload, fit: Fit) {
-        if fit == Fit::Fragments && offload.needs_csum() {
+        if fit == Fit::Fragments && offload.needs_csum() && !self.leaves_inner_partial() {
             let sent = frame.bytes_mut().get_mut(..layout.end());
             if let Some(summed) = sent.and_then(|b| b.get_mut(offload.csum_start.into()..)) {
                 checksum::complete(summed, offload.csum_offset.into());
@@ -80,8 +80,13 @@ impl Departure<'_> {
             head.push(frame.bytes().get(l3..l4).unwrap_or(&[]));
             l4
         };
-        let offload = moved(offload, body, head.bytes().len());
-        self.dispatch(&head, body..layout.end(), layout.family, offload);
+        let mut offload = moved(offload, body, head.bytes().len());
+        let body = body..layout.end();
+        if let Some(outer) = &self.outer {
+            let inner = frame.bytes().get(body.clone()).unwrap_or(&[]);
+            outer.seal(&mut head, inner, &mut offload, fit == Fit::Fragments);
+        }
+        self.dispatch(&head, body, layout.family, offload);
     }
 
     fn segments(&mut self, frame: &[u8], layout: &Layout, aggregate: Aggregate, fit: Fit) {
@@ -90,8 +95,8 @@ impl Departure<'_> {
             Fit::Whole | Fit::Fragments => aggregate,
         };
         let checksums = match fit {
-            Fit::Fragments => Checksums::Complete,
-            Fit::Whole | Fit::Resized(_) => Checksums::Partial,
+            Fit::Fragments if !self.leaves_inner_partial() => Checksums::Complete,
+            Fit::Fragments | Fit::Whole | Fit::Resized(_) => Checksums::Partial,
         };
         let network_len = usize::from(layout.l4) - usize::from(layout.l3);
         aggregate.cut(frame, layout, checksums, |headers, body| {
@@ -103,11 +108,20 @@ impl Departure<'_> {
                 offload.csum_offset = aggregate.checksum_offset() as u16;
             }
             head.push(headers);
+            if let Some(outer) = &self.outer {
+                let body = frame.get(body.clone()).unwrap_or(&[]);
+                outer.seal(&mut head, body, &mut offload, fit == Fit::Fragments);
+            }
             self.dispatch(&head, body, layout.family, offload);
         });
     }
 
-    /// Ethernet header and, in a tunnel, the outer IP header around `inner_len` bytes.
+    fn leaves_inner_partial(&self) -> bool {
+        let outer = self.outer.as_ref();
+        outer.is_some_and(Outer::leaves_inner_partial)
+    }
+
+    /// Ethernet header and, in a tunnel, the outer headers around `inner_len` bytes.
     fn head(&mut self, family: Family, inner_len: usize) -> Head {
         let mut head = Head::new();
         match &self.outer {

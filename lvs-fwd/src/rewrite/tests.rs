@@ -5,6 +5,7 @@
 
 use etherparse::{NetSlice, SlicedPacket, TransportSlice};
 use lvs_core::Encapsulation;
+use lvs_core::dest::GueChecksum;
 use lvs_core::{Endpoint, Family, Kind, Protocol};
 
 use super::*;
@@ -18,6 +19,7 @@ use crate::wire::samples::{self, BOTH, OWN, PEER, client, l4, unhex, vip};
 mod fragments;
 mod golden;
 mod icmp;
+mod kernel;
 mod nat;
 mod refusals;
 mod sctp;
@@ -54,6 +56,38 @@ fn tunnel(remote: &str) -> Rewrite {
     }
 }
 
+/// Every kind of tunnel there is, and how many bytes each puts between the IP headers (8 more with an option).
+const ENCAPSULATIONS: [(Encapsulation, usize); 6] = [
+    (Encapsulation::Ipip, 0),
+    (Encapsulation::Gre { checksum: false }, 4),
+    (Encapsulation::Gre { checksum: true }, 8),
+    (gue(GueChecksum::None), 12),
+    (gue(GueChecksum::Full), 12),
+    (gue(GueChecksum::Remote), 12),
+];
+
+const fn gue(checksum: GueChecksum) -> Encapsulation {
+    let port = 6080;
+    Encapsulation::Gue { port, checksum }
+}
+
+/// Every tunnel that leads to a server of this family, and its overhead.
+fn tunnels(outer: Family) -> impl Iterator<Item = (Rewrite, usize)> {
+    let remote = server(outer);
+    ENCAPSULATIONS.into_iter().map(move |(encapsulation, len)| {
+        let rewrite = Rewrite::Tunnel {
+            remote,
+            encapsulation,
+        };
+        (rewrite, len + if outer == Family::V4 { 20 } else { 40 })
+    })
+}
+
+/// Whether the receiver is to complete the inner checksum of a packet that has a partial one.
+fn is_remote(rewrite: &Rewrite) -> bool {
+    matches!(rewrite, Rewrite::Tunnel { encapsulation, .. } if *encapsulation == gue(GueChecksum::Remote))
+}
+
 /// The real server that addresses are translated to, and where tunnels end.
 fn server(family: Family) -> Ip {
     match family {
@@ -77,6 +111,9 @@ struct Case {
     frame: Frame,
     packet: IpPacket,
     mtu: u32,
+    pmtu_disc: bool,
+    /// Where tunnels begin.
+    sources: [Ip; 2],
 }
 
 impl Case {
@@ -91,6 +128,8 @@ impl Case {
             frame,
             packet,
             mtu: 1500,
+            pmtu_disc: true,
+            sources: ["10.0.0.254", "fd00::fe"].map(|s| s.parse().unwrap()),
         }
     }
 
@@ -101,8 +140,8 @@ impl Case {
     /// What is sent, in order, after checks that hold for all that is sent.
     fn emit(&mut self, rewrite: Rewrite) -> Result<Vec<MemFrame>, Refusal> {
         let source = match rewrite {
-            Rewrite::Tunnel { remote, .. } if remote.is_v4() => Ip::v4([10, 0, 0, 254]),
-            _ => "fd00::fe".parse().unwrap(),
+            Rewrite::Tunnel { remote, .. } if remote.is_v4() => self.sources[0],
+            _ => self.sources[1],
         };
         let egress = Egress {
             hop: NextHop {
@@ -114,7 +153,9 @@ impl Case {
             source: Some(source),
         };
         let mut out = Outputs::default();
-        Rewriter::new(0x77).emit(
+        let mut rewriter = Rewriter::new(0x77);
+        rewriter.set_pmtu_disc(self.pmtu_disc);
+        rewriter.emit(
             &rewrite,
             &egress,
             0,
@@ -342,13 +383,74 @@ fn reassembled(fragments: &[MemFrame]) -> Vec<u8> {
     whole
 }
 
-/// What a tunnel packet carries, behind an Ethernet header of its own.
+/// What a tunnel packet carries, behind an Ethernet header of its own, as a real server would take it out: every
+/// checksum on the way is verified, and one that is the receiver's to complete is completed.
 fn unwrapped(frame: &[u8]) -> Vec<u8> {
-    let (header_len, protocol) = match frame[14] >> 4 {
+    let (ip_len, protocol) = match frame[14] >> 4 {
         4 => (20, frame[23]),
         _ => (40, frame[20]),
     };
-    let inner = ethernet(&frame[14 + header_len..]);
-    assert_eq!(protocol, if inner[14] >> 4 == 4 { 4 } else { 41 });
-    inner
+    let payload = &frame[14 + ip_len..];
+    let (inner, told) = match protocol {
+        47 => ungre(payload),
+        17 => ungue(&frame[14..14 + ip_len], payload),
+        _ => (payload.to_vec(), protocol),
+    };
+    assert_eq!(told, if inner[0] >> 4 == 4 { 4 } else { 41 });
+    ethernet(&inner)
+}
+
+/// One's complement sum of 16-bit words, all ones if the checksum in it is right.
+fn words_sum(bytes: &[u8]) -> u32 {
+    let word = |w: &[u8]| u32::from(w[0]) << 8 | u32::from(*w.get(1).unwrap_or(&0));
+    let sum: u32 = bytes.chunks(2).map(word).sum();
+    std::iter::successors(Some(sum), |s| Some((s >> 16) + (s & 0xffff)))
+        .find(|s| s >> 16 == 0)
+        .unwrap()
+}
+
+fn ungre(packet: &[u8]) -> (Vec<u8>, u8) {
+    let told = match packet[2..4] {
+        [8, 0] => 4,
+        [0x86, 0xdd] => 41,
+        _ => panic!("GRE of {:02x?}", &packet[..4]),
+    };
+    match packet[..2] {
+        [0, 0] => (packet[4..].to_vec(), told),
+        [0x80, 0] => {
+            assert_eq!(words_sum(packet), 0xffff, "wrong GRE checksum");
+            assert_eq!(packet[6..8], [0, 0]);
+            (packet[8..].to_vec(), told)
+        }
+        _ => panic!("GRE of {:02x?}", &packet[..4]),
+    }
+}
+
+fn ungue(network: &[u8], datagram: &[u8]) -> (Vec<u8>, u8) {
+    let addresses = if network.len() == 20 {
+        &network[12..]
+    } else {
+        &network[8..]
+    };
+    let len = datagram.len() as u16;
+    assert_eq!(datagram[4..6], len.to_be_bytes());
+    assert!((0x8000..60_000 + 1000).contains(&u16::from_be_bytes([datagram[0], datagram[1]])));
+    if datagram[6..8] != [0, 0] {
+        let pseudo = [addresses, &[0, 17], &len.to_be_bytes(), datagram].concat();
+        assert_eq!(words_sum(&pseudo), 0xffff, "wrong UDP checksum");
+    }
+    let (gue, told) = (&datagram[8..], datagram[9]);
+    match gue[..4] {
+        [0, _, 0, 0] => (gue[4..].to_vec(), told),
+        [2, _, 0, 1] => {
+            assert_ne!(datagram[6..8], [0, 0], "nobody would look at the option");
+            assert_eq!(gue[4..8], [0x80, 0, 0, 0]);
+            let at = |i: usize| usize::from(u16::from_be_bytes([gue[i], gue[i + 1]]));
+            let (start, field) = (at(8), at(10));
+            let mut inner = gue[12..].to_vec();
+            assert!(checksum::complete(&mut inner[start..], field - start));
+            (inner, told)
+        }
+        _ => panic!("GUE of {:02x?}", &gue[..4]),
+    }
 }

@@ -1,29 +1,28 @@
-//! The header that a tunnel puts around a packet: IP in IP (RFC 2003, RFC 2473, RFC 4213), either family in
-//! either.
+//! The headers that a tunnel puts around a packet: an IP header (RFC 2003, RFC 2473, RFC 4213), and behind it whatever
+//! the encapsulation has (module `shim`); either family in either.
 //!
-//! Fields are chosen as IPVS chooses them: TTL, DSCP and, of an IPv4 packet, DF are the inner packet's; ECN
-//! too, but that a "congestion experienced" stays inside and ECT(0) takes its place.
+//! Fields are chosen as IPVS chooses them: TTL, DSCP and, of an IPv4 packet while paths are discovered, DF are the inner
+//! packet's; ECN too, but that a "congestion experienced" stays inside and ECT(0) takes its place.
 
 use lvs_core::{DropReason, Family, Ip, Protocol};
 
+use super::shim::Shim;
+use crate::checksum::{self, Sum};
+use crate::frame::Offload;
 use crate::head::{Head, be16};
 use crate::parse::IpPacket;
-use crate::wire::{ipv4, ipv6};
-
-/// IPv4 as a payload.
-const IPV4_INSIDE: Protocol = Protocol(4);
-/// IPv6 as a payload.
-const IPV6_INSIDE: Protocol = Protocol(41);
+use crate::wire::{ether, ipv4, ipv6};
 
 const ECN_MASK: u8 = 3;
 const ECN_ECT0: u8 = 2;
 const ECN_CE: u8 = 3;
 
-/// The outer header, but for length and identification.
+/// The outer headers, but for lengths, identification and checksums.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Outer {
     addresses: Addresses,
-    protocol: Protocol,
+    shim: Shim,
+    inner: Family,
     traffic_class: u8,
     ttl: u8,
     dont_fragment: bool,
@@ -36,7 +35,8 @@ enum Addresses {
 }
 
 impl Outer {
-    /// A header from `source` to `remote` around `packet`, whose IP header is still as it came.
+    /// Headers from `source` to `remote` around `packet`, whose IP header is still as it came. With `discover`, DF is
+    /// copied.
     ///
     /// # Errors
     ///
@@ -44,8 +44,10 @@ impl Outer {
     pub(super) fn new(
         remote: Ip,
         source: Option<Ip>,
+        shim: Shim,
         network: &[u8],
         packet: &IpPacket,
+        discover: bool,
     ) -> Result<Self, DropReason> {
         let source = source.ok_or(DropReason::Unsupported)?;
         let addresses = match (source.as_v4(), remote.as_v4()) {
@@ -58,16 +60,17 @@ impl Outer {
         };
         let layout = &packet.layout;
         let first = be16(network, 0).unwrap_or(0);
-        let (protocol, class) = match layout.family {
-            Family::V4 => (IPV4_INSIDE, first),
-            Family::V6 => (IPV6_INSIDE, first >> 4),
+        let class = match layout.family {
+            Family::V4 => first,
+            Family::V6 => first >> 4,
         };
         Ok(Self {
             addresses,
-            protocol,
+            shim,
+            inner: layout.family,
             traffic_class: outer_class(class as u8),
             ttl: packet.ttl.saturating_sub(1),
-            dont_fragment: layout.family == Family::V4 && layout.dont_fragment,
+            dont_fragment: discover && layout.family == Family::V4 && layout.dont_fragment,
         })
     }
 
@@ -78,14 +81,21 @@ impl Outer {
         }
     }
 
-    /// How many bytes it takes.
+    /// How many bytes they take.
     pub(super) const fn len(&self) -> usize {
-        super::address::header_len(self.family())
+        super::address::header_len(self.family()) + self.shim.len()
     }
 
-    /// Appends the header of a packet with `payload_len` bytes inside. `next_id` gives the identification
+    /// Whether the inner checksum is to stay partial, for the receiver to complete.
+    pub(super) const fn leaves_inner_partial(&self) -> bool {
+        self.shim.leaves_inner_partial()
+    }
+
+    /// Appends the headers of a packet with `inner_len` bytes inside. `next_id` gives the identification
     /// and moves on, where one matters (RFC 6864: not with DF).
-    pub(super) fn push(&self, head: &mut Head, payload_len: usize, next_id: &mut u32) {
+    pub(super) fn push(&self, head: &mut Head, inner_len: usize, next_id: &mut u32) {
+        let protocol = self.shim.protocol(self.inner);
+        let payload_len = self.shim.len() + inner_len;
         match self.addresses {
             Addresses::V4 { src, dst } => {
                 let id = if self.dont_fragment { 0 } else { *next_id };
@@ -98,7 +108,7 @@ impl Outer {
                     id: id as u16,
                     dont_fragment: self.dont_fragment,
                     ttl: self.ttl,
-                    protocol: self.protocol,
+                    protocol,
                     src,
                     dst,
                 };
@@ -108,7 +118,7 @@ impl Outer {
                 let header = ipv6::Repr {
                     traffic_class: self.traffic_class,
                     payload_len: payload_len as u16,
-                    protocol: self.protocol,
+                    protocol,
                     hop_limit: self.ttl,
                     src,
                     dst,
@@ -116,6 +126,32 @@ impl Outer {
                 head.push(&header.emit());
             }
         }
+        self.shim.push(head, self.inner, inner_len);
+    }
+
+    /// Fills in the checksum behind the outer IP header, if there is one: `head`, which these headers begin, and `body`
+    /// are the whole frame, and `offload` its state. With `complete`, the kernel is left nothing to fill in.
+    pub(super) fn seal(&self, head: &mut Head, body: &[u8], offload: &mut Offload, complete: bool) {
+        let at = ether::HEADER_LEN + super::address::header_len(self.family());
+        let len = (head.bytes().len() + body.len()).saturating_sub(at);
+        let head = head.bytes_mut();
+        self.shim.seal(
+            at,
+            head,
+            body,
+            || self.pseudo_header(len),
+            offload,
+            complete,
+        );
+    }
+
+    /// The sum of UDP's pseudo header.
+    fn pseudo_header(&self, len: usize) -> Sum {
+        let (src, dst) = match self.addresses {
+            Addresses::V4 { src, dst } => (Ip::v4(src), Ip::v4(dst)),
+            Addresses::V6 { src, dst } => (Ip::v6(src), Ip::v6(dst)),
+        };
+        checksum::pseudo_header(src, dst, Protocol::UDP.0, len as u32)
     }
 }
 

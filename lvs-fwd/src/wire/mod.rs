@@ -9,6 +9,8 @@
 
 pub mod arp;
 pub mod ether;
+pub mod gre;
+pub mod gue;
 pub mod icmp;
 pub mod ipv4;
 pub mod ipv6;

@@ -1,6 +1,6 @@
 //! UDP (RFC 768).
 
-use super::be16;
+use super::{be16, put};
 
 /// Length of the header.
 pub const HEADER_LEN: usize = 8;
@@ -45,4 +45,14 @@ impl<'a> Udp<'a> {
     pub fn datagram_len(&self) -> usize {
         usize::from(be16(self.0, field::LEN))
     }
+}
+
+/// Writes a header in front of `payload_len` bytes, the checksum left zero.
+pub fn emit(src_port: u16, dst_port: u16, payload_len: u16) -> [u8; HEADER_LEN] {
+    let mut h = [0; HEADER_LEN];
+    let len = payload_len.wrapping_add(HEADER_LEN as u16);
+    put(&mut h, field::SRC_PORT, src_port.to_be_bytes());
+    put(&mut h, field::DST_PORT, dst_port.to_be_bytes());
+    put(&mut h, field::LEN, len.to_be_bytes());
+    h
 }

@@ -1,7 +1,6 @@
 //! Fragments of what we send.
 
 use etherparse::{IpHeaders, Ipv4Header, Ipv4Options};
-use lvs_core::Encapsulation;
 use proptest::prelude::*;
 
 use super::*;
@@ -61,7 +60,6 @@ proptest! {
         partial in any::<bool>(),
         v6 in any::<bool>(),
     ) {
-        let mtu = if v6 { mtu.max(1280) } else { mtu };
         let payload = bytes_of(len);
         let frame = datagram(without_df(), &payload);
         let (bytes, offload) = if partial {
@@ -69,24 +67,38 @@ proptest! {
         } else {
             (frame, NONE)
         };
-        let overhead = if v6 { 40 } else { 20 };
-        let remote = server(if v6 { Family::V6 } else { Family::V4 });
-        let sent = Case::of(&bytes, offload).mtu(mtu).emit(Rewrite::Tunnel { remote, encapsulation: Encapsulation::Ipip }).unwrap();
-        let fits = bytes.len() - 14 + overhead <= mtu as usize;
-        let whole = if fits { finished(&sent[0]) } else { reassembled(&sent) };
-        let after = seen(&unwrapped(&whole));
-        prop_assert_eq!((after.payload, after.ttl), (payload, 63));
-        prop_assert_eq!(after.dst, Endpoint::new(vip(Family::V4), 53));
+        for (rewrite, mut overhead) in tunnels(if v6 { Family::V6 } else { Family::V4 }) {
+            if partial && is_remote(&rewrite) {
+                overhead += 8;
+            }
+            let mtu = if v6 { mtu.max(1280 + overhead as u32) } else { mtu };
+            let sent = Case::of(&bytes, offload).mtu(mtu).emit(rewrite).unwrap();
+            let fits = bytes.len() - 14 + overhead <= mtu as usize;
+            prop_assert_eq!(fits, sent.len() == 1);
+            let whole = if fits {
+                finished(&sent[0])
+            } else {
+                prop_assert!(sent.iter().all(|f| f.offload == NONE));
+                reassembled(&sent)
+            };
+            let after = seen(&unwrapped(&whole));
+            prop_assert_eq!((&after.payload, after.ttl), (&payload, 63));
+            prop_assert_eq!(after.dst, Endpoint::new(vip(Family::V4), 53));
+        }
     }
 
     #[test]
     fn datagrams_of_an_aggregate_are_fragmented_one_by_one(
         len in 1usize..5000,
-        in_tunnel in any::<bool>(),
+        encapsulation in prop::option::of(0..ENCAPSULATIONS.len()),
     ) {
+        let in_tunnel = encapsulation.is_some();
         let payload = bytes_of(len);
         let (bytes, offload) = made_aggregate(datagram(without_df(), &payload), Protocol::UDP, 1400);
-        let rewrite = if in_tunnel { tunnel("10.0.0.5") } else { ROUTE };
+        let rewrite = match encapsulation {
+            Some(i) => tunnels(Family::V4).nth(i).unwrap().0,
+            None => ROUTE,
+        };
         let sent = Case::of(&bytes, offload).mtu(1000).emit(rewrite).unwrap();
         let expected: Vec<_> = payload.chunks(1400).map(<[u8]>::to_vec).collect();
         if len <= 1000 - 28 && !in_tunnel {
