@@ -251,13 +251,7 @@ impl Config {
     /// Whether this packet comes from a real server of a NAT service and is to be refused if it belongs to no
     /// connection.
     pub(crate) fn is_from_nat_server(&self, packet: &Segment) -> bool {
-        if self.nat_servers.is_empty() {
-            return false;
-        }
-        let any_port = Endpoint::new(packet.src.ip, 0);
-        [packet.src, any_port]
-            .iter()
-            .any(|e| self.nat_servers.contains(&(packet.protocol, *e)))
+        !self.nat_servers.is_empty() && self.nat_servers.contains(&(packet.protocol, packet.src))
     }
 }
 

@@ -203,6 +203,25 @@ fn nat_icmp_send_refuses_what_servers_say_unasked() {
     }
 }
 
+/// IPVS compares ports as they stand: one that is any port is none.
+#[test]
+fn nat_icmp_send_knows_servers_by_their_port() {
+    let sysctls = Sysctls {
+        nat_icmp_send: true,
+        ..ipvs()
+    };
+    let mut lab = with(sysctls, Method::Nat, &[]);
+    let mark = ServiceKey::Mark {
+        family: Family::V4,
+        mark: 3,
+    };
+    lab.serve(mark, Method::Nat, &["10.10.0.11:0", "10.10.0.12:80"]);
+    assert_eq!(lab.see(tcp("10.10.0.11:80", CLIENT, ACK)), NOT_OURS);
+    let refused = Verdict::Drop(DropReason::ServerWithoutConnection);
+    assert_eq!(lab.see(tcp("10.10.0.12:80", CLIENT, ACK)), refused);
+    assert_eq!(lab.see(udp("10.10.0.12:80", CLIENT)), refused);
+}
+
 #[test]
 fn schedule_icmp_lets_an_error_open() {
     let error = Segment {
