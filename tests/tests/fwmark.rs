@@ -39,7 +39,7 @@ impl Marks {
         self
     }
 
-    fn to_port(self, destination: impl std::fmt::Display, port: u16) -> Self {
+    fn mark_port(self, destination: impl std::fmt::Display, port: u16) -> Self {
         let what = format!("--protocol tcp --destination-port {port}");
         self.mark(format!("--destination {destination} {what}"))
     }
@@ -77,8 +77,8 @@ fn two_ports_are_one_service(method: Method, vip_on_director: bool, ip_forward: 
         let _servers = backends(&lan, method);
         let vip = family.vip();
         let rules = Marks::new(&lan, method, family, "-p 60")
-            .to_port(vip, 80)
-            .to_port(vip, 443);
+            .mark_port(vip, 80)
+            .mark_port(vip, 443);
         let _lvsd = Lvsd::start(&lan, rules.0);
         let capture = Capture::start(&lan.client, "eth0", "tcp");
         let who = served(&lan, vip, "/", 5);
@@ -133,7 +133,7 @@ fn two_workers_and_nftables_do_as_well() {
         let vip = family.vip();
         let rules = || {
             let marks = Marks::new(&lan, Method::Nat, family, "");
-            marks.to_port(vip, 80).to_port(vip, 443).0
+            marks.mark_port(vip, 80).mark_port(vip, 443).0
         };
         let two = Lvsd::with(&lan, rules()).workers(2);
         let nftables = Lvsd::with(&lan, rules()).without(&["bpf"]);
@@ -183,7 +183,7 @@ fn a_whole_network_is_a_service(method: Method, ip_forward: bool) {
         let held = far(family, 200);
         lan.director.ip(&format!("addr add {held} dev lo\n"));
         let _own = lan.director.web(&[80, 8081]);
-        let rules = Marks::new(&lan, method, family, "").to_port(network, 80);
+        let rules = Marks::new(&lan, method, family, "").mark_port(network, 80);
         let _lvsd = Lvsd::start(&lan, rules.0);
         let capture = Capture::start(&lan.client, "eth0", "tcp port 80");
         for host in [1, 77, 200] {
@@ -282,7 +282,7 @@ fn killed_it_gives_the_host_its_packets_back() {
         );
         let director = BTreeSet::from(["director".to_owned()]);
         assert_eq!(served(&lan, vip, "/", 2), director);
-        let rules = Marks::new(&lan, Method::Nat, family, "").to_port(network, 80);
+        let rules = Marks::new(&lan, Method::Nat, family, "").mark_port(network, 80);
         let lvsd = Lvsd::start(&lan, rules.0);
         assert_eq!(served(&lan, vip, "/", 4).len(), 2);
         assert_eq!(
