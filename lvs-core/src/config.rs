@@ -17,7 +17,7 @@ use crate::addr::{Endpoint, Family, Ip};
 use crate::dest::{Dest, DestLive, DestOptions, Encapsulation, Method};
 use crate::sched::{Edit, Scheduler};
 use crate::segment::{Protocol, Segment};
-use crate::service::{LocalAddr, Service, ServiceKey, ServiceLive, ServiceOptions};
+use crate::service::{Engine, LocalAddr, Service, ServiceKey, ServiceLive, ServiceOptions};
 use crate::state::Timeouts;
 use crate::sysctl::Sysctls;
 use crate::time::Time;
@@ -44,6 +44,8 @@ pub struct Config {
     has_ftp: bool,
     has_any_port: bool,
     wants_tags: bool,
+    /// Real servers that may begin calls themselves, and their services.
+    callers: HashMap<Endpoint, ServiceKey, RandomState>,
     serves: Families,
 }
 
@@ -94,6 +96,7 @@ impl Config {
             has_ftp: false,
             has_any_port: false,
             wants_tags: false,
+            callers: HashMap::with_hasher(seed.clone()),
             serves: Families::default(),
         }
     }
@@ -140,6 +143,19 @@ impl Config {
                 if !local_addrs.any(|l| l.ip.family() == family) {
                     return Err(ConfigError::NoLocalAddress(service.key(), d.addr()));
                 }
+            }
+            if let ServiceKey::Addr {
+                protocol: Protocol::UDP,
+                addr,
+            } = service.key()
+                && persistence.is_some_and(|p| p.engine == Some(Engine::Sip))
+            {
+                let callers = with(Method::Nat).map(|d| match d.addr() {
+                    Endpoint { ip, port: 0 } => Endpoint::new(ip, addr.port),
+                    caller => caller,
+                });
+                let known = callers.map(|caller| (caller, service.key()));
+                config.callers.extend(known);
             }
             if config.globals.sysctls.nat_icmp_send {
                 let protocols = match service.key().protocol() {
@@ -246,6 +262,16 @@ impl Config {
             true => Some(Role::Virtual),
             false => self.role(&packet.dst.ip),
         }
+    }
+
+    /// The real server that begins a call with this packet, and its service.
+    pub(crate) fn caller(&self, packet: &Segment) -> Option<(&Service, &Dest)> {
+        let service = self.services.get(self.callers.get(&packet.src)?)?;
+        let is_caller = |d: &&Dest| {
+            let addr = d.addr();
+            addr.ip == packet.src.ip && (addr.port == packet.src.port || addr.port == 0)
+        };
+        Some((service, service.dests.iter().find(is_caller)?))
     }
 
     /// Whether this packet comes from a real server of a NAT service and is to be refused if it belongs to no

@@ -8,7 +8,7 @@
 use std::cell::Cell;
 use std::sync::MutexGuard;
 
-use super::{Director, lock, packet};
+use super::{Director, lock, packet, unasked};
 use crate::config::{Config, Role};
 use crate::conn::{Found, Guess, Shard, Tuple};
 use crate::segment::{Chunk, Kind, Protocol, Segment, TcpFlags};
@@ -159,6 +159,10 @@ fn look_at_the_other_end(cx: &Context<'_>, s: &Segment, plan: &Plan, verdict: &m
             *verdict = packet::decide(cx, &mut shard, Some(found), s);
             return;
         }
+    }
+    if let Some(opened) = unasked::open(cx, s) {
+        *verdict = opened;
+        return;
     }
     if s.kind == Kind::Packet && cx.config.is_from_nat_server(s) && !is_abort(s) {
         *verdict = Verdict::Drop(DropReason::ServerWithoutConnection);

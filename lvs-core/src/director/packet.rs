@@ -118,7 +118,7 @@ fn follow(cx: &Context<'_>, shard: &mut Shard, found: Found, s: &Segment) -> Ver
     verdict
 }
 
-fn count(cx: &Context<'_>, conn: &Conn, direction: Direction, len: u32) {
+pub(super) fn count(cx: &Context<'_>, conn: &Conn, direction: Direction, len: u32) {
     if !conn.dest.is_available() || conn.method == Method::Bypass {
         return;
     }
@@ -132,7 +132,7 @@ fn count(cx: &Context<'_>, conn: &Conn, direction: Direction, len: u32) {
 }
 
 /// How the forwarding method carries a packet.
-fn carry(conn: &Conn, direction: Direction) -> Verdict {
+pub(super) fn carry(conn: &Conn, direction: Direction) -> Verdict {
     let rewrite = match (conn.method, direction) {
         (Method::Nat, Direction::In) => Rewrite::Nat {
             src: None,

@@ -322,3 +322,41 @@ fn sip_calls_stay_together_and_only_calls_pass() {
     assert_eq!(call(4, 77), to("10.10.0.11:5060"));
     assert_eq!(call(5, 88), to("10.10.0.12:5060"));
 }
+
+/// A server calls its client back: the call comes from the service's address, and the client's answer finds the
+/// same server even from another port.
+#[test]
+fn a_server_that_calls_speaks_as_its_service() {
+    for one_packet in [false, true] {
+        let mut lab = Lab::with(&Settings::default());
+        let key = ServiceKey::udp(ep("10.9.0.100:5060"));
+        let mut options = persistent(32);
+        options.persistence.as_mut().unwrap().engine = Some(Engine::Sip);
+        options.one_packet = one_packet;
+        lab.edit(|d| {
+            d.add_service(key, Box::new(Least::default()), options)?;
+            for server in ["10.10.0.12:5060", "10.10.0.11:5060"] {
+                d.add_dest(key, ep(server), &DestOptions::new(Method::Nat, 1))?;
+            }
+            Ok(())
+        });
+        let tagged = |mut s: Segment, tag| {
+            s.tag = tag;
+            s
+        };
+        let call = udp("10.10.0.12:5060", "10.9.1.2:5061");
+        assert_eq!(lab.see(tagged(call, 0)), NOT_OURS, "no call");
+        assert_eq!(lab.see(tagged(call, 99)), back("10.9.0.100:5060"));
+        let stranger = udp("10.10.0.13:5060", "10.9.1.2:5061");
+        assert_eq!(lab.see(tagged(stranger, 99)), NOT_OURS);
+        let answer = |port| udp(&format!("10.9.1.2:{port}"), "10.9.0.100:5060");
+        assert_eq!(lab.see(tagged(answer(5061), 99)), to("10.10.0.12:5060"));
+        assert_eq!(lab.see(tagged(answer(5999), 99)), to("10.10.0.12:5060"));
+        assert_eq!(lab.director.template_count(), 1);
+        let kept = if one_packet { 0 } else { 2 };
+        assert_eq!(lab.director.connection_count(), kept);
+        let conns = if one_packet { 3 } else { 2 };
+        assert_eq!(lab.totals("10.10.0.12:5060").conns, conns);
+        assert_eq!(lab.totals("10.10.0.12:5060").out_packets, 1);
+    }
+}
