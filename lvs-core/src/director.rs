@@ -13,6 +13,7 @@ mod burst;
 mod defence;
 mod packet;
 mod schedule;
+mod tunnels;
 mod unasked;
 mod upkeep;
 

@@ -13,6 +13,7 @@
 mod fragments;
 mod helping;
 mod host;
+mod tunnels;
 
 use std::sync::{Arc, Mutex};
 
@@ -33,6 +34,7 @@ use crate::hops::Hops;
 use crate::limit::Limit;
 use crate::parking::Parking;
 use crate::parse::{IpPacket, Layout, Parsed, parse};
+use crate::path_mtu::{self, PathMtus};
 use crate::responder;
 use crate::rewrite::{Egress, Refusal, Rewriter};
 use crate::route::{Mac, Resolution, Topology};
@@ -59,6 +61,8 @@ pub struct Shared {
     pub helpers: Helpers,
     /// Turns SIP's Call-IDs into tags. The key should come from the system's randomness.
     pub call_ids: CallIds,
+    /// What is known of paths to servers behind tunnels.
+    pub path_mtus: PathMtus,
 }
 
 impl Shared {
@@ -71,6 +75,7 @@ impl Shared {
             hidden: Arc::default(),
             helpers: Helpers::default(),
             call_ids: CallIds::new([0; 4]),
+            path_mtus: PathMtus::default(),
         }
     }
 }
@@ -95,6 +100,8 @@ pub struct Pipeline {
     hidden: Cache<Arc<ArcSwap<Hidden>>, Arc<Hidden>>,
     helpers: Helpers,
     call_ids: CallIds,
+    path_mtus: PathMtus,
+    known_mtus: path_mtu::Reader,
     hops: Hops,
     rewriter: Rewriter,
     counters: Arc<Counters>,
@@ -123,6 +130,8 @@ impl Pipeline {
             hidden: Cache::new(shared.hidden.clone()),
             helpers: shared.helpers.clone(),
             call_ids: shared.call_ids.clone(),
+            path_mtus: shared.path_mtus.clone(),
+            known_mtus: shared.path_mtus.reader(),
             hops: Hops::default(),
             rewriter: Rewriter::new(id_seed),
             counters: Arc::default(),
@@ -165,6 +174,8 @@ impl Pipeline {
         outputs.clear();
         let topology = self.topology.load().clone();
         self.hops.follow(&topology);
+        self.rewriter
+            .set_pmtu_disc(self.worker.config().sysctls().pmtu_disc);
         self.counters.received.add(burst.frames().len() as u64);
         self.read(now, &topology, burst, outputs);
         self.mark(burst);
@@ -285,7 +296,13 @@ impl Pipeline {
                     outputs,
                     |frame, mac, ours| responder::answer_ndp(frame, mac, ours),
                 ),
-                Ok(Parsed::Pass(reason)) => self.counters.count_pass(*reason),
+                Ok(Parsed::Pass(reason)) => {
+                    let about_tunnel = *reason == PassReason::OtherProtocol
+                        && self.relay_tunnel_error(now, topology, index, frame, outputs);
+                    if !about_tunnel {
+                        self.counters.count_pass(*reason);
+                    }
+                }
                 Err(reason) => self.counters.count_drop(*reason),
             }
         }
@@ -326,13 +343,28 @@ impl Pipeline {
         }
     }
 
-    fn carry_out(&mut self, verdict: &Verdict, item: Item<'_>) {
+    fn carry_out(&mut self, verdict: &Verdict, mut item: Item<'_>) {
         match *verdict {
             Verdict::Forward(ref forward) => match forward.helper {
                 None => self.forward(forward, item),
                 Some(number) => self.help(number, forward, item),
             },
-            Verdict::Pass(reason) => self.pass(reason, item),
+            // An error about a GUE packet looks like one about any UDP packet.
+            Verdict::Pass(reason) => {
+                let Item {
+                    now,
+                    topology,
+                    index,
+                    ref mut frame,
+                    packet,
+                    ref mut outputs,
+                } = item;
+                let about_tunnel = packet.segment.kind == Kind::IcmpError
+                    && self.relay_tunnel_error(now, topology, index, frame, outputs);
+                if !about_tunnel {
+                    self.pass(reason, item);
+                }
+            }
             Verdict::Drop(reason) => {
                 self.counters.count_drop(reason);
                 if let DropReason::NoDestination | DropReason::ServerWithoutConnection = reason {
@@ -369,7 +401,7 @@ impl Pipeline {
             Rewrite::Tunnel { remote, .. } => remote,
             Rewrite::Nat { dst, .. } => &dst.as_ref().unwrap_or(&packet.segment.dst).ip,
         };
-        let hop = match self.hops.resolve(to) {
+        let mut hop = match self.hops.resolve(to) {
             Resolution::Ready(hop) => hop,
             Resolution::Unresolved { ifindex, next_hop } => {
                 if self.wanted.len() < MAX_WANTED && !self.wanted.contains(&(ifindex, next_hop)) {
@@ -388,7 +420,10 @@ impl Pipeline {
             Resolution::NoRoute => return self.silently(DropReason::NoRoute),
         };
         let source = match rewrite {
-            Rewrite::Tunnel { .. } => topology.source_for(*to),
+            Rewrite::Tunnel { .. } => {
+                hop.mtu = self.known_mtus.limit(now, to, hop.mtu);
+                topology.source_for(*to)
+            }
             _ => None,
         };
         let egress = Egress { hop, source };

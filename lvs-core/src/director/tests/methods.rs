@@ -74,6 +74,30 @@ fn a_tunnel_leads_to_either_family() {
 }
 
 #[test]
+fn a_connections_tunnel_can_be_asked_for() {
+    let mut lab = Lab::tcp(Method::Tunnel, &["10.8.0.11:80"]);
+    let sent = tcp(CLIENT, VIP, NONE);
+    assert_eq!(lab.workers[0].tunnel_of(&sent), None, "no connection");
+    lab.tcp_in(SYN);
+    let before = (lab.totals("10.8.0.11:80"), lab.connection());
+    let tunnel = Some((ip("10.8.0.11"), Encapsulation::Ipip));
+    assert_eq!(lab.workers[0].tunnel_of(&sent), tunnel);
+    assert_eq!((lab.totals("10.8.0.11:80"), lab.connection()), before);
+    for other in [
+        tcp(VIP, CLIENT, NONE),
+        tcp("10.8.0.11:80", CLIENT, NONE),
+        tcp("10.9.1.2:40001", VIP, NONE),
+        udp(CLIENT, VIP),
+    ] {
+        assert_eq!(lab.workers[0].tunnel_of(&other), None, "{other:?}");
+    }
+
+    let mut lab = Lab::tcp(Method::DirectRoute, &["10.9.0.11:80"]);
+    lab.tcp_in(SYN);
+    assert_eq!(lab.workers[0].tunnel_of(&sent), None, "no tunnel");
+}
+
+#[test]
 fn replies_that_pass_by_are_heard_but_not_touched() {
     for method in [Method::DirectRoute, Method::Tunnel] {
         let mut lab = Lab::tcp(method, &["10.9.0.11:80"]);
