@@ -6,8 +6,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use proptest::prelude::*;
 
 use super::*;
+use crate::dest::{DestLive, DestOptions};
 use crate::director::tests::{Least, ep};
+use crate::sched::Scheduler;
 use crate::segment::Protocol;
+use crate::service::{LocalAddr, ServiceOptions};
 use crate::{Director, Settings};
 
 const VIP: &str = "10.9.0.100:80";
@@ -336,7 +339,7 @@ fn observed(config: &Config) -> Model {
     model
 }
 
-fn lives(config: &Config) -> BTreeMap<DestKey, Arc<DestLive>> {
+fn lives(config: &Config) -> BTreeMap<(ServiceKey, Endpoint), Arc<DestLive>> {
     let services = config.services().into_iter();
     let dests = services.flat_map(|s| s.dests().iter().map(|d| ((s.key(), d.addr()), d)));
     dests.map(|(k, d)| (k, d.live().clone())).collect()

@@ -1,0 +1,341 @@
+//! A change of the configuration, on its way from one snapshot to the next.
+//!
+//! A draft is a copy that shares all that does not change. Every edit is checked as it is made, the whole in the end; only when
+//! it is published do live halves learn of it.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ahash::RandomState;
+
+use super::{Config, ConfigError, Globals};
+use crate::addr::{Endpoint, Family, Ip};
+use crate::dest::{Dest, DestLive, DestOptions, Encapsulation, Method};
+use crate::sched::{Edit, Scheduler};
+use crate::service::{Service, ServiceKey, ServiceLive, ServiceOptions};
+use crate::state::Timeouts;
+use crate::sysctl::Sysctls;
+use crate::time::Time;
+
+/// Destinations that were removed. One added again gets its connections and counts back (IPVS: the trash). It
+/// stays here as long as connections hold it, and two minutes longer.
+pub(crate) type Trash = BTreeMap<DestKey, Removed>;
+
+type DestKey = (ServiceKey, Endpoint);
+
+#[derive(Debug)]
+pub(crate) struct Removed {
+    live: Arc<DestLive>,
+    idle_since: Option<Time>,
+}
+
+/// How long a removed destination is remembered once nothing holds it.
+const TRASH_PERIOD: Duration = Duration::from_secs(120);
+
+/// Forgets removed destinations that nothing has held for [`TRASH_PERIOD`]. IPVS looks every minute.
+pub(crate) fn empty_trash(trash: &mut Trash, now: Time) {
+    trash.retain(|_, r| {
+        if Arc::strong_count(&r.live) > 1 {
+            r.idle_since = None;
+            return true;
+        }
+        let since = *r.idle_since.get_or_insert(now);
+        now.since(since) < TRASH_PERIOD
+    });
+}
+
+/// The values of one service's destinations.
+fn of_service<T>(map: &BTreeMap<DestKey, T>, key: ServiceKey) -> impl Iterator<Item = &T> {
+    let least = Endpoint::new(Ip::UNSPECIFIED, 0);
+    map.range((key, least)..)
+        .take_while(move |(k, _)| k.0 == key)
+        .map(|(_, v)| v)
+}
+
+/// A change being prepared.
+#[derive(Debug)]
+pub struct Draft<'a> {
+    /// Services as published.
+    services: BTreeMap<ServiceKey, Arc<Service>>,
+    /// Services that differ from the published ones.
+    edited: BTreeMap<ServiceKey, Service>,
+    removed: BTreeMap<DestKey, Arc<DestLive>>,
+    revived: BTreeMap<DestKey, Arc<DestLive>>,
+    /// Services that were removed and added again, with their live halves.
+    renewed: Vec<Arc<ServiceLive>>,
+    globals: Globals,
+    trash: &'a mut Trash,
+    stripes: usize,
+}
+
+impl<'a> Draft<'a> {
+    pub(crate) fn new(from: &Config, trash: &'a mut Trash, stripes: usize) -> Self {
+        Self {
+            services: from.services.iter().map(|(k, s)| (*k, s.clone())).collect(),
+            edited: BTreeMap::new(),
+            removed: BTreeMap::new(),
+            revived: BTreeMap::new(),
+            renewed: Vec::new(),
+            globals: from.globals.clone(),
+            trash,
+            stripes,
+        }
+    }
+
+    /// The service as this draft has it.
+    pub fn service(&self, key: &ServiceKey) -> Option<&Service> {
+        self.edited
+            .get(key)
+            .or_else(|| self.services.get(key).map(|s| &**s))
+    }
+
+    /// The keys of all services of this draft, in order.
+    pub fn keys(&self) -> Vec<ServiceKey> {
+        let mut keys: Vec<_> = self
+            .services
+            .keys()
+            .chain(self.edited.keys())
+            .copied()
+            .collect();
+        keys.sort_unstable();
+        keys.dedup();
+        keys
+    }
+
+    fn edit(&mut self, key: ServiceKey) -> Result<&mut Service, ConfigError> {
+        match self.edited.entry(key) {
+            Entry::Occupied(e) => Ok(e.into_mut()),
+            Entry::Vacant(e) => {
+                let s = self
+                    .services
+                    .remove(&key)
+                    .ok_or(ConfigError::NoSuchService(key))?;
+                Ok(e.insert(Service::new(
+                    s.live.clone(),
+                    s.options.clone(),
+                    s.dests.clone(),
+                    s.scheduler.fork(),
+                )))
+            }
+        }
+    }
+
+    /// The timeouts of this draft.
+    pub fn timeouts(&self) -> &Timeouts {
+        &self.globals.timeouts
+    }
+
+    /// Sets how long connections are kept; those that exist notice at their next packet.
+    pub fn set_timeouts(&mut self, timeouts: Timeouts) {
+        self.globals.timeouts = timeouts;
+    }
+
+    /// IPVS's settings in this draft.
+    pub fn sysctls(&self) -> &Sysctls {
+        &self.globals.sysctls
+    }
+
+    /// Changes IPVS's settings.
+    pub fn set_sysctls(&mut self, sysctls: Sysctls) {
+        self.globals.sysctls = sysctls;
+    }
+
+    /// Adds a service without destinations.
+    pub fn add_service(
+        &mut self,
+        key: ServiceKey,
+        scheduler: Box<dyn Scheduler>,
+        options: ServiceOptions,
+    ) -> Result<(), ConfigError> {
+        if self.service(&key).is_some() {
+            return Err(ConfigError::ServiceExists(key));
+        }
+        check_service(key, &options)?;
+        let old = of_service(&self.removed, key)
+            .chain(of_service(self.trash, key).map(|r| &r.live))
+            .next();
+        let live = match old {
+            Some(dest) => {
+                let live = dest.service().clone();
+                self.renewed.push(live.clone());
+                live
+            }
+            None => Arc::new(ServiceLive::new(key, self.stripes)),
+        };
+        let service = Service::new(live, options, Vec::new(), scheduler);
+        self.edited.insert(key, service);
+        Ok(())
+    }
+
+    /// Gives a service another scheduler, which starts afresh.
+    pub fn set_scheduler(
+        &mut self,
+        key: ServiceKey,
+        mut scheduler: Box<dyn Scheduler>,
+    ) -> Result<(), ConfigError> {
+        let service = self.edit(key)?;
+        scheduler.settle(&service.dests);
+        service.scheduler = scheduler;
+        Ok(())
+    }
+
+    /// Gives a service other options; connections and templates keep what they have.
+    pub fn set_options(
+        &mut self,
+        key: ServiceKey,
+        options: ServiceOptions,
+    ) -> Result<(), ConfigError> {
+        check_service(key, &options)?;
+        self.edit(key)?.options = options;
+        Ok(())
+    }
+
+    /// Removes a service with its destinations. Their connections stay until they time out, and their
+    /// packets are dropped.
+    pub fn remove_service(&mut self, key: ServiceKey) -> Result<(), ConfigError> {
+        self.edit(key)?;
+        if let Some(s) = self.edited.remove(&key) {
+            let lives = s.dests.into_iter().map(|d| ((key, d.addr()), d.live));
+            self.removed.extend(lives);
+        }
+        Ok(())
+    }
+
+    /// Adds a destination at the head of the list.
+    pub fn add_dest(
+        &mut self,
+        key: ServiceKey,
+        addr: Endpoint,
+        options: &DestOptions,
+    ) -> Result<(), ConfigError> {
+        check_dest(key, addr, options)?;
+        let stripes = self.stripes;
+        let service = self.edit(key)?;
+        if service.dests.iter().any(|d| d.addr() == addr) {
+            return Err(ConfigError::DestinationExists(key, addr));
+        }
+        let service_live = service.live.clone();
+        let dest_key = (key, addr);
+        let live = if let Some(just_removed) = self.removed.remove(&dest_key) {
+            just_removed
+        } else if let Some(old) = self.trash.get(&dest_key) {
+            self.revived.insert(dest_key, old.live.clone());
+            old.live.clone()
+        } else {
+            Arc::new(DestLive::new(addr, service_live, stripes))
+        };
+        let options = *options;
+        let service = self.edit(key)?;
+        service.dests.insert(0, Dest::new(options, live));
+        service.scheduler.edited(&service.dests, Edit::Added(0));
+        Ok(())
+    }
+
+    /// Changes a destination. Another method is for new connections; another weight and other thresholds apply at the
+    /// next choice of the scheduler, another kind of tunnel to the next packet.
+    pub fn edit_dest(
+        &mut self,
+        key: ServiceKey,
+        addr: Endpoint,
+        options: &DestOptions,
+    ) -> Result<(), ConfigError> {
+        check_dest(key, addr, options)?;
+        let service = self.edit(key)?;
+        let i = position(service, key, addr)?;
+        service.dests[i].configure(*options);
+        service.scheduler.edited(&service.dests, Edit::Changed(i));
+        Ok(())
+    }
+
+    /// Removes a destination. Its connections stay until they time out, and their packets are dropped.
+    pub fn remove_dest(&mut self, key: ServiceKey, addr: Endpoint) -> Result<(), ConfigError> {
+        let service = self.edit(key)?;
+        let i = position(service, key, addr)?;
+        let dest = service.dests.remove(i);
+        service.scheduler.edited(&service.dests, Edit::Removed(i));
+        self.removed.insert((key, addr), dest.live);
+        Ok(())
+    }
+
+    /// Checks the whole and makes the snapshot. Only then do destinations become available or cease to be.
+    pub(crate) fn finish(mut self, seed: &RandomState) -> Result<Config, ConfigError> {
+        let edited: Vec<ServiceKey> = self.edited.keys().copied().collect();
+        for (key, mut service) in std::mem::take(&mut self.edited) {
+            service.scheduler.settle(&service.dests);
+            self.services.insert(key, Arc::new(service));
+        }
+        let config = Config::new(self.services, self.globals, seed)?;
+        for (key, live) in self.revived {
+            live.set_available(true);
+            self.trash.remove(&key);
+        }
+        for (key, live) in self.removed {
+            live.set_available(false);
+            let idle_since = None;
+            self.trash.insert(key, Removed { live, idle_since });
+        }
+        for dest in edited
+            .iter()
+            .filter_map(|k| config.service(k))
+            .flat_map(|s| &s.dests)
+        {
+            dest.live.publish(dest.options());
+        }
+        for service in self.renewed {
+            service.stats().zero();
+            let renewed = config.service(&service.key());
+            for dest in renewed.iter().flat_map(|s| &s.dests) {
+                dest.live.stats().zero();
+            }
+        }
+        Ok(config)
+    }
+}
+
+fn check_service(key: ServiceKey, options: &ServiceOptions) -> Result<(), ConfigError> {
+    match key {
+        ServiceKey::Addr { protocol, .. } if !protocol.is_balanced() => {
+            return Err(ConfigError::ProtocolNotBalanced(key));
+        }
+        ServiceKey::Mark { mark: 0, .. } => return Err(ConfigError::ZeroMark),
+        _ => {}
+    }
+    let bits = match key.family() {
+        Family::V4 => 32,
+        Family::V6 => 128,
+    };
+    match options.persistence {
+        Some(p)
+            if !(1..=bits).contains(&p.prefix)
+                || p.timeout < Duration::from_secs(1)
+                || p.timeout > Timeouts::MAX =>
+        {
+            Err(ConfigError::BadPersistence(key))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn check_dest(key: ServiceKey, addr: Endpoint, options: &DestOptions) -> Result<(), ConfigError> {
+    const MAX: u32 = i32::MAX as u32;
+    if options.weight > MAX {
+        return Err(ConfigError::WeightTooLarge(options.weight));
+    }
+    if options.lower > options.upper || options.upper > MAX {
+        return Err(ConfigError::BadThresholds(key, addr));
+    }
+    if matches!(options.encapsulation, Encapsulation::Gue { port: 0, .. }) {
+        return Err(ConfigError::NoTunnelPort(key, addr));
+    }
+    if addr.ip.family() != key.family() && options.method != Method::Tunnel {
+        return Err(ConfigError::FamilyMismatch(key, addr));
+    }
+    Ok(())
+}
+
+fn position(service: &Service, key: ServiceKey, addr: Endpoint) -> Result<usize, ConfigError> {
+    let found = service.dests.iter().position(|d| d.addr() == addr);
+    found.ok_or(ConfigError::NoSuchDestination(key, addr))
+}
