@@ -103,6 +103,12 @@ impl std::error::Error for Failure {}
 /// The first difference, or what is wrong with the trace.
 pub fn check(source: &[u8], names: &dyn Names) -> Result<usize, Failure> {
     let trace = Trace::parse(source)?;
+    if trace.steps.is_empty() {
+        return Err(Failure::Malformed {
+            line: 1,
+            message: "there is no step to check".to_owned(),
+        });
+    }
     let mut player = Player::new(names);
     let mut fragments: Option<Group<'_>> = None;
     for (number, step) in (1..).zip(&trace.steps) {

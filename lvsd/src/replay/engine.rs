@@ -56,6 +56,8 @@ pub(super) enum Fate {
     Dropped(DropReason),
     /// An address was asked for, and we have told it.
     Answered,
+    /// An ICMP error about a tunnel packet of the director's, turned into one about the packet inside.
+    Relayed,
     /// A fragment that waits for its first.
     Held,
 }
@@ -207,6 +209,7 @@ impl Engine {
             (_, Some(reason), _) => Fate::Dropped(*reason),
             (.., Some(forward)) => Fate::Forwarded(forward),
             _ if after.arp_answered > before.arp_answered => Fate::Answered,
+            _ if after.forwarded_out > before.forwarded_out => Fate::Relayed,
             _ => Fate::Held,
         }
     }
@@ -238,6 +241,7 @@ impl fmt::Display for Fate {
             Self::Passed(reason) => write!(f, "left to the host: {}", reason.name()),
             Self::Dropped(reason) => write!(f, "dropped: {}", reason.name()),
             Self::Answered => f.write_str("answered"),
+            Self::Relayed => f.write_str("about a tunnel packet, relayed to the client"),
             Self::Held => f.write_str("waits for its first fragment"),
         }
     }

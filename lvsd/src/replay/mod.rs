@@ -26,6 +26,8 @@ mod trace;
 use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, BufReader, BufWriter, Write as _};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 pub use capture::{CaptureError, CaptureOptions, replay_capture};
@@ -194,11 +196,13 @@ fn rules_and_capture(rules: &str, options: &Options, names: &dyn Names) -> ExitC
 }
 
 fn capture_files(rules: &RuleSet, capture: &str, options: &Options) -> Result<(), String> {
-    let output = options.output.as_deref().unwrap_or_default();
     let at = |file: &str, e: &dyn fmt::Display| format!("{}: {e}", file.escape_debug());
     let input = File::open(capture).map_err(|e| at(capture, &e))?;
-    let sent = options.output.as_deref().map(File::create).transpose();
-    let sent = sent.map_err(|e| at(output, &e))?;
+    let output = options.output.as_deref().unwrap_or_default();
+    let sent = match &options.output {
+        Some(output) => Some(Destination::open(output, &input).map_err(|e| at(output, &e))?),
+        None => None,
+    };
     let usual = CaptureOptions::default();
     let how = CaptureOptions {
         json: options.json,
@@ -209,16 +213,72 @@ fn capture_files(rules: &RuleSet, capture: &str, options: &Options) -> Result<()
         rules,
         how,
         BufReader::new(input),
-        sent.map(BufWriter::new),
+        sent.as_ref().map(|d| BufWriter::new(&d.file)),
         &mut told,
     );
-    // Whoever closed our output does not want to know.
-    let _ = told.flush();
+    let flushed = told.flush();
     match done {
-        Ok(()) | Err(CaptureError::Told(_)) => Ok(()),
+        Ok(()) => {
+            if let Some(e) = lost(flushed) {
+                return Err(at("standard output", &e));
+            }
+            let kept = sent.map_or(Ok(()), Destination::keep);
+            kept.map_err(|e| at(output, &e))
+        }
+        Err(CaptureError::Told(e)) => match lost(Err(e)) {
+            Some(e) => Err(at("standard output", &e)),
+            None => Ok(()),
+        },
         Err(e @ CaptureError::Sent(_)) => Err(at(output, &e)),
         Err(e @ CaptureError::Capture(_)) => Err(at(capture, &e)),
         Err(e) => Err(e.to_string()),
+    }
+}
+
+/// Where the packets sent are written: a file beside the one asked for, which takes its place when all is done, so that a
+/// capture that cannot be read costs nobody an older file.
+struct Destination {
+    file: File,
+    /// The file's present name and its last; `None` if it is no regular file and was opened as it is.
+    names: Option<(PathBuf, PathBuf)>,
+}
+
+impl Destination {
+    fn open(output: &str, input: &File) -> io::Result<Self> {
+        let last = PathBuf::from(output);
+        if let Ok(there) = fs::metadata(&last) {
+            let input = input.metadata()?;
+            if (there.dev(), there.ino()) == (input.dev(), input.ino()) {
+                return Err(io::Error::other(
+                    "it is the capture itself: name another file",
+                ));
+            }
+            if !there.is_file() {
+                let file = File::create(&last)?;
+                return Ok(Self { file, names: None });
+            }
+        }
+        let mut present = last.clone().into_os_string();
+        present.push(".part");
+        let present = PathBuf::from(present);
+        let file = File::create(&present)?;
+        let names = Some((present, last));
+        Ok(Self { file, names })
+    }
+
+    fn keep(mut self) -> io::Result<()> {
+        match self.names.take() {
+            Some((present, last)) => fs::rename(present, last),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Drop for Destination {
+    fn drop(&mut self) {
+        if let Some((present, _)) = self.names.take() {
+            let _ = fs::remove_file(present); // what is not complete is of no use
+        }
     }
 }
 
@@ -294,8 +354,19 @@ pub fn play(source: &[u8], names: &dyn Names, output: &mut dyn io::Write) -> Res
 }
 
 fn print(text: impl AsRef<[u8]>) {
-    // Whoever closed our output does not want to know.
-    let _ = io::stdout().write_all(text.as_ref());
+    let mut out = io::stdout();
+    let done = out.write_all(text.as_ref()).and_then(|()| out.flush());
+    if let Some(e) = lost(done) {
+        complain(&format!("lvsd replay: standard output: {e}\n"));
+        std::process::exit(2);
+    }
+}
+
+/// Why output was lost, unless because its reader went away and does not want to know.
+fn lost(written: io::Result<()>) -> Option<io::Error> {
+    written
+        .err()
+        .filter(|e| e.kind() != io::ErrorKind::BrokenPipe)
 }
 
 fn complain(text: &str) {
@@ -350,6 +421,48 @@ mod tests {
         ] {
             let e = parsed(line).unwrap_err();
             assert!(e.contains(word), "{line:?}: {e}");
+        }
+    }
+
+    #[test]
+    fn what_was_there_stays_until_all_is_done() {
+        let folder = std::env::temp_dir().join(format!("lvsd-replay-{}", std::process::id()));
+        fs::create_dir(&folder).unwrap();
+        let name = |n: &str| folder.join(n).to_str().unwrap().to_owned();
+        let (capture, output) = (name("a.pcap"), name("b.pcap"));
+        fs::write(&capture, "not a capture").unwrap();
+        fs::write(&output, "older").unwrap();
+        fs::hard_link(&capture, name("c.pcap")).unwrap();
+        let run = |output: &str| {
+            let options = Options {
+                output: Some(output.to_owned()),
+                ..Options::default()
+            };
+            capture_files(&RuleSet::default(), &capture, &options).unwrap_err()
+        };
+        assert!(run(&output).contains("a.pcap"));
+        assert!(run(&name("c.pcap")).contains("the capture itself"));
+        assert!(run(&capture).contains("the capture itself"));
+        let read = |n: &str| fs::read_to_string(n).unwrap();
+        assert_eq!(
+            (read(&capture), read(&output)),
+            ("not a capture".into(), "older".into())
+        );
+        assert_eq!(
+            fs::read_dir(&folder).unwrap().count(),
+            3,
+            "nothing is left over"
+        );
+        fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[test]
+    fn a_trace_without_a_step_proves_nothing() {
+        for empty in ["", "\n\n", "{\"name\": \"x\"}\n"] {
+            assert!(matches!(
+                check(empty.as_bytes(), &SystemNames::default()),
+                Err(Failure::Malformed { .. })
+            ));
         }
     }
 }
