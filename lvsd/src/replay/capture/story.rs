@@ -206,6 +206,11 @@ impl Told {
                 reason: "the address is virtual".to_owned(),
                 ..told
             },
+            Fate::Relayed => Self {
+                decision: "answer",
+                reason: "ICMP error about a tunnel packet; the client is told".to_owned(),
+                ..told
+            },
             Fate::Held => Self {
                 decision: "hold",
                 reason: "waits for its first fragment".to_owned(),
