@@ -51,6 +51,7 @@ struct Service {
     key: String,
     scheduler: String,
     local: Option<IpAddr>,
+    tunnel: String,
     servers: Vec<(SocketAddr, Method, u32)>,
 }
 
@@ -94,6 +95,7 @@ impl Rules {
             key: format!("{protocol} {}", SocketAddr::new(vip, port)),
             scheduler: "rr".to_owned(),
             local: None,
+            tunnel: String::new(),
             servers: Vec::new(),
         });
         self
@@ -103,6 +105,15 @@ impl Rules {
     #[must_use]
     pub fn scheduler(mut self, name: &str) -> Self {
         self.last().scheduler = name.to_owned();
+        self
+    }
+
+    /// Gives the tunnels of all services so far options of their own, such as `--tun-type gre`.
+    #[must_use]
+    pub fn tunnel(mut self, options: &str) -> Self {
+        for service in &mut self.0 {
+            options.clone_into(&mut service.tunnel);
+        }
         self
     }
 
@@ -147,8 +158,12 @@ impl fmt::Display for Rules {
             }
             writeln!(f)?;
             for (addr, method, weight) in &service.servers {
-                let method = method.option();
-                writeln!(f, "-a {} -r {addr} {method} -w {weight}", service.key)?;
+                let option = method.option();
+                write!(f, "-a {} -r {addr} {option}", service.key)?;
+                if *method == Method::Tun && !service.tunnel.is_empty() {
+                    write!(f, " {}", service.tunnel)?;
+                }
+                writeln!(f, " -w {weight}")?;
             }
         }
         Ok(())

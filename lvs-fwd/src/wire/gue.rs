@@ -2,7 +2,7 @@
 //! optional fields only remote checksum offload (draft-herbert-remotecsumoffload), which Linux keeps among its
 //! private flags.
 
-use super::{bytes, put};
+use super::{be16, bytes, put};
 
 /// Length of the header without options.
 pub const HEADER_LEN: usize = 4;
@@ -71,6 +71,17 @@ pub fn parse(packet: &[u8]) -> Option<(u8, usize)> {
     (first & NOT_DATA == 0 && packet.len() >= len).then_some((protocol, len))
 }
 
+/// What the receiver is to complete, if the header that `packet` begins with has that option and no other.
+pub fn remote_checksum(packet: &[u8]) -> Option<RemoteChecksum> {
+    let header: &[u8; HEADER_LEN + REMOTE_CHECKSUM_LEN] = packet.first_chunk()?;
+    let remote = RemoteChecksum {
+        start: be16(header, field::CHECKSUM_START),
+        field: be16(header, field::CHECKSUM_FIELD),
+    };
+    let [_, protocol, ..] = *header;
+    (*header == emit(protocol, Some(remote))).then_some(remote)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -80,6 +91,7 @@ mod tests {
         let plain = emit(4, None);
         assert_eq!(plain[..4], [0, 4, 0, 0]);
         assert_eq!(parse(&plain[..4]), Some((4, 4)));
+        assert_eq!(remote_checksum(&plain), None);
         let start_and_field = RemoteChecksum {
             start: 20,
             field: 36,
@@ -87,6 +99,8 @@ mod tests {
         let remote = emit(41, Some(start_and_field));
         assert_eq!(remote, [2, 41, 0, 1, 0x80, 0, 0, 0, 0, 20, 0, 36]);
         assert_eq!(parse(&remote), Some((41, 12)));
+        assert_eq!(remote_checksum(&remote), Some(start_and_field));
+        assert_eq!(remote_checksum(&remote[..11]), None);
     }
 
     #[test]

@@ -9,4 +9,5 @@ mod ipsec;
 mod lab;
 mod methods;
 mod sizes;
+mod tunnels;
 mod waiting;

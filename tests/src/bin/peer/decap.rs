@@ -5,10 +5,13 @@ use std::sync::atomic::AtomicBool;
 
 use lvsd::demo::decap::Decap;
 
-/// Unwraps IPIP of every combination of families, for ever. The kernel is given no part in it, so that the
+/// Where GUE arrives.
+const GUE_PORT: u16 = 6080;
+
+/// Unwraps IPIP, GRE and GUE of every combination of families, for ever. The kernel is given no part in it, so that the
 /// tests do the same on every machine.
 pub(crate) fn run() -> io::Result<()> {
-    let decap = Decap::open(false)?;
+    let decap = Decap::open(false)?.with_gue(GUE_PORT)?;
     println!("ready");
     decap.run(&AtomicBool::new(false));
     Ok(())

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `udp-echo PORT NAME ADDR…` | answers each datagram with `NAME`, a line end, and the datagram |
 //! | `udp-ask ADDR PORT [KEY=N]…` | asks an echo and prints who answered |
-//! | `decap` | unwraps IPIP addressed to this host |
+//! | `decap` | unwraps IPIP, GRE and GUE (port 6080) addressed to this host |
 //! | `send-raw DEV` | sends the frames given in hexadecimal on standard input, one a line |
 //! | `tcx DEV` | prints how many programs are attached to the TCX ingress hook of `DEV` |
 
