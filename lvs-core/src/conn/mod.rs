@@ -95,6 +95,13 @@ impl Conn {
         self.deadline = now + timeout;
         self.deadline < before
     }
+
+    /// Confirms the template, if the connection has come about.
+    pub(crate) fn assure(&self) {
+        if let Some(lease) = self.lease.as_ref().filter(|_| self.state.is_established()) {
+            lease.assure();
+        }
+    }
 }
 
 /// What only a connection with a protocol helper has.

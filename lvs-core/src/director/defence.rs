@@ -60,12 +60,15 @@ impl Defence {
         self.secure.store(is_on(sysctls.secure_tcp), Relaxed);
         let rate = match sysctls.drop_packet {
             mode if !is_on(mode) => 0,
+            // The count goes on from second to second.
             mode if mode >= 3 => sysctls.am_droprate,
-            _ => u32::try_from(threshold / (threshold - available)).unwrap_or(u32::MAX),
+            _ => {
+                let rate = u32::try_from(threshold / (threshold - available)).unwrap_or(u32::MAX);
+                self.drop_counter.store(rate, Relaxed);
+                rate
+            }
         };
-        if self.drop_rate.swap(rate, Relaxed) != rate {
-            self.drop_counter.store(rate, Relaxed);
-        }
+        self.drop_rate.store(rate, Relaxed);
     }
 
     /// Whether TCP follows the tables of `secure_tcp`.
@@ -73,7 +76,7 @@ impl Defence {
         self.secure.load(Relaxed)
     }
 
-    /// Whether the next new connection is the one of many that is dropped.
+    /// Whether the next new connection is the one of many that is dropped. The very first is (IPVS counts down from 0).
     pub(super) fn drops_one(&self) -> bool {
         let rate = self.drop_rate.load(Relaxed);
         if rate == 0 {
@@ -164,9 +167,12 @@ mod tests {
         assert_eq!(dropped(&d, 100), 0);
         d.judge(&sysctls(3), None);
         assert!(d.is_secure());
+        assert_eq!(dropped(&d, 1), 1, "the first");
         assert_eq!(dropped(&d, 9), 0);
-        assert_eq!(dropped(&d, 1), 1, "the tenth");
-        assert_eq!(dropped(&d, 100), 10);
+        assert_eq!(dropped(&d, 1), 1, "the tenth after it");
+        assert_eq!(dropped(&d, 5), 0);
+        d.judge(&sysctls(3), None);
+        assert_eq!((dropped(&d, 4), dropped(&d, 1)), (0, 1));
         d.judge(&sysctls(0), None);
         assert_eq!(dropped(&d, 100), 0);
         assert!(!d.is_secure());

@@ -251,6 +251,7 @@ fn open(
     if s.kind == Kind::Packet {
         // The opening packet moves the state before the connection is bound, so that it is counted once.
         conn.state = conn.state.after(s, Direction::In, conn.in_only, cx.secure);
+        conn.assure();
         timeout = cx.config.timeouts().of(conn.state);
     }
     conn.deadline = cx.now + timeout;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::burst::Context;
-use crate::addr::Endpoint;
+use crate::addr::{Endpoint, Family, Ip};
 use crate::conn::{Extra, Fresh, Lease, TemplateKey, covers_one_port};
 use crate::dest::{Dest, DestLive, Method};
 use crate::sched::Arrival;
@@ -133,9 +133,13 @@ fn bypass(cx: &Context<'_>, service: &Service, s: &Segment) -> Option<Choice> {
         && matches!(service.key(), ServiceKey::Mark { .. })
         && s.kind == Kind::Packet
         && is_remote();
+    let nowhere = match ip.family() {
+        Family::V4 => Ip::v4([0; 4]),
+        Family::V6 => Ip::UNSPECIFIED,
+    };
     wanted.then(|| Choice {
         dest: service.bypass().clone(),
-        addr: Endpoint::new(ip, 0),
+        addr: Endpoint::new(nowhere, 0),
         method: Method::Bypass,
         lease: None,
     })

@@ -298,6 +298,20 @@ fn a_template_outlives_its_connections_by_its_timeout() {
 }
 
 #[test]
+fn a_connection_taken_up_in_its_midst_confirms_its_template() {
+    let mut lab = lab(VIP, 32, &[R1]);
+    lab.edit(|d| {
+        d.set_sysctls(Sysctls {
+            sloppy_tcp: true,
+            ..Sysctls::default()
+        });
+        Ok(())
+    });
+    assert_eq!(lab.tcp_in(ACK), to(R1));
+    assert_eq!(templates(&lab), [format!("10.9.1.2:0 {VIP} {R1} ASSURED")]);
+}
+
+#[test]
 fn sip_calls_stay_together_and_only_calls_pass() {
     let mut lab = Lab::with(&Settings::default());
     let key = ServiceKey::udp(ep("10.9.0.100:5060"));

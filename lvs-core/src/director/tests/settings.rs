@@ -265,7 +265,9 @@ fn cache_bypass_sends_a_marks_packets_where_they_were_going() {
         let mut s = tcp(CLIENT, web, SYN);
         s.mark = 3;
         assert_eq!(lab.see(s), if cache_bypass { onward } else { refused });
-        assert_eq!(lab.connections().len(), usize::from(cache_bypass));
+        let dests: Vec<_> = lab.connections().iter().map(|c| c.dest).collect();
+        let nowhere = ep("0.0.0.0:0");
+        assert_eq!(dests, vec![nowhere; usize::from(cache_bypass)]);
         let mut own = tcp(CLIENT, VIP, SYN);
         own.mark = 3;
         assert_eq!(lab.see(own), refused, "not to the director itself");
@@ -306,17 +308,27 @@ fn drop_packet_gives_up_one_in_ten_new_connections() {
         ..ipvs()
     };
     let mut lab = with(sysctls, Method::Nat, &[R1]);
-    let dropped = (1001..=1100)
+    let dropped: Vec<_> = (1001..=1100)
         .filter(|p| {
             lab.see(tcp(&format!("10.9.1.2:{p}"), VIP, SYN)) == Verdict::Drop(DropReason::Defence)
         })
-        .count();
-    assert_eq!((dropped, lab.connections().len()), (10, 90));
+        .collect();
+    let first_of_ten: Vec<_> = (1001..=1100).step_by(10).collect();
+    assert_eq!(dropped, first_of_ten);
+    assert_eq!(lab.connections().len(), 90);
     assert_eq!(
-        lab.see(tcp("10.9.1.2:1001", VIP, ACK)),
+        lab.see(tcp("10.9.1.2:1002", VIP, ACK)),
         to(R1),
         "known ones are safe"
     );
+    lab.see(tcp("10.9.1.3:1001", VIP, SYN));
+    for seconds in 0..9 {
+        lab.director.tick(lab.now, u64::MAX);
+        let verdict = lab.see(tcp(&format!("10.9.1.3:{}", 1002 + seconds), VIP, SYN));
+        assert_eq!(verdict, to(R1), "it counts on from second to second");
+    }
+    let verdict = lab.see(tcp("10.9.1.3:1011", VIP, SYN));
+    assert_eq!(verdict, Verdict::Drop(DropReason::Defence));
 }
 
 #[test]
