@@ -126,6 +126,11 @@ fn what_is_not_about_our_tunnel_is_the_hosts() {
         for to in [own(Family::V4, WAN), local(Family::V4), vip(Family::V4).ip] {
             assert_eq!(lab.send(LAN, &error_to(to, [3, 1], 0, &sent)), [], "{to}");
         }
+        let stranger: Ip = "10.0.0.99".parse().unwrap();
+        let mut quoted = sent.clone();
+        quoted[12..16].copy_from_slice(&stranger.as_v4().unwrap());
+        let error = error_to(stranger, [3, 1], 0, &quoted);
+        assert_eq!(lab.send(LAN, &error), [], "to nobody here");
         assert_eq!(lab.counts().forwarded_out, 0);
         assert_eq!(ends(&lab.counts()), lab.counts().received);
         assert_eq!(lab.dropped(DropReason::Martian), 0);
