@@ -264,26 +264,26 @@ fn check_addresses(src: Ip, dst: Ip) -> Result<(), DropReason> {
 
 #[inline(always)]
 fn transport(net: Network<'_>, offload: Offload) -> Result<Parsed, DropReason> {
-    match (net.protocol, net.layout.family) {
-        (Protocol::TCP | Protocol::UDP, _) => match net.fragment {
-            None => {
-                let head = head(&net, false)?;
-                Ok(packet(&net, head, Kind::Packet, None))
-            }
-            Some(fragment) => fragmented(net, fragment),
-        },
-        (Protocol::ICMP, Family::V4) | (Protocol::ICMPV6, Family::V6) => icmp::error(net, offload),
-        (Protocol::SCTP | Protocol::AH | Protocol::ESP, _) => rarer(net),
-        _ => Ok(Parsed::Pass(PassReason::OtherProtocol)),
+    let is_common = matches!(net.protocol, Protocol::TCP | Protocol::UDP);
+    if !is_common || net.fragment.is_some() {
+        return rarer(net, offload);
     }
+    let head = head(&net, false)?;
+    Ok(packet(&net, head, Kind::Packet, None))
 }
 
 #[cold]
 #[inline(never)]
-fn rarer(net: Network<'_>) -> Result<Parsed, DropReason> {
-    match net.fragment {
-        None => Ok(packet(&net, rare_head(&net)?, Kind::Packet, None)),
-        Some(fragment) => fragmented(net, fragment),
+fn rarer(net: Network<'_>, offload: Offload) -> Result<Parsed, DropReason> {
+    match (net.protocol, net.layout.family) {
+        (Protocol::ICMP, Family::V4) | (Protocol::ICMPV6, Family::V6) => icmp::error(net, offload),
+        (Protocol::TCP | Protocol::UDP | Protocol::SCTP | Protocol::AH | Protocol::ESP, _) => {
+            match net.fragment {
+                None => Ok(packet(&net, rare_head(&net)?, Kind::Packet, None)),
+                Some(fragment) => fragmented(net, fragment),
+            }
+        }
+        _ => Ok(Parsed::Pass(PassReason::OtherProtocol)),
     }
 }
 
@@ -366,8 +366,6 @@ fn any_head(net: &Network<'_>, is_fragment: bool) -> Result<TransportHead, DropR
     }
 }
 
-#[cold]
-#[inline(never)]
 fn fragmented(net: Network<'_>, fragment: Fragment) -> Result<Parsed, DropReason> {
     if fragment.is_atomic() {
         return Ok(packet(&net, any_head(&net, false)?, Kind::Packet, None));

@@ -230,7 +230,13 @@ fn capture_files(rules: &RuleSet, capture: &str, options: &Options) -> Result<()
             None => Ok(()),
         },
         Err(e @ CaptureError::Sent(_)) => Err(at(output, &e)),
-        Err(e @ CaptureError::Capture(_)) => Err(at(capture, &e)),
+        Err(e @ CaptureError::Capture(_)) => {
+            // What came before the damage was replayed.
+            if let Some(before) = sent.filter(Destination::has_packets) {
+                before.keep().map_err(|e| at(output, &e))?;
+            }
+            Err(at(capture, &e))
+        }
         Err(e) => Err(e.to_string()),
     }
 }
@@ -245,7 +251,9 @@ struct Destination {
 
 impl Destination {
     fn open(output: &str, input: &File) -> io::Result<Self> {
-        let last = PathBuf::from(output);
+        // Through a link, what it leads to is written.
+        let asked = PathBuf::from(output);
+        let last = fs::canonicalize(&asked).unwrap_or(asked);
         if let Ok(there) = fs::metadata(&last) {
             let input = input.metadata()?;
             if (there.dev(), there.ino()) == (input.dev(), input.ino()) {
@@ -259,11 +267,17 @@ impl Destination {
             }
         }
         let mut present = last.clone().into_os_string();
-        present.push(".part");
+        present.push(format!(".{}.part", std::process::id()));
         let present = PathBuf::from(present);
-        let file = File::create(&present)?;
+        let file = File::create_new(&present)?;
         let names = Some((present, last));
         Ok(Self { file, names })
+    }
+
+    /// Whether a packet has been written, behind the file's header.
+    fn has_packets(&self) -> bool {
+        const HEADER_LEN: u64 = 24;
+        self.file.metadata().is_ok_and(|m| m.len() > HEADER_LEN)
     }
 
     fn keep(mut self) -> io::Result<()> {

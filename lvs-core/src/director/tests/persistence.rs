@@ -374,3 +374,25 @@ fn a_server_that_calls_speaks_as_its_service() {
         assert_eq!(lab.totals("10.10.0.12:5060").out_packets, 1);
     }
 }
+
+#[test]
+fn with_expire_nodest_conn_templates_go_with_their_server() {
+    for expire_nodest_conn in [true, false] {
+        let mut lab = lab(VIP, 32, &[R1, R2]);
+        lab.edit(|d| {
+            let sysctls = Sysctls {
+                expire_nodest_conn,
+                ..d.sysctls().clone()
+            };
+            d.set_sysctls(sysctls);
+            Ok(())
+        });
+        lab.tcp_in(SYN);
+        lab.tcp_in(ACK);
+        lab.see(tcp("10.9.1.3:1000", VIP, SYN));
+        lab.edit(|d| d.remove_dest(ServiceKey::tcp(ep(VIP)), ep(R1)));
+        let left = if expire_nodest_conn { 1 } else { 2 };
+        assert_eq!(lab.director.template_count(), left);
+        assert_eq!(lab.director.connection_count(), left);
+    }
+}
