@@ -458,3 +458,124 @@ fn a_removed_server_is_remembered_two_minutes_after_its_last_connection() {
         assert_eq!(lab.totals(R1).conns, u64::from(revived));
     }
 }
+
+/// What 200 connections every two seconds are shown as (the worked example of IPVS's estimator).
+#[test]
+fn rates_are_estimated_every_two_seconds_unless_switched_off() {
+    let mut lab = with(ipvs(), Method::Nat, &[R1]);
+    let mut port = 1024;
+    let mut shown = Vec::new();
+    lab.director.tick(lab.now, u64::MAX);
+    for second in 0..6 {
+        for _ in 0..100 {
+            port += 1;
+            lab.see(tcp(&format!("10.9.1.2:{port}"), VIP, SYN));
+        }
+        lab.director.tick(lab.now, u64::MAX);
+        if second % 2 == 1 {
+            shown.push(lab.director.stats().rates().conns);
+            let of_dest = lab.dest(R1).live().stats().rates().conns;
+            assert_eq!(of_dest, *shown.last().unwrap());
+        }
+    }
+    assert_eq!(shown, [25, 44, 58]);
+    lab.edit(|d| {
+        let sysctls = Sysctls {
+            run_estimation: false,
+            ..d.sysctls().clone()
+        };
+        d.set_sysctls(sysctls);
+        Ok(())
+    });
+    for _ in 0..8 {
+        lab.director.tick(lab.now, u64::MAX);
+    }
+    assert_eq!(lab.director.stats().rates().conns, 58, "as it was");
+}
+
+#[test]
+fn drop_entry_takes_templates_along() {
+    let persistence = Some(Persistence {
+        timeout: Duration::from_secs(600),
+        prefix: 32,
+        engine: None,
+    });
+    let mut lab = Lab::with(&Settings {
+        sysctls: Sysctls {
+            drop_entry: 3,
+            ..ipvs()
+        },
+        ..Settings::default()
+    });
+    let options = ServiceOptions {
+        persistence,
+        ..ServiceOptions::default()
+    };
+    lab.edit(|d| {
+        d.add_service(key(), Box::new(Least::default()), options)?;
+        d.add_dest(key(), ep(R1), &weight(1))
+    });
+    for host in 1..=40 {
+        let client = format!("10.9.1.{host}:4000");
+        lab.see(tcp(&client, VIP, SYN));
+        if host % 2 == 0 {
+            lab.see(tcp(&client, VIP, ACK));
+        }
+    }
+    for _ in 0..2000 {
+        lab.director.tick(lab.now, u64::MAX);
+    }
+    assert_eq!(lab.director.connection_count(), 20);
+    assert_eq!(lab.director.template_count(), 20, "the confirmed ones");
+}
+
+/// It counts for a moment, which may reach the threshold; the flag stays until the count falls below the lower one.
+#[test]
+fn a_one_packet_connection_may_set_the_overload_flag() {
+    let mut lab = Lab::with(&Settings::default());
+    let key = ServiceKey::udp(ep(VIP));
+    lab.serve(key, Method::Nat, &[R1]);
+    let limited = DestOptions {
+        upper: 3,
+        lower: 1,
+        ..weight(1)
+    };
+    lab.edit(|d| d.edit_dest(key, ep(R1), &limited));
+    lab.see(udp("10.9.1.2:1001", VIP));
+    lab.see(udp("10.9.1.2:1002", VIP));
+    let one_packet = ServiceOptions {
+        one_packet: true,
+        ..ServiceOptions::default()
+    };
+    lab.edit(|d| d.set_options(key, one_packet));
+    assert!(!lab.dest(R1).live().is_overloaded());
+    assert_eq!(lab.see(udp("10.9.1.2:1003", VIP)), to(R1));
+    assert!(lab.dest(R1).live().is_overloaded());
+    let refused = Verdict::Drop(DropReason::NoDestination);
+    assert_eq!(lab.see(udp("10.9.1.2:1004", VIP)), refused);
+}
+
+#[test]
+fn cache_bypass_spares_groups_and_loopback() {
+    let mark = ServiceKey::Mark {
+        family: Family::V4,
+        mark: 3,
+    };
+    let sysctls = Sysctls {
+        cache_bypass: true,
+        ..ipvs()
+    };
+    let mut lab = with(sysctls, Method::Nat, &[]);
+    lab.serve(mark, Method::DirectRoute, &[]);
+    for (dst, bypassed) in [
+        ("198.51.100.7:80", true),
+        ("224.0.0.7:80", false),
+        ("127.0.0.1:80", false),
+        ("255.255.255.255:80", false),
+    ] {
+        let mut s = tcp(CLIENT, dst, SYN);
+        s.mark = 3;
+        let verdict = lab.see(s);
+        assert_eq!(matches!(verdict, Verdict::Forward(_)), bypassed, "{dst}");
+    }
+}
