@@ -14,7 +14,7 @@ use hashbrown::{HashMap, HashSet};
 
 use crate::addr::{Endpoint, Family, Ip};
 use crate::dest::{Dest, Method};
-use crate::segment::{Protocol, Segment};
+use crate::segment::{Protocol, Segment, port};
 use crate::service::{Engine, Service, ServiceKey};
 use crate::state::Timeouts;
 use crate::sysctl::Sysctls;
@@ -79,10 +79,6 @@ impl Families {
     }
 }
 
-/// The control port of FTP, whose services take the clients' data connections too (IPVS).
-const FTP: u16 = 21;
-/// The server's port of FTP's active data connections.
-const FTP_DATA: u16 = 20;
 /// The first port an ordinary program may use (`net.ipv4.ip_unprivileged_port_start`).
 const FIRST_UNPRIVILEGED: u16 = 1024;
 
@@ -113,7 +109,7 @@ impl Config {
             match key {
                 ServiceKey::Addr { addr, .. } => {
                     config.roles.insert(addr.ip, Role::Virtual);
-                    config.has_ftp |= addr.port == FTP;
+                    config.has_ftp |= addr.port == port::FTP;
                     config.has_any_port |= addr.port == 0;
                 }
                 ServiceKey::Mark { .. } => config.has_marks = true,
@@ -217,11 +213,11 @@ impl Config {
             return None;
         }
         let on = |port| get(ServiceKey::new(protocol, Endpoint::new(dst.ip, port)));
-        let is_data = || dst.port == FTP_DATA || dst.port >= FIRST_UNPRIVILEGED;
+        let is_data = || dst.port == port::FTP_DATA || dst.port >= FIRST_UNPRIVILEGED;
         on(dst.port)
             .or_else(|| {
                 let ftp = self.has_ftp && protocol == Protocol::TCP && is_data();
-                ftp.then(|| on(FTP)).flatten()
+                ftp.then(|| on(port::FTP)).flatten()
             })
             .or_else(|| self.has_any_port.then(|| on(0)).flatten())
     }

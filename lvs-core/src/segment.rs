@@ -4,6 +4,16 @@ use std::fmt;
 
 use crate::addr::Endpoint;
 
+/// Ports that mean something to the director.
+pub mod port {
+    /// FTP's server in active data connections; as a client's port never scheduled (IPVS).
+    pub const FTP_DATA: u16 = 20;
+    /// FTP's control connections, whose services take the clients' data connections too (IPVS).
+    pub const FTP: u16 = 21;
+    /// ISAKMP, over UDP, which AH and ESP follow (IPVS).
+    pub const ISAKMP: u16 = 500;
+}
+
 /// An IP protocol number.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Protocol(pub u8);

@@ -32,6 +32,7 @@
 
 use std::collections::BTreeMap;
 
+use lvs_core::segment::port::ISAKMP;
 use lvs_core::service::LocalAddr;
 use lvs_core::{Endpoint, Family, Ip, Kind, Protocol, Segment};
 
@@ -135,9 +136,6 @@ pub(crate) const fn mark_of(family: Family) -> u32 {
         Family::V6 => 2,
     }
 }
-
-/// The ISAKMP port, whose clients send AH and ESP as well.
-const ISAKMP: u16 = 500;
 
 /// Says what is hidden. The default hides nothing.
 #[derive(Debug, Default)]

@@ -279,7 +279,7 @@ fn rarer(net: Network<'_>, offload: Offload) -> Result<Parsed, DropReason> {
         (Protocol::ICMP, Family::V4) | (Protocol::ICMPV6, Family::V6) => icmp::error(net, offload),
         (Protocol::TCP | Protocol::UDP | Protocol::SCTP | Protocol::AH | Protocol::ESP, _) => {
             match net.fragment {
-                None => Ok(packet(&net, rare_head(&net)?, Kind::Packet, None)),
+                None => Ok(packet(&net, any_head(&net, false)?, Kind::Packet, None)),
                 Some(fragment) => fragmented(net, fragment),
             }
         }

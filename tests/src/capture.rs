@@ -76,6 +76,25 @@ pub enum Payload {
     Other,
 }
 
+impl Payload {
+    /// The MTU in an ICMP "fragmentation needed" or "packet too big".
+    pub fn too_big(&self) -> Option<u32> {
+        match *self {
+            Self::Icmp {
+                kind: 3,
+                code: 4,
+                rest,
+            } => Some(rest & 0xffff),
+            Self::Icmp {
+                kind: 2,
+                code: 0,
+                rest,
+            } => Some(rest),
+            _ => None,
+        }
+    }
+}
+
 impl Capture {
     /// Records what `dev` of `node` sends or is sent (not what a switch floods), if it matches `filter` (pcap
     /// syntax).

@@ -1,7 +1,7 @@
 //! Packets too big for the way on: ICMP with the right MTU where they may not be fragmented, fragments
 //! where they may; and fragments from clients find the way of their flow.
 
-use tests::capture::{Capture, Payload};
+use tests::capture::Capture;
 use tests::command::text;
 use tests::traffic::{noise, sha256, url};
 use tests::{Family, Lan, Lvsd, Method, Plan, Rules, UdpAsk};
@@ -49,23 +49,6 @@ fn learnt_mtu(lan: &Lan, family: Family) -> Option<u32> {
     words.next()?.parse().ok()
 }
 
-/// The MTU in an ICMP "fragmentation needed" or "packet too big".
-fn too_big(payload: &Payload) -> Option<u32> {
-    match *payload {
-        Payload::Icmp {
-            kind: 3,
-            code: 4,
-            rest,
-        } => Some(rest & 0xffff),
-        Payload::Icmp {
-            kind: 2,
-            code: 0,
-            rest,
-        } => Some(rest),
-        _ => None,
-    }
-}
-
 #[test]
 fn tcp_learns_the_mtu_of_the_tunnel() {
     for (inner, outer) in TUNNELS {
@@ -87,7 +70,7 @@ fn tcp_learns_the_mtu_of_the_tunnel() {
         assert_eq!(sha256(&lan.servers[0].stored("noise")), sha256(&sent));
 
         let seen = capture.stop();
-        let told = seen.iter().filter_map(|p| too_big(p.payload()?)).next();
+        let told = seen.iter().filter_map(|p| p.payload()?.too_big()).next();
         assert_eq!(told, Some(tunnel_mtu(outer)), "{inner:?} in {outer:?}");
         assert_eq!(learnt_mtu(&lan, inner), Some(tunnel_mtu(outer)));
     }

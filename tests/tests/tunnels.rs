@@ -1,6 +1,6 @@
 //! Tunnels of every kind: GRE and GUE carry what IPIP carries, and what goes wrong inside is told outside.
 
-use tests::capture::{Capture, Payload};
+use tests::capture::Capture;
 use tests::command::text;
 use tests::traffic::{noise, sha256, url};
 use tests::{Family, Lan, Lvsd, Method, Plan, Rules, UdpAsk, spread};
@@ -81,23 +81,6 @@ fn everything_arrives_without_offloads() {
     everything_arrives(&Plan::of(Method::Tun, 2).without_offloads());
 }
 
-/// The MTU in an ICMP "fragmentation needed" or "packet too big".
-fn too_big(payload: &Payload) -> Option<u32> {
-    match *payload {
-        Payload::Icmp {
-            kind: 3,
-            code: 4,
-            rest,
-        } => Some(rest & 0xffff),
-        Payload::Icmp {
-            kind: 2,
-            code: 0,
-            rest,
-        } => Some(rest),
-        _ => None,
-    }
-}
-
 /// Makes the client forget what it was told.
 fn forget_mtus(lan: &Lan) {
     for family in ["-4", "-6"] {
@@ -126,7 +109,7 @@ fn clients_are_told_what_fits_the_tunnel() {
         let refused = ask.size(fits + 1).from(&lan.client);
         assert_eq!(refused, ["EMSGSIZE"], "{case}");
         let seen = capture.stop();
-        let told = seen.iter().filter_map(|p| too_big(p.payload()?)).next();
+        let told = seen.iter().filter_map(|p| p.payload()?.too_big()).next();
         assert_eq!(told, Some(mtu), "{case}");
     }
 }
@@ -191,7 +174,7 @@ fn a_narrow_path_behind_the_director_is_found() {
             let refused = ask.clone().size(1400).from(&lan.client);
             assert_eq!(refused, ["EMSGSIZE"], "{options}");
             let seen = capture.stop();
-            let told: Vec<_> = seen.iter().filter_map(|p| too_big(p.payload()?)).collect();
+            let told: Vec<_> = seen.iter().filter_map(|p| p.payload()?.too_big()).collect();
             assert_eq!(told, [mtu], "{options}: {seen:#?}");
             forget_mtus(&lan);
         }

@@ -12,7 +12,7 @@ use hashbrown::HashTable;
 
 use super::slab::{Id, Slab};
 use crate::addr::{Endpoint, Ip};
-use crate::segment::{Protocol, Segment};
+use crate::segment::{Protocol, Segment, port};
 use crate::verdict::Direction;
 
 /// So many that a part of a table of ten million connections grows in half a millisecond.
@@ -26,17 +26,14 @@ pub(crate) struct Tuple {
     pub(crate) dst: Endpoint,
 }
 
-/// The UDP port of ISAKMP.
-const ISAKMP: u16 = 500;
-
 impl From<&Segment> for Tuple {
     /// AH and ESP follow the ISAKMP connection between the same addresses (IPVS).
     fn from(s: &Segment) -> Self {
         match s.protocol {
             Protocol::AH | Protocol::ESP => Self {
                 protocol: Protocol::UDP,
-                src: Endpoint::new(s.src.ip, ISAKMP),
-                dst: Endpoint::new(s.dst.ip, ISAKMP),
+                src: Endpoint::new(s.src.ip, port::ISAKMP),
+                dst: Endpoint::new(s.dst.ip, port::ISAKMP),
             },
             protocol => Self {
                 protocol,

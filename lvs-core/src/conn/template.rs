@@ -20,7 +20,7 @@ use super::ConnInfo;
 use super::control::{Control, Lease};
 use crate::addr::{Endpoint, Family, Ip};
 use crate::dest::DestLive;
-use crate::segment::{Protocol, Segment};
+use crate::segment::{Protocol, Segment, port};
 use crate::service::{Persistence, ServiceKey};
 use crate::state::State;
 use crate::time::Time;
@@ -32,9 +32,6 @@ pub(super) const STILL_NEEDED: Duration = Duration::from_secs(60);
 
 /// The port in the listing of a template put aside.
 const ASIDE: u16 = 0xffff;
-
-/// FTP's control port: its template is for the data connections too.
-const FTP: u16 = 21;
 
 /// What a template is found by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -76,7 +73,7 @@ impl TemplateKey {
 
 /// Whether a template is for one port of the service only (and not for all of the address, a mark's or FTP's).
 pub(crate) fn covers_one_port(service: ServiceKey, packet: &Segment) -> bool {
-    matches!(service, ServiceKey::Addr { addr, .. } if addr.port == packet.dst.port && addr.port != FTP)
+    matches!(service, ServiceKey::Addr { addr, .. } if addr.port == packet.dst.port && addr.port != port::FTP)
 }
 
 /// A mark where an address is expected, as IPVS lists it.

@@ -4,14 +4,11 @@ use super::burst::Context;
 use super::schedule::{self, Choice};
 use crate::conn::{Conn, Found, Shard, Tuple};
 use crate::dest::Method;
-use crate::segment::{Chunk, Kind, Protocol, Segment, TcpFlags};
+use crate::segment::{Chunk, Kind, Protocol, Segment, TcpFlags, port};
 use crate::service::Service;
 use crate::state::State;
 use crate::sysctl::Sysctls;
 use crate::verdict::{Direction, DropReason, Forward, PassReason, Rewrite, Verdict};
-
-/// The source port of an FTP server's data connections; never scheduled (IPVS).
-const FTP_DATA: u16 = 20;
 
 /// Bit of `conn_reuse_mode`: a new connection may take the place of one in FIN_WAIT, if only the client is seen.
 const REUSE_IN_FIN_WAIT: u32 = 2;
@@ -195,7 +192,7 @@ fn admit(cx: &Context<'_>, service: &Service, s: &Segment) -> Result<(), Verdict
     if cx.director.defence.drops_one() {
         return Err(Verdict::Drop(DropReason::Defence));
     }
-    if s.src.port == FTP_DATA {
+    if s.src.port == port::FTP_DATA {
         return Err(Verdict::Pass(PassReason::NoConnection));
     }
     schedule::reaches(service, s)

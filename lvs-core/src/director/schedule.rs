@@ -8,14 +8,12 @@ use crate::addr::{Endpoint, Family, Ip};
 use crate::conn::{Extra, Fresh, Lease, TemplateKey, covers_one_port};
 use crate::dest::{Dest, DestLive, Method};
 use crate::sched::Arrival;
-use crate::segment::{Kind, Protocol, Segment};
+use crate::segment::{Kind, Protocol, Segment, port};
 use crate::service::{Engine, Persistence, Service, ServiceKey};
 use crate::verdict::{DropReason, PassReason, Verdict};
 
 /// How long a connection is kept that no packet of its own has opened (IPVS: 3 s).
 pub(super) const FIRST_TIMEOUT: Duration = Duration::from_secs(3);
-
-const FTP: u16 = 21;
 
 /// The server of a new connection.
 pub(super) struct Choice {
@@ -33,7 +31,7 @@ pub(super) fn reaches(service: &Service, s: &Segment) -> Result<(), Verdict> {
         ServiceKey::Addr { addr, .. } if addr.port != s.dst.port => {
             match (&service.options.persistence, addr.port) {
                 (Some(_), _) => Ok(()),
-                (None, FTP) => Err(Verdict::Pass(PassReason::NoConnection)),
+                (None, port::FTP) => Err(Verdict::Pass(PassReason::NoConnection)),
                 (None, _) => Err(Verdict::Drop(DropReason::NoDestination)),
             }
         }
@@ -148,7 +146,7 @@ fn bypass(cx: &Context<'_>, service: &Service, s: &Segment) -> Option<Choice> {
 /// What becomes of a packet to a service that has no server for it.
 fn without_server(service: &Service, s: &Segment) -> Verdict {
     match service.key().port() {
-        FTP if s.dst.port != FTP => Verdict::Pass(PassReason::NoConnection),
+        port::FTP if s.dst.port != port::FTP => Verdict::Pass(PassReason::NoConnection),
         _ => Verdict::Drop(DropReason::NoDestination),
     }
 }

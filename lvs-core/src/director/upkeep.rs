@@ -1,5 +1,7 @@
 //! What is due without any packet: once a second, and when servers go.
 
+use std::sync::atomic::Ordering::Relaxed;
+
 use super::{Director, lock};
 use crate::config::empty_trash;
 use crate::service::ServiceKey;
@@ -16,9 +18,7 @@ impl Director {
     /// To be called once a second: expires templates, estimates rates, defends. `available_pages` is the free memory,
     /// which the defences in modes 1 and 2 go by.
     pub fn tick(&self, now: Time, available_pages: u64) {
-        let tick = self
-            .ticks
-            .fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let tick = self.ticks.fetch_add(1, Relaxed);
         let config = self.config();
         self.templates.expire(now);
         self.expected.expire(now);

@@ -13,15 +13,13 @@
 
 use std::collections::HashSet;
 
+use lvs_core::segment::port::{FTP, FTP_DATA, ISAKMP};
 use lvs_core::{Config, Endpoint, Method, Protocol, Service, ServiceKey};
 use lvs_fwd::classify::{Classifier, Rule};
 use lvs_fwd::hidden::{Entry, Hidden};
 use lvs_fwd::route::Topology;
 
-const FTP: u16 = 21;
-const FTP_DATA: u16 = 20;
 const FIRST_UNPRIVILEGED: u16 = 1024;
-const ISAKMP: u16 = 500;
 /// A rule with more ports than this counts as one for any port.
 const FEW_PORTS: usize = 16;
 
