@@ -12,7 +12,7 @@ use lvs_core::{ConfigError, Director, Draft, Ip, ServiceKey};
 use lvs_sched::Flags;
 
 use crate::rules::{
-    Command, CommandError, Names, ServerRule, ServiceRule, SetTimeouts, parse_command,
+    Command, CommandError, MarkRule, Names, ServerRule, ServiceRule, SetTimeouts, parse_command,
 };
 
 /// The exit status when the kernel refuses a change.
@@ -40,11 +40,18 @@ pub fn execute(director: &Director, command: &Command) -> Result<(), CommandErro
         director.zero(key.as_ref());
         return Ok(());
     }
-    let changed = director.edit(|draft| change(draft, command));
+    // Who asks has no use for marks.
+    let marks = &mut Vec::new();
+    let changed = director.edit(|draft| change(draft, marks, command));
     changed.map_err(|fault| refused(command, fault))
 }
 
-fn change(draft: &mut Draft<'_>, command: &Command) -> Result<(), Fault> {
+/// Makes one command's change to the draft, or to the rules for marks. Statistics are none of its business.
+pub(crate) fn change(
+    draft: &mut Draft<'_>,
+    _marks: &mut Vec<MarkRule>,
+    command: &Command,
+) -> Result<(), Fault> {
     match command {
         Command::AddService(rule) => {
             if draft.service(&rule.key).is_some() {
@@ -122,7 +129,8 @@ fn set_timeouts(draft: &mut Draft<'_>, set: SetTimeouts) {
 }
 
 /// What stands in the way of a change.
-enum Fault {
+#[derive(Debug)]
+pub(crate) enum Fault {
     Config(ConfigError),
     NoScheduler,
     NotUnicast,
@@ -135,7 +143,7 @@ impl From<ConfigError> for Fault {
 }
 
 /// The fault in ipvsadm's words, which depend on the command.
-fn refused(command: &Command, fault: Fault) -> CommandError {
+pub(crate) fn refused(command: &Command, fault: Fault) -> CommandError {
     use Command::{AddServer, DeleteServer, EditServer};
     let about_server = matches!(command, AddServer(..) | EditServer(..) | DeleteServer(..));
     let message = match fault {
