@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`rules`] | rule files in ipvsadm's format |
 //! | [`daemon`] | the running director: threads, ports, guard |
+//! | [`control`] | the control socket: protocol, daemon's side, client's side |
 //! | [`adm`] | ipvsadm's commands carried out, and its listings |
 //! | [`run`] | `lvsd run` |
 //! | [`replay`] | `lvsd replay` |
@@ -11,6 +12,7 @@
 #![warn(missing_docs)]
 
 pub mod adm;
+pub mod control;
 pub mod daemon;
 pub mod demo;
 pub mod replay;

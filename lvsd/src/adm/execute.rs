@@ -16,7 +16,7 @@ use crate::rules::{
 };
 
 /// The exit status when the kernel refuses a change.
-const REFUSED: u8 = 255;
+pub(crate) const REFUSED: u8 = 255;
 
 /// Reads and carries out one command, given as ipvsadm's arguments.
 ///

@@ -1,0 +1,188 @@
+//! The asking side of the control socket.
+
+use std::io::{self, BufRead as _, BufReader, ErrorKind, Write as _};
+use std::ops::ControlFlow;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::{error, fmt};
+
+use super::conns::{Connection, Filter};
+use super::message::{Hello, Refusal, Reply, Request, VERSION};
+use super::table::Table;
+
+/// A connection to a daemon.
+#[derive(Debug)]
+pub struct Client {
+    path: PathBuf,
+    stream: BufReader<UnixStream>,
+    line: Vec<u8>,
+}
+
+/// Why a daemon cannot be asked, or does not do what it is asked.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum ClientError {
+    /// System: there is nobody, or we may not ask.
+    Connect(PathBuf, io::Error),
+    /// System: the daemon has gone, or what it says makes no sense.
+    Broken(PathBuf, io::Error),
+    /// The daemon speaks another version of the protocol, or does not know the request.
+    Unsupported(String),
+}
+
+impl fmt::Display for ClientError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Connect(path, e) => {
+                let path = path.display().to_string();
+                let path = path.escape_debug();
+                match e.kind() {
+                    ErrorKind::NotFound => {
+                        write!(f, "no lvsd listens at {path}: there is no such socket")
+                    }
+                    ErrorKind::ConnectionRefused => {
+                        write!(f, "no lvsd listens at {path}: it has ended")
+                    }
+                    ErrorKind::PermissionDenied => {
+                        write!(
+                            f,
+                            "Permission denied (you must be root, or in the group of {path})"
+                        )
+                    }
+                    _ => write!(f, "cannot connect to {path}: {e}"),
+                }
+            }
+            Self::Broken(path, e) => {
+                let path = path.display().to_string();
+                write!(
+                    f,
+                    "the lvsd at {} does not answer: {e}",
+                    path.escape_debug()
+                )
+            }
+            Self::Unsupported(message) => {
+                write!(f, "lvsd refuses to talk: {}", message.escape_debug())
+            }
+        }
+    }
+}
+
+impl error::Error for ClientError {}
+
+impl Client {
+    /// Connects to the daemon that listens at `path`.
+    ///
+    /// # Errors
+    ///
+    /// If nobody listens there, or only others may connect, or a daemon of another version listens.
+    pub fn connect(path: &Path) -> Result<Self, ClientError> {
+        let stream = UnixStream::connect(path);
+        let stream = stream.map_err(|e| ClientError::Connect(path.to_owned(), e))?;
+        let mut client = Self {
+            path: path.to_owned(),
+            stream: BufReader::new(stream),
+            line: Vec::new(),
+        };
+        client.send(&Hello { protocol: VERSION })?;
+        match client.receive()? {
+            Reply::Hello { .. } => Ok(client),
+            other => Err(client.nonsense(&other)),
+        }
+    }
+
+    /// Carries out commands, all or none.
+    ///
+    /// # Errors
+    ///
+    /// If the daemon cannot be asked. Commands that it refuses are no error here: they are what is returned.
+    pub fn apply(
+        &mut self,
+        commands: Vec<Vec<String>>,
+        rehearse: bool,
+    ) -> Result<Result<(), Vec<Refusal>>, ClientError> {
+        match self.ask(&Request::Apply { commands, rehearse })? {
+            Reply::Done {} => Ok(Ok(())),
+            Reply::Refused { refusals } => Ok(Err(refusals)),
+            other => Err(self.nonsense(&other)),
+        }
+    }
+
+    /// The services, servers and counts.
+    ///
+    /// # Errors
+    ///
+    /// If the daemon cannot be asked.
+    pub fn table(&mut self) -> Result<Table, ClientError> {
+        match self.ask(&Request::Table {})? {
+            Reply::Table { table } => Ok(table),
+            other => Err(self.nonsense(&other)),
+        }
+    }
+
+    /// Shows `visit` the connections, some at a time, until it breaks off; then this client is of no use any more.
+    ///
+    /// # Errors
+    ///
+    /// If the daemon cannot be asked.
+    pub fn connections(
+        &mut self,
+        filter: Filter,
+        mut visit: impl FnMut(Vec<Connection>) -> ControlFlow<()>,
+    ) -> Result<(), ClientError> {
+        self.send(&Request::Connections { filter })?;
+        loop {
+            match self.receive()? {
+                Reply::Connections { connections } => {
+                    if visit(connections).is_break() {
+                        return Ok(());
+                    }
+                }
+                Reply::End { .. } => return Ok(()),
+                other => return Err(self.nonsense(&other)),
+            }
+        }
+    }
+
+    /// A request with one reply.
+    ///
+    /// # Errors
+    ///
+    /// If the daemon cannot be asked, or does not know the request.
+    pub fn ask(&mut self, request: &Request) -> Result<Reply, ClientError> {
+        self.send(request)?;
+        self.receive()
+    }
+
+    fn send(&mut self, message: &impl serde::Serialize) -> Result<(), ClientError> {
+        let mut line = serde_json::to_vec(message).map_err(|e| self.broken(e.into()))?;
+        line.push(b'\n');
+        // A daemon that refuses says so before it closes: what it said is still to be read.
+        match self.stream.get_mut().write_all(&line) {
+            Err(e) if e.kind() != ErrorKind::BrokenPipe => Err(self.broken(e)),
+            _ => Ok(()),
+        }
+    }
+
+    fn receive(&mut self) -> Result<Reply, ClientError> {
+        self.line.clear();
+        let read = self.stream.read_until(b'\n', &mut self.line);
+        read.map_err(|e| self.broken(e))?;
+        if self.line.last() != Some(&b'\n') {
+            let ended = io::Error::new(ErrorKind::UnexpectedEof, "it has closed the connection");
+            return Err(self.broken(ended));
+        }
+        match serde_json::from_slice(&self.line).map_err(|e| self.broken(e.into()))? {
+            Reply::Error { message } => Err(ClientError::Unsupported(message)),
+            reply => Ok(reply),
+        }
+    }
+
+    fn broken(&self, e: io::Error) -> ClientError {
+        ClientError::Broken(self.path.clone(), e)
+    }
+
+    fn nonsense(&self, _: &Reply) -> ClientError {
+        let what = "it gives an answer to something else";
+        self.broken(io::Error::new(ErrorKind::InvalidData, what))
+    }
+}

@@ -1,0 +1,161 @@
+//! Answers to requests.
+//!
+//! What is behind the desk is a [`Plane`]: in the daemon the director with guard, classifier and workers that must stay in step
+//! with it, elsewhere a director alone.
+
+use std::ops::ControlFlow;
+
+use lvs_core::{ConfigError, Director, Draft, Time};
+
+use super::message::{Refusal, Reply, Request};
+use super::table::Table;
+use crate::adm::execute::{self, Fault};
+use crate::rules::{Command, MarkRule, Names, parse_command};
+
+/// A director, and what must be kept in step with it.
+pub trait Plane: Send + Sync {
+    /// The director.
+    fn director(&self) -> &Director;
+
+    /// The time as the director is told it.
+    fn now(&self) -> Time;
+
+    /// The rules for marks, in order.
+    fn marks(&self) -> Vec<MarkRule>;
+
+    /// Changes services and rules for marks: all that `change` does, or, if it or the plane refuses, nothing.
+    ///
+    /// # Errors
+    ///
+    /// What `change` returns, or why the plane cannot do it.
+    fn change(&self, change: Change<'_>) -> Result<(), Stop>;
+}
+
+/// What [`Plane::change`] is given to carry out.
+pub type Change<'a> = &'a mut dyn FnMut(&mut Draft<'_>, &mut Vec<MarkRule>) -> Result<(), Stop>;
+
+/// Why a change is not made.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Stop {
+    /// It was only to be tried.
+    Rehearsed,
+    /// These commands are refused.
+    Refused(Vec<Refusal>),
+    /// The whole is refused, with ipvsadm's exit status and message.
+    Whole(u8, String),
+}
+
+impl From<ConfigError> for Stop {
+    fn from(e: ConfigError) -> Self {
+        Self::Whole(execute::REFUSED, e.to_string())
+    }
+}
+
+/// Answers a request: whatever `say` is given goes to the client, until it asks to stop.
+pub fn answer(plane: &dyn Plane, request: Request, say: &mut dyn FnMut(Reply) -> ControlFlow<()>) {
+    let reply = match request {
+        Request::Apply { commands, rehearse } => apply(plane, &commands, rehearse),
+        Request::Table {} => Reply::Table {
+            table: Table::of(plane.director(), &plane.marks()),
+        },
+        _ => Reply::Error {
+            message: "this request is not supported yet".to_owned(),
+        },
+    };
+    let _ = say(reply);
+}
+
+/// Names of hosts and ports are the client's business: the daemon must not wait for a resolver.
+#[derive(Debug)]
+struct NoNames;
+
+impl Names for NoNames {
+    fn has_scheduler(&self, name: &str) -> bool {
+        lvs_sched::NAMES.iter().any(|known| known.name == name)
+    }
+
+    fn host(&self, _: &str) -> Result<std::net::Ipv4Addr, String> {
+        Err("the daemon looks up no names".to_owned())
+    }
+
+    fn port(&self, _: &str, _: lvs_core::Protocol) -> Option<u16> {
+        None
+    }
+}
+
+fn apply(plane: &dyn Plane, commands: &[Vec<String>], rehearse: bool) -> Reply {
+    let commands = match read(commands) {
+        Ok(commands) => commands,
+        Err(refusals) => return Reply::Refused { refusals },
+    };
+    let result = plane.change(&mut |draft, marks| {
+        let mut refusals = Vec::new();
+        for (place, command) in commands.iter().enumerate() {
+            if let Err(fault) = execute::change(draft, marks, command) {
+                refusals.push(refusal(place, command, fault));
+            }
+        }
+        match refusals.is_empty() {
+            true if rehearse => Err(Stop::Rehearsed),
+            true => Ok(()),
+            false => Err(Stop::Refused(refusals)),
+        }
+    });
+    match result {
+        Ok(()) => {
+            zero(plane.director(), &commands);
+            Reply::Done {}
+        }
+        Err(Stop::Rehearsed) => Reply::Done {},
+        Err(Stop::Refused(refusals)) => Reply::Refused { refusals },
+        Err(Stop::Whole(exit, message)) => Reply::Refused {
+            refusals: vec![Refusal {
+                command: None,
+                exit,
+                message,
+                word: None,
+            }],
+        },
+    }
+}
+
+fn read(commands: &[Vec<String>]) -> Result<Vec<Command>, Vec<Refusal>> {
+    let mut read = Vec::with_capacity(commands.len());
+    let mut refusals = Vec::new();
+    for (place, words) in commands.iter().enumerate() {
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        match parse_command(&words, &NoNames) {
+            Ok(command) => read.push(command),
+            Err(e) => refusals.push(Refusal {
+                command: Some(place),
+                exit: e.exit,
+                message: e.message,
+                word: None,
+            }),
+        }
+    }
+    match refusals.is_empty() {
+        true => Ok(read),
+        false => Err(refusals),
+    }
+}
+
+fn refusal(place: usize, command: &Command, fault: Fault) -> Refusal {
+    let e = execute::refused(command, fault);
+    Refusal {
+        command: Some(place),
+        exit: e.exit,
+        message: e.message,
+        word: None,
+    }
+}
+
+/// Statistics are no part of the configuration: they are zeroed once all the rest is done.
+fn zero(director: &Director, commands: &[Command]) {
+    for command in commands {
+        if let Command::Zero(key) = command {
+            director.zero(key.as_ref());
+        }
+    }
+}
