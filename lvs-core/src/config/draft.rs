@@ -91,6 +91,12 @@ impl<'a> Draft<'a> {
             .or_else(|| self.services.get(key).map(|s| &**s))
     }
 
+    /// The services as this draft has them, in no particular order.
+    pub fn services(&self) -> impl Iterator<Item = &Service> {
+        let untouched = self.services.values().map(|s| &**s);
+        untouched.chain(self.edited.values())
+    }
+
     /// The keys of all services of this draft, in order.
     pub fn keys(&self) -> Vec<ServiceKey> {
         let mut keys: Vec<_> = self
