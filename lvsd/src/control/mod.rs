@@ -19,6 +19,8 @@ pub mod desk;
 pub mod message;
 pub mod server;
 pub mod table;
+#[cfg(test)]
+pub(crate) mod testing;
 
 use std::env;
 use std::path::PathBuf;
