@@ -8,15 +8,16 @@ mod draft;
 mod error;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use ahash::RandomState;
 use hashbrown::{HashMap, HashSet};
 
 use crate::addr::{Endpoint, Family, Ip};
-use crate::dest::{Dest, Method};
+use crate::dest::{Dest, DestLive, Method};
 use crate::segment::{Protocol, Segment, port};
 use crate::service::{Engine, Service, ServiceKey};
-use crate::state::Timeouts;
+use crate::state::{State, Timeouts};
 use crate::sysctl::Sysctls;
 
 pub use draft::Draft;
@@ -45,6 +46,8 @@ pub struct Config {
     has_ftp: bool,
     has_any_port: bool,
     wants_tags: bool,
+    /// Whether a service has timeouts of its own.
+    has_timeouts: bool,
     /// Real servers that may begin calls themselves, and their services.
     callers: HashMap<Endpoint, ServiceKey, RandomState>,
     serves: Families,
@@ -93,6 +96,7 @@ impl Config {
             has_ftp: false,
             has_any_port: false,
             wants_tags: false,
+            has_timeouts: false,
             callers: HashMap::with_hasher(seed.clone()),
             serves: Families::default(),
         }
@@ -118,6 +122,7 @@ impl Config {
         for service in config.services.values() {
             config.serves.add(service.key().family());
             let persistence = service.options.persistence;
+            config.has_timeouts |= service.options.timeouts.given().next().is_some();
             config.wants_tags |= persistence.is_some_and(|p| p.engine.is_some());
             for l in &*service.options.local_addrs {
                 if l.first_port == 0 || l.first_port > l.last_port {
@@ -235,6 +240,15 @@ impl Config {
     /// How long connections are kept without traffic.
     pub fn timeouts(&self) -> &Timeouts {
         &self.globals.timeouts
+    }
+
+    /// How long a connection of this server is kept without traffic: by its service's own timeout, or else the director's.
+    pub(crate) fn timeout(&self, state: State, dest: &DestLive) -> Duration {
+        let own = match self.has_timeouts {
+            true => dest.service().timeout(state),
+            false => None,
+        };
+        own.unwrap_or_else(|| self.globals.timeouts.of(state))
     }
 
     /// IPVS's settings.

@@ -47,7 +47,7 @@ pub use dest::{Dest, DestOptions, Encapsulation, Method};
 pub use director::{Assist, Director, Expected, Settings, Worker};
 pub use guard::ConnGuard;
 pub use segment::{Chunk, Kind, Protocol, Segment, TcpFlags};
-pub use service::{LocalAddr, Persistence, Service, ServiceKey, ServiceOptions};
+pub use service::{LocalAddr, Persistence, Service, ServiceKey, ServiceOptions, ServiceTimeouts};
 pub use sysctl::Sysctls;
 pub use time::Time;
 pub use verdict::{Direction, DropReason, Forward, PassReason, Rewrite, Verdict};

@@ -1,6 +1,7 @@
 //! Virtual services.
 
 use std::fmt;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use crate::changes::Changes;
 use crate::dest::{Dest, DestLive};
 use crate::sched::Scheduler;
 use crate::segment::Protocol;
+use crate::state::{State, Timeouts};
 use crate::stats::Stats;
 
 /// What identifies a virtual service.
@@ -141,6 +143,8 @@ pub struct ServiceOptions {
     pub one_packet: bool,
     /// The local addresses of FullNAT.
     pub local_addrs: Arc<[LocalAddr]>,
+    /// How long its connections are kept without traffic, where it is not as long as others'.
+    pub timeouts: ServiceTimeouts,
 }
 
 impl ServiceOptions {
@@ -150,6 +154,27 @@ impl ServiceOptions {
             local_addrs: addrs.into(),
             ..Self::default()
         }
+    }
+}
+
+/// Timeouts of one service's connections, 1 s to 31 days each, in place of the director's
+/// ([`Draft::set_timeouts`](crate::Draft::set_timeouts)); `None` leaves the director's. They are the three that ipvsadm's
+/// `--set` has. Not IPVS's.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "a plain record")]
+pub struct ServiceTimeouts {
+    /// Of established TCP connections.
+    pub tcp: Option<Duration>,
+    /// Of TCP connections in FIN_WAIT.
+    pub tcp_fin: Option<Duration>,
+    /// Of UDP flows.
+    pub udp: Option<Duration>,
+}
+
+impl ServiceTimeouts {
+    /// Those of the three that are given.
+    pub fn given(&self) -> impl Iterator<Item = Duration> + use<> {
+        [self.tcp, self.tcp_fin, self.udp].into_iter().flatten()
     }
 }
 
@@ -245,6 +270,8 @@ pub struct ServiceLive {
     key: ServiceKey,
     stats: Stats,
     changes: Changes,
+    /// [`ServiceTimeouts`] as published, in milliseconds; 0 is the director's.
+    timeouts: [AtomicU32; 3],
 }
 
 impl ServiceLive {
@@ -253,6 +280,31 @@ impl ServiceLive {
             key,
             stats: Stats::new(stripes),
             changes: Changes::default(),
+            timeouts: [const { AtomicU32::new(0) }; 3],
+        }
+    }
+
+    /// Takes over what has been configured.
+    pub(crate) fn publish(&self, timeouts: &ServiceTimeouts) {
+        let ServiceTimeouts { tcp, tcp_fin, udp } = *timeouts;
+        for (live, timeout) in self.timeouts.iter().zip([tcp, tcp_fin, udp]) {
+            let ms = timeout.map_or(0, |t| t.min(Timeouts::MAX).as_millis());
+            live.store(u32::try_from(ms).unwrap_or(u32::MAX), Relaxed);
+        }
+    }
+
+    /// Its own timeout of connections in this state, as published.
+    pub(crate) fn timeout(&self, state: State) -> Option<Duration> {
+        let [tcp, tcp_fin, udp] = &self.timeouts;
+        let own = match state {
+            State::Established => tcp,
+            State::FinWait => tcp_fin,
+            State::Udp => udp,
+            _ => return None,
+        };
+        match own.load(Relaxed) {
+            0 => None,
+            ms => Some(Duration::from_millis(ms.into())),
         }
     }
 

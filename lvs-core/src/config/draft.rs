@@ -14,7 +14,7 @@ use super::{Config, ConfigError, Globals};
 use crate::addr::{Endpoint, Family, Ip};
 use crate::dest::{Dest, DestLive, DestOptions, Encapsulation, Method};
 use crate::sched::{Edit, Scheduler};
-use crate::service::{Service, ServiceKey, ServiceLive, ServiceOptions};
+use crate::service::{Service, ServiceKey, ServiceLive, ServiceOptions, ServiceTimeouts};
 use crate::state::Timeouts;
 use crate::sysctl::Sysctls;
 use crate::time::Time;
@@ -279,15 +279,17 @@ impl<'a> Draft<'a> {
         }
         for (key, live) in self.removed {
             live.set_available(false);
+            if config.service(&key.0).is_none() {
+                live.service().publish(&ServiceTimeouts::default());
+            }
             let idle_since = None;
             self.trash.insert(key, Removed { live, idle_since });
         }
-        for dest in edited
-            .iter()
-            .filter_map(|k| config.service(k))
-            .flat_map(|s| &s.dests)
-        {
-            dest.live.publish(dest.options());
+        for service in edited.iter().filter_map(|k| config.service(k)) {
+            service.live.publish(&service.options.timeouts);
+            for dest in &service.dests {
+                dest.live.publish(dest.options());
+            }
         }
         for service in self.renewed {
             service.stats().zero();
@@ -312,12 +314,12 @@ fn check_service(key: ServiceKey, options: &ServiceOptions) -> Result<(), Config
         Family::V4 => 32,
         Family::V6 => 128,
     };
+    let lasting = Duration::from_secs(1)..=Timeouts::MAX;
+    if !options.timeouts.given().all(|t| lasting.contains(&t)) {
+        return Err(ConfigError::BadTimeout(key));
+    }
     match options.persistence {
-        Some(p)
-            if !(1..=bits).contains(&p.prefix)
-                || p.timeout < Duration::from_secs(1)
-                || p.timeout > Timeouts::MAX =>
-        {
+        Some(p) if !(1..=bits).contains(&p.prefix) || !lasting.contains(&p.timeout) => {
             Err(ConfigError::BadPersistence(key))
         }
         _ => Ok(()),

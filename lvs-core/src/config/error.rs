@@ -27,6 +27,8 @@ pub enum ConfigError {
     ZeroMark,
     /// A persistence mask must have 1 to 32 (IPv6: 128) bits, and the timeout be 1 s to 31 days.
     BadPersistence(ServiceKey),
+    /// A timeout of a service must be 1 s to 31 days.
+    BadTimeout(ServiceKey),
     /// The lower threshold is above the upper one, or that above 2³¹−1.
     BadThresholds(ServiceKey, Endpoint),
     /// FullNAT must remember its connections.
@@ -63,6 +65,9 @@ impl fmt::Display for ConfigError {
                 f,
                 "service {s}: persistence needs a timeout of 1 to 2678400 s and a mask of 1 to 32 (IPv6: 128) bits"
             ),
+            Self::BadTimeout(s) => {
+                write!(f, "service {s}: a timeout must be 1 to 2678400 s")
+            }
             Self::BadThresholds(s, d) => write!(
                 f,
                 "server {d} of service {s}: the lower threshold must not be above the upper one, nor that above 2147483647"

@@ -25,6 +25,7 @@ use std::time::Duration;
 use crate::addr::Endpoint;
 use crate::dest::{DestLive, Method};
 use crate::segment::Protocol;
+use crate::service::ServiceKey;
 use crate::state::State;
 use crate::time::Time;
 use crate::verdict::Direction;
@@ -139,6 +140,8 @@ pub struct Shift {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ConnInfo {
+    /// The service that opened it, be it still there or not.
+    pub service: ServiceKey,
     /// TCP, UDP or SCTP; 0 for a template of a firewall mark, which serves all of them.
     pub protocol: Protocol,
     /// The client; of a template, its masked address and port 0.
@@ -155,11 +158,21 @@ pub struct ConnInfo {
     pub state: State,
     /// How long it is kept if no packet comes.
     pub expires_in: Duration,
+    /// Packets from the client, at most 2³²−1; 0 for templates.
+    pub in_packets: u32,
+}
+
+impl ConnInfo {
+    /// Whether it is a persistence template, and no connection.
+    pub const fn is_template(&self) -> bool {
+        matches!(self.state, State::Template | State::Assured)
+    }
 }
 
 impl Conn {
     pub(crate) fn info(&self, now: Time) -> ConnInfo {
         ConnInfo {
+            service: self.dest.service().key(),
             protocol: self.protocol,
             client: self.client,
             virt: self.virt,
@@ -168,6 +181,7 @@ impl Conn {
             method: self.method,
             state: self.state,
             expires_in: self.deadline.since(now),
+            in_packets: self.in_packets,
         }
     }
 }
@@ -175,7 +189,7 @@ impl Conn {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::service::{ServiceKey, ServiceLive};
+    use crate::service::ServiceLive;
 
     /// A NAT connection with a deadline, for tests of the table's parts.
     pub(crate) fn conn(deadline: Time) -> Conn {

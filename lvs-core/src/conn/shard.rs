@@ -17,7 +17,7 @@ use crate::addr::Endpoint;
 use crate::dest::{DestLive, Method};
 use crate::segment::{Kind, Protocol, Segment};
 use crate::service::LocalAddr;
-use crate::state::{State, Timeouts};
+use crate::state::State;
 use crate::time::Time;
 use crate::verdict::Direction;
 
@@ -201,14 +201,15 @@ impl Shard {
         Some(conn)
     }
 
-    /// A packet of a connection: moves its state unless it is a later fragment, and restarts its timer.
+    /// A packet of a connection: moves its state unless it is a later fragment, and restarts its timer, by what `timeout`
+    /// says of its state and server.
     pub(crate) fn touch(
         &mut self,
         id: Id,
         direction: Direction,
         packet: &Segment,
         secure: bool,
-        timeouts: &Timeouts,
+        timeout: impl FnOnce(State, &DestLive) -> Duration,
         now: Time,
     ) {
         let Some(conn) = self.slab.get_mut(id) else {
@@ -229,7 +230,8 @@ impl Shard {
         if state.is_ended() && !conn.state.is_ended() {
             self.candidates.ended(id);
         }
-        if conn.enter(state, timeouts.of(state), now) {
+        let timeout = timeout(state, &conn.dest);
+        if conn.enter(state, timeout, now) {
             self.wheel.place(id, &mut self.slab);
         }
     }

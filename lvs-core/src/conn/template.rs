@@ -314,6 +314,7 @@ impl Template {
         let aside = key.aside != 0;
         let port = |p| if aside { ASIDE } else { p };
         ConnInfo {
+            service: self.dest.service().key(),
             protocol: key.protocol,
             client: Endpoint::new(key.client, 0),
             virt: Endpoint::new(key.virt, port(key.port)),
@@ -325,6 +326,7 @@ impl Template {
                 false => State::Template,
             },
             expires_in: self.kept_until(now).since(now),
+            in_packets: 0,
         }
     }
 }

@@ -120,11 +120,10 @@ impl Director {
             return;
         }
         let config = self.config.load();
-        let timeouts = config.timeouts();
         let mut rates = lock(&self.rates);
         for shard in &self.shards {
             lock(shard).sift(random as usize % CLASSES, CLASSES, now, |c| {
-                let idle = timeouts.of(c.state).saturating_sub(c.expires_in);
+                let idle = config.timeout(c.state, c.dest).saturating_sub(c.expires_in);
                 is_unwanted(c, || rates.drops(idle, c.in_packets))
             });
         }

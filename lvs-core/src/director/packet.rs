@@ -109,8 +109,8 @@ fn follow(cx: &Context<'_>, shard: &mut Shard, found: Found, s: &Segment) -> Ver
     count(cx, conn, direction, s.len);
     let verdict = carry(conn, direction);
     if s.kind != Kind::IcmpError {
-        let timeouts = cx.config.timeouts();
-        shard.touch(id, direction, s, cx.secure, timeouts, cx.now);
+        let timeout = |state, dest: &_| cx.config.timeout(state, dest);
+        shard.touch(id, direction, s, cx.secure, timeout, cx.now);
     }
     verdict
 }
@@ -249,7 +249,7 @@ fn open(
         // The opening packet moves the state before the connection is bound, so that it is counted once.
         conn.state = conn.state.after(s, Direction::In, conn.in_only, cx.secure);
         conn.assure();
-        timeout = cx.config.timeouts().of(conn.state);
+        timeout = cx.config.timeout(conn.state, &conn.dest);
     }
     conn.deadline = cx.now + timeout;
     if method != Method::Bypass {

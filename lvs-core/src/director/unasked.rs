@@ -40,7 +40,7 @@ pub(super) fn open(cx: &Context<'_>, s: &Segment) -> Option<Verdict> {
         virt,
         dest_addr: s.src,
         local: client,
-        deadline: cx.now + cx.config.timeouts().of(State::Udp),
+        deadline: cx.now + cx.config.timeout(State::Udp, &dest.live),
         dest: dest.live.clone(),
         lease: Some(lease),
         extra: None,

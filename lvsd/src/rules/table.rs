@@ -148,6 +148,7 @@ impl<'n> Table<'n> {
                     persistence,
                     one_packet: line.option(Meaning::OnePacket).is_some(),
                     local_addrs: locals.into(),
+                    ..ServiceOptions::default()
                 },
                 servers: Vec::new(),
             },

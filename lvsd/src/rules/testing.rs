@@ -132,6 +132,7 @@ fn service() -> impl Strategy<Value = ServiceRule> {
                                 false => Ip::v4([192, 0, 2, 1]),
                             })]
                             .into(),
+                            ..ServiceOptions::default()
                         },
                         servers: Vec::new(),
                     };

@@ -2,9 +2,14 @@ use super::*;
 use crate::TcpFlags;
 use crate::addr::Ip;
 use crate::conn::tests::conn;
-use crate::state::State;
+use crate::state::{State, Timeouts};
 
 const NOW: Time = Time::from_secs(10);
+
+/// IPVS's timeouts.
+fn usual(state: State, _: &DestLive) -> Duration {
+    Timeouts::default().of(state)
+}
 
 fn shard(limit: usize) -> Shard {
     Shard::new(0, 1, limit, &RandomState::with_seeds(1, 2, 3, 4))
@@ -70,7 +75,7 @@ fn a_full_shard_gives_up_what_has_not_come_about() {
         Direction::In,
         &packet(TcpFlags::SYN),
         false,
-        &Timeouts::default(),
+        usual,
         NOW,
     );
     s.touch(
@@ -78,7 +83,7 @@ fn a_full_shard_gives_up_what_has_not_come_about() {
         Direction::In,
         &packet(TcpFlags::ACK),
         false,
-        &Timeouts::default(),
+        usual,
         NOW,
     );
     assert!(s.insert(numbered(2), NOW).is_some());
@@ -96,7 +101,7 @@ fn a_full_shard_gives_up_what_has_not_come_about() {
         Direction::In,
         &packet(TcpFlags::RST),
         false,
-        &Timeouts::default(),
+        usual,
         NOW,
     );
     assert!(s.insert(numbered(3), NOW).is_some());
@@ -114,7 +119,7 @@ fn whatever_moves_records_shows_in_the_version() {
     let id = s.insert(numbered(1), NOW).unwrap();
     let with = s.version();
     let syn = packet(TcpFlags::SYN);
-    s.touch(id, Direction::In, &syn, false, &Timeouts::default(), NOW);
+    s.touch(id, Direction::In, &syn, false, usual, NOW);
     assert_eq!(s.version(), with, "a touch moves nothing");
     s.remove(id);
     assert!(before < with && with < s.version());

@@ -198,6 +198,7 @@ fn service_rule(
             persistence,
             one_packet,
             local_addrs: line.local_addrs.as_slice().into(),
+            ..ServiceOptions::default()
         },
         servers: Vec::new(),
     })
