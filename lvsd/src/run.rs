@@ -8,16 +8,20 @@ use std::process::ExitCode;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::iterator::Signals;
 
+use crate::control::{DEFAULT_SOCKET, server};
 use crate::daemon::{Daemon, Options};
 use crate::rules::{self, RuleSet, SystemNames};
 
 const USAGE: &str = "\
-Usage: lvsd run --rules FILE [--interface NAME]... [--workers N] [--max-connections N]
+Usage: lvsd run [--rules FILE] [--socket PATH] [--socket-group GROUP] [--interface NAME]...
+                [--workers N] [--max-connections N]
 
 Forwards in the foreground until SIGTERM or SIGINT. Says \"ready\" once it does.
 
 Options:
-  --rules FILE         services and servers, as `ipvsadm -Sn` writes them (see docs/rules.md)
+  --rules FILE         services and servers to begin with, as `ipvsadm -Sn` writes them (see docs/rules.md)
+  --socket PATH        listen there for `lvsd adm` and the others (default /run/lvsd.sock)
+  --socket-group GROUP let members of this group connect too, and so do everything (default: only root)
   --interface NAME     work on this interface; may be repeated (default: all Ethernet interfaces that are up)
   --workers N          worker threads, 1 to 16 (default 1)
   --max-connections N  the most connections tracked at a time (default 10000000)
@@ -39,7 +43,7 @@ pub fn run(args: &[String]) -> ExitCode {
         }
         Err(message) => return wrong(&format!("lvsd run: {message}\n\n{USAGE}")),
     };
-    let rules = match read(&file) {
+    let rules = match file.as_ref().map_or_else(|| Ok(RuleSet::default()), read) {
         Ok(rules) => rules,
         Err(message) => return wrong(&message),
     };
@@ -55,7 +59,8 @@ pub fn run(args: &[String]) -> ExitCode {
     }) {
         Ok(d) => d,
         Err(e) if e.is_configuration() => {
-            return wrong(&format!("lvsd run: {}: {e}\n", file.display()));
+            let file = file.map_or_else(String::new, |f| format!("{}: ", f.display()));
+            return wrong(&format!("lvsd run: {file}{e}\n"));
         }
         Err(e) => return fail(&e.to_string()),
     };
@@ -101,9 +106,10 @@ fn read(file: &PathBuf) -> Result<RuleSet, String> {
         .map_err(|problems| rules::render(&problems, &name, text))
 }
 
-/// The options and the rule file, or `None` if only help is wanted.
-fn parse(args: &[String]) -> Result<Option<(Options, PathBuf)>, String> {
+/// The options and the rule file, if there is one, or `None` if only help is wanted.
+fn parse(args: &[String]) -> Result<Option<(Options, Option<PathBuf>)>, String> {
     let mut options = Options::default();
+    let mut socket = server::Options::new(PathBuf::from(DEFAULT_SOCKET));
     let mut file = None;
     let mut args = args.iter();
     while let Some(arg) = args.next() {
@@ -116,7 +122,12 @@ fn parse(args: &[String]) -> Result<Option<(Options, PathBuf)>, String> {
         }
         if !matches!(
             name,
-            "--rules" | "--interface" | "--workers" | "--max-connections"
+            "--rules"
+                | "--socket"
+                | "--socket-group"
+                | "--interface"
+                | "--workers"
+                | "--max-connections"
         ) {
             return Err(format!("{arg:?} is not known"));
         }
@@ -135,22 +146,36 @@ fn parse(args: &[String]) -> Result<Option<(Options, PathBuf)>, String> {
         match name {
             "--rules" if file.is_some() => return Err("--rules is given twice".to_owned()),
             "--rules" => file = Some(PathBuf::from(value)),
+            "--socket" => socket.path = PathBuf::from(value),
+            "--socket-group" => socket.group = Some(group(&value)?),
             "--interface" => options.interfaces.push(value),
             "--workers" => options.workers = number(1..=16)?,
             _ => options.max_connections = number(1..=100_000_000)?,
         }
     }
-    match file {
-        Some(file) => Ok(Some((options, file))),
-        None => Err("--rules FILE is missing".to_owned()),
+    options.socket = Some(socket);
+    Ok(Some((options, file)))
+}
+
+/// A group's number, by its name in `/etc/group` or the number itself.
+fn group(name: &str) -> Result<u32, String> {
+    if let Ok(number) = name.parse() {
+        return Ok(number);
     }
+    let groups = fs::read("/etc/group").unwrap_or_default();
+    let groups = String::from_utf8_lossy(&groups);
+    let number = groups.lines().find_map(|line| {
+        let mut fields = line.split(':'); // name, password, number, members
+        (fields.next() == Some(name)).then(|| fields.nth(1)?.parse().ok())?
+    });
+    number.ok_or_else(|| format!("there is no group {name:?} in /etc/group"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn parsed(line: &str) -> Result<Option<(Options, PathBuf)>, String> {
+    fn parsed(line: &str) -> Result<Option<(Options, Option<PathBuf>)>, String> {
         parse(
             &line
                 .split_whitespace()
@@ -161,18 +186,31 @@ mod tests {
 
     #[test]
     fn arguments_are_read_in_both_forms() {
-        let (o, file) = parsed("--rules=a --workers 2 --interface x --interface=y")
-            .unwrap()
-            .unwrap();
-        assert_eq!((file, o.workers), (PathBuf::from("a"), 2));
+        let line = "--rules=a --workers 2 --interface x --interface=y --socket=s --socket-group 7";
+        let (o, file) = parsed(line).unwrap().unwrap();
+        assert_eq!((file, o.workers), (Some(PathBuf::from("a")), 2));
+        let socket = o.socket.unwrap();
+        assert_eq!((socket.path, socket.group), (PathBuf::from("s"), Some(7)));
         assert_eq!(o.interfaces, ["x", "y"]);
         assert!(parsed("--rules a -h").unwrap().is_none());
     }
 
     #[test]
+    fn nothing_need_be_said() {
+        let (o, file) = parsed("").unwrap().unwrap();
+        assert!(file.is_none());
+        assert_eq!(o.socket.unwrap().path, PathBuf::from(DEFAULT_SOCKET));
+    }
+
+    #[test]
+    fn groups_have_names() {
+        assert_eq!(group("root"), Ok(0));
+    }
+
+    #[test]
     fn wrong_arguments_are_named() {
         for (line, word) in [
-            ("", "--rules"),
+            ("--socket-group no-such-group", "no-such-group"),
             ("--rules", "value"),
             ("--rules a --rules b", "twice"),
             ("--rules a --workers 17", "16"),

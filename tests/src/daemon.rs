@@ -1,6 +1,7 @@
 //! lvsd on the director.
 
 use std::fs;
+use std::path::PathBuf;
 use std::process::{ExitStatus, Output};
 use std::time::Duration;
 
@@ -45,8 +46,9 @@ impl<'a> Start<'a> {
             argv.push("setpriv".to_owned());
             argv.push(format!("--bounding-set={}", minus.join(",")));
         }
-        argv.extend([lvsd(), "run".to_owned(), "--rules".to_owned()]);
-        argv.push(file.to_str().expect("a path in UTF-8").to_owned());
+        let path = |p: PathBuf| p.to_str().expect("a path in UTF-8").to_owned();
+        argv.extend([lvsd(), "run".to_owned(), "--rules".to_owned(), path(file)]);
+        argv.extend(["--socket".to_owned(), path(socket(self.lan))]);
         if let Some(workers) = self.workers {
             argv.extend(["--workers".to_owned(), workers.to_string()]);
         }
@@ -74,6 +76,11 @@ impl<'a> Start<'a> {
             .collect();
         self.lan.director.output(&argv)
     }
+}
+
+/// Where the lvsd of a LAN's director can be asked and changed.
+pub fn socket(lan: &Lan) -> PathBuf {
+    lan.director.file("lvsd.sock")
 }
 
 /// A running lvsd. Dropping it kills it.

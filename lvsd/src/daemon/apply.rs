@@ -1,9 +1,10 @@
 //! From a rule set to the director's configuration, as a difference.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use lvs_core::state::Timeouts;
-use lvs_core::{Director, Draft, LocalAddr, ServiceKey};
+use lvs_core::{Config, Director, Draft, LocalAddr, Service, ServiceKey};
 use lvs_fwd::route::Topology;
 
 use super::Error;
@@ -11,18 +12,30 @@ use crate::rules::{RuleSet, ServiceRule, SetTimeouts};
 
 /// Refuses what would collide with the host's own use of its addresses: a real server on the director itself
 /// would need its packets handed to the host's own stack; a local address of FullNAT would take the host's
-/// connections unless it has one range of ports to itself.
-pub(super) fn refuse_host_addresses(rules: &RuleSet, topology: &Topology) -> Result<(), Error> {
-    let servers = rules.services.iter().flat_map(|s| &s.servers);
-    if let Some(ip) = servers.map(|s| s.addr.ip).find(|ip| topology.is_local(*ip)) {
+/// connections unless it has one range of ports to itself. Services that the draft leaves as they are in `config` have been
+/// looked at before.
+pub(super) fn refuse_host_addresses(
+    config: &Config,
+    draft: &Draft<'_>,
+    topology: &Topology,
+) -> Result<(), Error> {
+    let is_new = |s: &&Service| {
+        config
+            .service(&s.key())
+            .is_none_or(|old| !std::ptr::eq(&**old, *s))
+    };
+    let new: Vec<&Service> = draft.services().filter(is_new).collect();
+    let mut servers = new.iter().flat_map(|s| s.dests()).map(|d| d.addr().ip);
+    if let Some(ip) = servers.find(|ip| topology.is_local(*ip)) {
         return Err(Error::LocalServer(ip));
     }
-    let addrs = || rules.services.iter().flat_map(|s| &*s.options.local_addrs);
+    let all = || draft.services().flat_map(|s| &*s.options().local_addrs);
     let collides = |l: &&LocalAddr| {
         let whole = **l == LocalAddr::new(l.ip);
-        topology.is_local(l.ip) && (whole || addrs().any(|o| o.ip == l.ip && o != *l))
+        topology.is_local(l.ip) && (whole || all().any(|o| o.ip == l.ip && o != *l))
     };
-    match addrs().find(collides) {
+    let mut addrs = new.iter().flat_map(|s| &*s.options().local_addrs);
+    match addrs.find(collides) {
         Some(l) => Err(Error::HostLocalAddr(*l)),
         None => Ok(()),
     }
@@ -31,19 +44,21 @@ pub(super) fn refuse_host_addresses(rules: &RuleSet, topology: &Topology) -> Res
 /// Makes the director's services, timeouts and settings those of `rules`; all or nothing. What is the same already is
 /// not touched.
 pub(crate) fn apply(director: &Director, rules: &RuleSet) -> Result<(), Error> {
-    director.edit(|draft| {
-        draft.set_timeouts(timeouts(rules.timeouts));
-        draft.set_sysctls(rules.sysctls.clone());
-        for key in draft.keys() {
-            if !rules.services.iter().any(|s| s.key == key) {
-                draft.remove_service(key)?;
-            }
+    director.edit(|draft| replace(draft, rules))
+}
+
+/// The same in a draft.
+pub(super) fn replace(draft: &mut Draft<'_>, rules: &RuleSet) -> Result<(), Error> {
+    draft.set_timeouts(timeouts(rules.timeouts));
+    draft.set_sysctls(rules.sysctls.clone());
+    let wanted: HashSet<ServiceKey> = rules.services.iter().map(|s| s.key).collect();
+    for key in draft.keys() {
+        if !wanted.contains(&key) {
+            draft.remove_service(key)?;
         }
-        rules
-            .services
-            .iter()
-            .try_for_each(|rule| service(draft, rule))
-    })
+    }
+    let mut services = rules.services.iter();
+    services.try_for_each(|rule| service(draft, rule))
 }
 
 /// The timeouts of a director whose rules say so.
@@ -103,7 +118,7 @@ mod tests {
     use std::sync::Arc;
 
     use lvs_core::state::State;
-    use lvs_core::{Endpoint, Ip, Service, Settings, Sysctls};
+    use lvs_core::{Endpoint, Ip, Settings, Sysctls};
     use proptest::prelude::*;
 
     use super::*;
@@ -234,11 +249,20 @@ mod tests {
         assert!(d.config().services().is_empty() && !kept.is_available());
     }
 
+    fn refused(rules: &RuleSet, topology: &Topology) -> Result<(), Error> {
+        let director = Director::new(&Settings::default());
+        let config = director.config();
+        director.edit(|draft| {
+            replace(draft, rules)?;
+            refuse_host_addresses(&config, draft, topology)
+        })
+    }
+
     #[test]
     fn a_server_on_the_director_is_refused() {
         let mut b = Topology::builder();
         b.local("10.1.0.2".parse::<Ip>().unwrap());
-        let error = refuse_host_addresses(&read(TWO), &b.build()).unwrap_err();
+        let error = refused(&read(TWO), &b.build()).unwrap_err();
         assert!(error.to_string().contains("10.1.0.2"));
     }
 
@@ -250,7 +274,7 @@ mod tests {
             let rules = format!(
                 "-A -t 10.0.0.1:80 {options}\n-a -t 10.0.0.1:80 -r 10.1.0.1:80 --fullnat\n"
             );
-            refuse_host_addresses(&read(&rules), &b.build())
+            refused(&read(&rules), &b.build())
         };
         assert!(check("--local-address 10.1.0.201").is_ok());
         assert!(check("--local-address 10.1.0.200:2000-2999").is_ok());

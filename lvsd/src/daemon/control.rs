@@ -84,7 +84,12 @@ impl Control {
             .map_err(failed)?;
         let waker = Waker::new(poll.registry(), Token(1)).map_err(failed)?;
         let mailbox = Arc::new(Mailbox::new(waker));
-        let last = entries::of(&director.config(), &classifier.load(), &topology.load());
+        let config = director.config();
+        let last = entries::of(
+            entries::services(&config),
+            &classifier.load(),
+            &topology.load(),
+        );
         let control = Self {
             monitor,
             resolver,
@@ -144,14 +149,15 @@ impl Control {
         let (config, topology) = (self.director.config(), self.topology.load_full());
         let classifier = self.classifier.load_full();
         let same = self.followed.as_ref().is_some_and(|(c, k, t)| {
-            Arc::ptr_eq(c, &config) && Arc::ptr_eq(k, &classifier) && Arc::ptr_eq(t, &topology)
+            let same = Arc::ptr_eq(k, &classifier) && Arc::ptr_eq(t, &topology);
+            same && (Arc::ptr_eq(c, &config) || entries::is_same(c, entries::services(&config)))
         });
+        self.followed = Some((config.clone(), classifier.clone(), topology.clone()));
         let lingered = self.lingering.iter().any(|(_, until)| *until <= now);
         if same && !lingered && !guard.is_lost() {
             return;
         }
-        self.followed = Some((config.clone(), classifier.clone(), topology.clone()));
-        let entries = entries::of(&config, &classifier, &topology);
+        let entries = entries::of(entries::services(&config), &classifier, &topology);
         let current: HashSet<&Entry> = entries.iter().collect();
         let gone = entries::lingering(&self.last, &entries);
         let until = now + LINGER;
@@ -160,7 +166,8 @@ impl Control {
             .retain(|(e, until)| *until > now && !current.contains(e));
         let mut hidden = entries.clone();
         hidden.extend(self.lingering.iter().map(|(e, _)| *e));
-        guard.set(entries::hidden(&hidden, &classifier, &config));
+        let is_served = |key: &ServiceKey| config.service(key).is_some();
+        guard.set(entries::hidden(&hidden, &classifier, is_served));
         guard.take_notes().iter().for_each(|line| (self.log)(line));
         drop(guard);
         self.last = entries;

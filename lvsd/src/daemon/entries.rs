@@ -26,10 +26,19 @@ const FEW_PORTS: usize = 16;
 const WITH_PORTS: [Protocol; 3] = [Protocol::TCP, Protocol::UDP, Protocol::SCTP];
 const IPSEC: [Protocol; 2] = [Protocol::AH, Protocol::ESP];
 
+/// A snapshot's services.
+pub(super) fn services(config: &Config) -> impl Iterator<Item = &Service> {
+    config.services().into_iter().map(|s| &**s)
+}
+
 /// Everything that the host must be spared, but for marked packets.
-pub(super) fn of(config: &Config, classifier: &Classifier, topology: &Topology) -> Vec<Entry> {
+pub(super) fn of<'a>(
+    services: impl IntoIterator<Item = &'a Service>,
+    classifier: &Classifier,
+    topology: &Topology,
+) -> Vec<Entry> {
     let mut entries: HashSet<Entry> = topology.local_addrs().map(Entry::Own).collect();
-    for service in config.services() {
+    for service in services {
         let local_addrs = &service.options().local_addrs;
         entries.extend(local_addrs.iter().copied().map(Entry::Local));
         let ends = match service.key() {
@@ -45,10 +54,37 @@ pub(super) fn of(config: &Config, classifier: &Classifier, topology: &Topology) 
 }
 
 /// The entries, and what is known by its mark.
-pub(super) fn hidden(entries: &[Entry], classifier: &Classifier, config: &Config) -> Hidden {
+pub(super) fn hidden(
+    entries: &[Entry],
+    classifier: &Classifier,
+    is_served: impl Fn(&ServiceKey) -> bool,
+) -> Hidden {
     Hidden::new(entries, classifier.rules(), |family, mark| {
-        config.service(&ServiceKey::Mark { family, mark }).is_some()
+        is_served(&ServiceKey::Mark { family, mark })
     })
+}
+
+/// Whether these services have the addresses of the present ones, so that nothing else need be hidden, resolved or
+/// announced: most changes are of weights.
+pub(super) fn is_same<'a>(
+    config: &Config,
+    services: impl IntoIterator<Item = &'a Service>,
+) -> bool {
+    let mut count = 0;
+    let is_same = |new: &Service| {
+        count += 1;
+        let old = config.service(&new.key());
+        old.is_some_and(|old| std::ptr::eq(&**old, new) || has_same_addresses(old, new))
+    };
+    services.into_iter().all(is_same) && count == config.services().len()
+}
+
+fn has_same_addresses(a: &Service, b: &Service) -> bool {
+    let servers = |s: &Service| {
+        let one = |d: &lvs_core::Dest| (d.addr(), d.method() == Method::Nat);
+        s.dests().iter().map(one).collect::<Vec<_>>()
+    };
+    a.options().local_addrs == b.options().local_addrs && servers(a) == servers(b)
 }
 
 fn virtual_entries(protocol: Protocol, addr: Endpoint) -> Vec<Entry> {
@@ -191,7 +227,7 @@ mod tests {
     fn entries(services: &[(ServiceKey, &[&str])], rules: Vec<Rule>) -> HashSet<Entry> {
         let classifier = Classifier::new(rules);
         let topology = Topology::builder().build();
-        of(&config(services), &classifier, &topology)
+        of(super::services(&config(services)), &classifier, &topology)
             .into_iter()
             .collect()
     }
@@ -318,7 +354,9 @@ mod tests {
             "10.9.0.9:80".parse().unwrap(),
         );
         let hides = |services: &[(ServiceKey, &[&str])]| {
-            let hidden = hidden(&[], &classifier, &config(services));
+            let hidden = hidden(&[], &classifier, |key| {
+                config(services).service(key).is_some()
+            });
             hidden.hides(&packet, false, lvs_fwd::frame::PortId(0))
         };
         assert!(hides(&[(mark(Family::V4, 7), &[])]));

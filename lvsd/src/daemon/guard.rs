@@ -162,6 +162,20 @@ impl Guard {
         }
     }
 
+    /// Hides exactly this if there is room for it.
+    ///
+    /// # Errors
+    ///
+    /// If it is too much; then what was hidden stays.
+    pub(super) fn replace(&mut self, hidden: Hidden) -> Result<(), BpfError> {
+        let devices = &self.interfaces;
+        if let Some(g) = &mut self.bpf {
+            g.set(&hidden, |port| ifindex(devices, port))?;
+        }
+        self.set(hidden);
+        Ok(())
+    }
+
     /// Hides exactly this; starts a guard anew that was lost.
     pub(super) fn set(&mut self, hidden: Hidden) {
         let hidden = Arc::new(hidden);

@@ -7,12 +7,12 @@ use lvs_fwd::frame::PortId;
 use super::Error;
 use crate::rules::{MarkRule, RuleSet};
 
-/// The classifier that a rule set asks for. `interfaces` are those lvsd works on, in the order of their ports.
+/// The classifier that these rules ask for. `interfaces` are those lvsd works on, in the order of their ports.
 ///
 /// # Errors
 ///
 /// [`Error::MarkInterface`] if a rule names another.
-pub(super) fn classifier(rules: &RuleSet, interfaces: &[String]) -> Result<Classifier, Error> {
+pub(super) fn classifier(marks: &[MarkRule], interfaces: &[String]) -> Result<Classifier, Error> {
     let rule = |r: &MarkRule| {
         let interface = r.interface.as_ref().map(|name| {
             let port = (0..).zip(interfaces).find(|(_, i)| *i == name);
@@ -24,7 +24,7 @@ pub(super) fn classifier(rules: &RuleSet, interfaces: &[String]) -> Result<Class
             ..r.rule.clone()
         })
     };
-    let rules: Result<_, Error> = rules.marks.iter().map(rule).collect();
+    let rules: Result<_, Error> = marks.iter().map(rule).collect();
     Ok(Classifier::new(rules?))
 }
 
@@ -54,7 +54,7 @@ mod tests {
 
     fn of(text: &str) -> Result<Classifier, Error> {
         let rules = rules::parse(text, &SystemNames::default()).unwrap();
-        classifier(&rules, &["eth0".to_owned(), "eth1".to_owned()])
+        classifier(&rules.marks, &["eth0".to_owned(), "eth1".to_owned()])
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod apply;
 mod control;
 mod entries;
 mod guard;
+mod live;
 mod mailbox;
 mod marks;
 mod memory;
@@ -19,6 +20,7 @@ mod worker;
 
 use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread::JoinHandle;
@@ -26,8 +28,7 @@ use std::time::Instant;
 use std::{fmt, io};
 
 use arc_swap::ArcSwap;
-use lvs_core::{ConfigError, Director, Ip, LocalAddr, Settings, Time};
-use lvs_fwd::classify::Classifier;
+use lvs_core::{ConfigError, Director, Ip, LocalAddr, ServiceKey, Settings, Time};
 use lvs_fwd::frag::FragMemory;
 use lvs_fwd::frame::PortId;
 use lvs_fwd::helper::Helpers;
@@ -36,11 +37,12 @@ use lvs_fwd::io::bpf::BpfError;
 use lvs_fwd::io::netlink::{Link, Monitor};
 use lvs_fwd::io::packet::{Device, OpenError, PacketConfig, PacketPort};
 use lvs_fwd::pipeline::{Pipeline, Shared};
-use lvs_fwd::route::Topology;
 
+use crate::control::server::{self, Server};
 use crate::rules::RuleSet;
 use control::Control;
 use guard::Guard;
+use live::Live;
 use mailbox::Mailbox;
 use worker::WorkerThread;
 
@@ -62,6 +64,8 @@ pub struct Options {
     pub workers: usize,
     /// The most connections at a time.
     pub max_connections: usize,
+    /// Where it can be asked and changed while it runs; nowhere if `None`.
+    pub socket: Option<server::Options>,
     /// Where notes about the start, the guard and the like go, a line each.
     pub log: fn(&str),
 }
@@ -75,6 +79,7 @@ impl Default for Options {
             interfaces: Vec::new(),
             workers: 1,
             max_connections,
+            socket: None,
             log,
         }
     }
@@ -104,6 +109,8 @@ pub enum Error {
     HostLocalAddr(LocalAddr),
     /// System: another lvsd works in this network namespace.
     Running,
+    /// System: the control socket cannot be listened at.
+    Socket(PathBuf, io::Error),
     /// System: an interface cannot be opened.
     Open(OpenError),
     /// System: something else failed.
@@ -140,6 +147,10 @@ impl fmt::Display for Error {
             Self::Running => f.write_str(
                 "another lvsd works in this network namespace; two would answer and forward everything twice",
             ),
+            Self::Socket(path, e) => {
+                let path = path.display().to_string();
+                write!(f, "cannot listen at {}: {e}", path.escape_debug())
+            }
             Self::Open(e) => e.fmt(f),
             Self::System(what, e) => write!(f, "{what}: {e}"),
         }
@@ -183,12 +194,8 @@ impl Clock {
 /// A running director.
 #[derive(Debug)]
 pub struct Daemon {
-    director: Arc<Director>,
-    topology: Arc<ArcSwap<Topology>>,
-    classifier: Arc<ArcSwap<Classifier>>,
-    /// In the order of their ports.
-    interfaces: Vec<String>,
-    guard: Arc<Mutex<Guard>>,
+    live: Arc<Live>,
+    socket: Option<Server>,
     mailboxes: Vec<Arc<Mailbox>>,
     stopping: Arc<AtomicBool>,
     threads: Vec<JoinHandle<()>>,
@@ -224,10 +231,13 @@ impl Daemon {
             .zip(devices.iter().map(|d| d.index))
             .collect();
         let topology = monitor.topology(&ports);
-        apply::refuse_host_addresses(&options.rules, &topology)?;
         let names: Vec<String> = devices.iter().map(|d| d.name.clone()).collect();
-        let classifier = marks::classifier(&options.rules, &names)?;
-        apply(&director, &options.rules)?;
+        let classifier = marks::classifier(&options.rules.marks, &names)?;
+        let nothing = director.config();
+        director.edit(|draft| {
+            apply::replace(draft, &options.rules)?;
+            apply::refuse_host_addresses(&nothing, draft, &topology)
+        })?;
 
         // The order matters: nothing may be hidden from the host before we can receive it.
         let mut guard = Guard::choose(&devices);
@@ -244,8 +254,9 @@ impl Daemon {
             }
         }
         let config = director.config();
-        let entries = entries::of(&config, &classifier, &topology);
-        let hidden = entries::hidden(&entries, &classifier, &config);
+        let entries = entries::of(entries::services(&config), &classifier, &topology);
+        let is_served = |key: &ServiceKey| config.service(key).is_some();
+        let hidden = entries::hidden(&entries, &classifier, is_served);
         guard.activate(hidden).map_err(Error::Guard)?;
         let notes = guard.explain(&config, &topology).into_iter();
         for line in notes.chain(marks::unmarked(&options.rules)) {
@@ -278,12 +289,19 @@ impl Daemon {
             options.log,
         )?;
 
-        let mut daemon = Self {
+        let live = Arc::new(Live {
             director: director.clone(),
             topology,
             classifier: shared.classifier.clone(),
-            interfaces: names,
             guard,
+            interfaces: names,
+            marks: Mutex::new(options.rules.marks),
+            control: control_mail.clone(),
+            clock,
+        });
+        let mut daemon = Self {
+            live: live.clone(),
+            socket: None,
             mailboxes: Vec::new(),
             stopping: stopping.clone(),
             threads: Vec::new(),
@@ -317,6 +335,11 @@ impl Daemon {
             daemon.spawn(format!("lvsd-worker-{n}"), move || body.run())?;
         }
         daemon.spawn("lvsd-control".to_owned(), move || control.run(worker_mail))?;
+        if let Some(socket) = options.socket {
+            let path = socket.path.clone();
+            let server = Server::start(socket, live);
+            daemon.socket = Some(server.map_err(|e| Error::Socket(path, e))?);
+        }
         Ok(daemon)
     }
 
@@ -333,27 +356,15 @@ impl Daemon {
 
     /// Replaces the services by those of `rules`, whole or not at all. What stays keeps its connections,
     /// counts and scheduler; a scheduler starts afresh only if it is another one.
+    ///
+    /// # Errors
+    ///
+    /// Why not; then nothing has changed.
     pub fn replace_rules(&self, rules: RuleSet) -> Result<(), Error> {
-        let topology = self.topology.load();
-        apply::refuse_host_addresses(&rules, &topology)?;
-        let classifier = marks::classifier(&rules, &self.interfaces)?;
-        let mut guard = guard::lock(&self.guard);
-        let old = self.classifier.load_full();
-        let before = entries::of(&self.director.config(), &old, &topology);
-        apply(&self.director, &rules)?;
-        // The same rules again are not even looked up anew.
-        if classifier.rules() != old.rules() {
-            self.classifier.store(Arc::new(classifier));
-        }
-        // New entries come before the first packet that needs them could be answered by the host; what is
-        // no longer needed goes by and by (see `control`).
-        let (config, classifier) = (self.director.config(), self.classifier.load());
-        let mut entries = entries::of(&config, &classifier, &topology);
-        entries.extend(entries::lingering(&before, &entries));
-        guard.set(entries::hidden(&entries, &classifier, &config));
-        drop(guard);
-        self.mailboxes.iter().for_each(|m| m.wake());
-        Ok(())
+        self.live.edit(|draft, marks| {
+            marks.clone_from(&rules.marks);
+            apply::replace(draft, &rules)
+        })
     }
 
     /// Services, packets, and drops by reason.
@@ -368,8 +379,9 @@ impl Daemon {
     }
 
     fn shut_down(&mut self) {
+        self.socket = None;
         // The guard goes first: between the two the host's own stack must not be cut off by a dead lvsd.
-        guard::lock(&self.guard).detach();
+        guard::lock(&self.live.guard).detach();
         self.stopping.store(true, Relaxed);
         self.mailboxes.iter().for_each(|m| m.wake());
         for thread in self.threads.drain(..) {

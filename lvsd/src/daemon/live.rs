@@ -1,0 +1,113 @@
+//! Changing the configuration while traffic flows.
+//!
+//! Problem: services, rules for marks and what is hidden from the host belong together, and a change may fail in any of them.
+//!
+//! Rule: changes wait for each other. What a change needs hidden is hidden before it is published, since until then the
+//! host would answer; if it is refused after all, what was hidden before is hidden again. What need not be hidden any more goes
+//! by and by (see `control`).
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use arc_swap::ArcSwap;
+use lvs_core::{ConfigError, Director, Draft, ServiceKey, Time};
+use lvs_fwd::classify::Classifier;
+use lvs_fwd::route::Topology;
+
+use super::guard::{self, Guard};
+use super::mailbox::Mailbox;
+use super::{Clock, Error, apply, entries, marks};
+use crate::control::desk::{Change, Plane, Stop};
+use crate::rules::MarkRule;
+
+/// The exit status of ipvsadm when a change is refused.
+const REFUSED: u8 = 255;
+
+/// The running director with everything that must be in step with it.
+#[derive(Debug)]
+pub(super) struct Live {
+    pub(super) director: Arc<Director>,
+    pub(super) topology: Arc<ArcSwap<Topology>>,
+    pub(super) classifier: Arc<ArcSwap<Classifier>>,
+    pub(super) guard: Arc<Mutex<Guard>>,
+    /// In the order of their ports.
+    pub(super) interfaces: Vec<String>,
+    /// What the classifier was made from.
+    pub(super) marks: Mutex<Vec<MarkRule>>,
+    /// Of the thread that follows changes.
+    pub(super) control: Arc<Mailbox>,
+    pub(super) clock: Clock,
+}
+
+impl Live {
+    /// Changes services and rules for marks, all that `change` does or nothing.
+    pub(super) fn edit<E: From<Error> + From<ConfigError>>(
+        &self,
+        change: impl FnOnce(&mut Draft<'_>, &mut Vec<MarkRule>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut marks = self.lock_marks();
+        let mut wanted = marks.clone();
+        let mut guard = guard::lock(&self.guard);
+        let (topology, config) = (self.topology.load(), self.director.config());
+        let old = self.classifier.load_full();
+        let before = || entries::of(entries::services(&config), &old, &topology);
+        let mut hidden_anew = false;
+        let edited = self.director.edit(|draft| {
+            change(draft, &mut wanted)?;
+            apply::refuse_host_addresses(&config, draft, &topology)?;
+            let classifier = match wanted == *marks {
+                true => old.clone(),
+                false => Arc::new(marks::classifier(&wanted, &self.interfaces)?),
+            };
+            if !Arc::ptr_eq(&classifier, &old) || !entries::is_same(&config, draft.services()) {
+                let mut entries = entries::of(draft.services(), &classifier, &topology);
+                entries.extend(entries::lingering(&before(), &entries));
+                let is_served = |key: &ServiceKey| draft.service(key).is_some();
+                let hidden = entries::hidden(&entries, &classifier, is_served);
+                hidden_anew = true;
+                guard.replace(hidden).map_err(Error::Guard)?;
+            }
+            Ok::<_, E>(classifier)
+        });
+        let classifier = edited.inspect_err(|_| {
+            if hidden_anew {
+                let is_served = |key: &ServiceKey| config.service(key).is_some();
+                guard.set(entries::hidden(&before(), &old, is_served));
+            }
+        })?;
+        if !Arc::ptr_eq(&classifier, &old) {
+            self.classifier.store(classifier);
+        }
+        *marks = wanted;
+        drop(guard);
+        self.control.wake();
+        Ok(())
+    }
+
+    fn lock_marks(&self) -> MutexGuard<'_, Vec<MarkRule>> {
+        self.marks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Plane for Live {
+    fn director(&self) -> &Director {
+        &self.director
+    }
+
+    fn now(&self) -> Time {
+        self.clock.now()
+    }
+
+    fn marks(&self) -> Vec<MarkRule> {
+        self.lock_marks().clone()
+    }
+
+    fn change(&self, change: Change<'_>) -> Result<(), Stop> {
+        self.edit(|draft, marks| change(draft, marks))
+    }
+}
+
+impl From<Error> for Stop {
+    fn from(e: Error) -> Self {
+        Self::Whole(REFUSED, e.to_string())
+    }
+}
