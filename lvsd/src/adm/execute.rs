@@ -49,7 +49,7 @@ pub fn execute(director: &Director, command: &Command) -> Result<(), CommandErro
 /// Makes one command's change to the draft, or to the rules for marks. Statistics are none of its business.
 pub(crate) fn change(
     draft: &mut Draft<'_>,
-    _marks: &mut Vec<MarkRule>,
+    marks: &mut Vec<MarkRule>,
     command: &Command,
 ) -> Result<(), Fault> {
     match command {
@@ -76,8 +76,26 @@ pub(crate) fn change(
             }
         }
         Command::SetTimeouts(seconds) => set_timeouts(draft, *seconds),
-        // Counts are no configuration.
+        Command::Zero(Some(key)) if draft.service(key).is_none() => {
+            return Err(ConfigError::NoSuchService(*key).into());
+        }
         Command::Zero(_) => {}
+        Command::Setting { name, value } => set_sysctl(draft, name, value)?,
+        Command::Mark(rule) => match marks.iter().any(|other| other.is_about_same(rule)) {
+            false => marks.push(rule.clone()),
+            true => return Err(Fault::Marked),
+        },
+        Command::Unmark(rule) => match marks.iter().position(|other| other == rule) {
+            Some(place) => drop(marks.remove(place)),
+            None => return Err(Fault::NoSuchMark),
+        },
+        Command::ClearMarks => marks.clear(),
+        Command::StartDaemon(_) | Command::StopDaemon(_) => return Err(Fault::NoSync),
+        Command::List(_)
+        | Command::Save { .. }
+        | Command::Restore { .. }
+        | Command::Help
+        | Command::Version => return Err(Fault::NoChange),
     }
     Ok(())
 }
@@ -87,7 +105,8 @@ fn edit_service(draft: &mut Draft<'_>, rule: &ServiceRule) -> Result<(), Fault> 
     let old = draft
         .service(&rule.key)
         .ok_or(ConfigError::NoSuchService(rule.key))?;
-    let stays = old.scheduler().name() == rule.scheduler
+    let stays = rule.unknown_engine.is_none()
+        && old.scheduler().name() == rule.scheduler
         && old.scheduler().flags() == rule.flags.names(&rule.scheduler);
     if !stays {
         draft.set_scheduler(rule.key, scheduler(rule)?)?;
@@ -96,7 +115,11 @@ fn edit_service(draft: &mut Draft<'_>, rule: &ServiceRule) -> Result<(), Fault> 
     Ok(())
 }
 
+/// The scheduler, if that and the persistence engine exist: the kernel asks for both in one.
 fn scheduler(rule: &ServiceRule) -> Result<Box<dyn Scheduler>, Fault> {
+    if rule.unknown_engine.is_some() {
+        return Err(Fault::NoScheduler);
+    }
     let flags = Flags::from_bits(rule.flags.bits());
     lvs_sched::build_with(&rule.scheduler, flags).ok_or(Fault::NoScheduler)
 }
@@ -128,12 +151,25 @@ fn set_timeouts(draft: &mut Draft<'_>, set: SetTimeouts) {
     draft.set_timeouts(timeouts);
 }
 
+fn set_sysctl(draft: &mut Draft<'_>, name: &str, value: &str) -> Result<(), Fault> {
+    let mut sysctls = draft.sysctls().clone();
+    let set = sysctls.set(name, value);
+    set.map_err(|e| Fault::Setting(format!("`{name}': {e}")))?;
+    draft.set_sysctls(sysctls);
+    Ok(())
+}
+
 /// What stands in the way of a change.
 #[derive(Debug)]
 pub(crate) enum Fault {
     Config(ConfigError),
     NoScheduler,
     NotUnicast,
+    Setting(String),
+    Marked,
+    NoSuchMark,
+    NoSync,
+    NoChange,
 }
 
 impl From<ConfigError> for Fault {
@@ -149,6 +185,11 @@ pub(crate) fn refused(command: &Command, fault: Fault) -> CommandError {
     let message = match fault {
         Fault::NoScheduler => "Scheduler or persistence engine not found".to_owned(),
         Fault::NotUnicast => INVALID.to_owned(),
+        Fault::Setting(message) => message,
+        Fault::Marked => "Rule for these packets already exists".to_owned(),
+        Fault::NoSuchMark => "No such rule for marks".to_owned(),
+        Fault::NoSync => "connection synchronisation is not supported yet".to_owned(),
+        Fault::NoChange => "this command changes nothing".to_owned(),
         Fault::Config(e) => match e {
             ConfigError::ServiceExists(_) => "Service already exists".to_owned(),
             ConfigError::NoSuchService(_) if about_server => "Service not defined".to_owned(),
@@ -167,10 +208,7 @@ pub(crate) fn refused(command: &Command, fault: Fault) -> CommandError {
             other => other.to_string(),
         },
     };
-    CommandError {
-        exit: REFUSED,
-        message,
-    }
+    CommandError::new(REFUSED, message)
 }
 
 const INVALID: &str = "Invalid operation.  Possibly wrong module version, address not unicast, ...";

@@ -80,7 +80,7 @@ impl<'a> CommandLine<'a> {
         };
         let verb = spelling.verb;
         let refusal = match verb {
-            Verb::AddService | Verb::AddServer | Verb::Set | Verb::Mark => None,
+            Verb::AddService | Verb::AddServer | Verb::Set | Verb::Mark | Verb::ClearMarks => None,
             Verb::StartDaemon | Verb::StopDaemon => Some("is not supported yet"),
             _ => Some("has no place in a rule file"),
         };
@@ -150,7 +150,7 @@ impl<'a> CommandLine<'a> {
 /// Why an option can't stand in a line of this command, after those accepted before; and help.
 fn refusal(option: &Given<'_>, verb: Verb, accepted: &[Given<'_>]) -> Option<(String, String)> {
     if !option.goes_with(verb) {
-        let help = if option.meaning == Meaning::Elsewhere {
+        let help = if matches!(option.meaning, Meaning::Elsewhere | Meaning::Sync(_)) {
             "a rule file has no use for it"
         } else if option.goes_with(Verb::AddServer) {
             "it is a server's: put it on an `-a` line"

@@ -10,7 +10,6 @@
 //! What is not written is not asked for. The first line that matches decides; mark 0 takes packets out of the lines
 //! below.
 
-use std::fmt;
 use std::ops::RangeInclusive;
 
 use lvs_core::Protocol;
@@ -23,7 +22,7 @@ use super::problem::{Problem, quoted};
 use super::words::Word;
 
 /// Which packets get a mark.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MarkRule {
     /// The mark and what is asked of a packet, but for the interface, whose port is not known here.
@@ -44,50 +43,75 @@ const PROTOCOLS: [(&str, Protocol); 5] = [
 /// Reads such a line. What is wrong with it goes to `problems`, and nothing comes of it then.
 pub(super) fn read(line: &CommandLine<'_>, problems: &mut Vec<Problem>) -> Option<MarkRule> {
     let before = problems.len();
-    let value = |what| line.value(Meaning::Match(what));
-    let mut read = MarkRule {
-        rule: Rule::default(),
-        interface: None,
-    };
-    match line.values.first() {
-        Some(word) => set(&mut read.rule.mark, mark(*word), problems),
+    let mut rule = MarkRule::default();
+    let mark = match line.values.first() {
+        Some(word) => rule.set_mark(*word),
         None => {
             let help = "write the mark behind it: `--mark 1 --destination 192.0.2.10`";
-            problems.push(Problem::at(line.at, "`--mark` needs a mark", help));
+            Err(Problem::at(line.at, "`--mark` needs a mark", help))
         }
-    }
-    let rule = &mut read.rule;
-    if let Some(word) = value(Criterion::Source) {
-        set(&mut rule.source, prefix(word).map(Some), problems);
-    }
-    if let Some(word) = value(Criterion::Destination) {
-        let found = prefix(word).and_then(|p| same_family(rule.source, p, word));
-        set(&mut rule.destination, found.map(Some), problems);
-    }
-    if let Some(word) = value(Criterion::Protocol) {
-        set(&mut rule.protocol, protocol(word).map(Some), problems);
-    }
-    for (what, place) in [
-        (Criterion::SourcePort, &mut rule.source_ports),
-        (Criterion::DestinationPort, &mut rule.destination_ports),
-    ] {
-        if let Some(word) = value(what) {
-            let found = ports(word).and_then(|r| has_ports(rule.protocol, r, word));
-            set(place, found.map(Some), problems);
+    };
+    problems.extend(mark.err());
+    for option in line.options.iter().filter(|o| !o.is_refused) {
+        if let Meaning::Match(criterion) = option.meaning {
+            problems.extend(rule.set(criterion, option.value).err());
         }
-    }
-    if let Some(word) = value(Criterion::Interface) {
-        set(&mut read.interface, interface(word).map(Some), problems);
     }
     let is_whole = line.options.iter().all(|o| !o.is_refused);
-    (is_whole && problems.len() == before).then_some(read)
+    (is_whole && problems.len() == before).then_some(rule)
 }
 
-fn set<T>(place: &mut T, found: Result<T, Problem>, problems: &mut Vec<Problem>) {
-    match found {
-        Ok(found) => *place = found,
-        Err(problem) => problems.push(problem),
+impl MarkRule {
+    /// Whether this rule and another ask the same of packets, whatever the marks: the second of them then does nothing.
+    pub fn is_about_same(&self, other: &Self) -> bool {
+        let mark = self.rule.mark;
+        let rule = Rule {
+            mark,
+            ..other.rule.clone()
+        };
+        self.rule == rule && self.interface == other.interface
     }
+
+    /// Says the mark.
+    pub(super) fn set_mark(&mut self, word: Word<'_>) -> Result<(), Problem> {
+        self.rule.mark = mark(word)?;
+        Ok(())
+    }
+
+    /// Asks for one thing more, which must go with those asked for before.
+    pub(super) fn set(&mut self, criterion: Criterion, word: Word<'_>) -> Result<(), Problem> {
+        let rule = &mut self.rule;
+        match criterion {
+            Criterion::Source => {
+                rule.source = Some(same_family(prefix(word)?, rule.destination, word)?);
+            }
+            Criterion::Destination => {
+                rule.destination = Some(same_family(prefix(word)?, rule.source, word)?);
+            }
+            Criterion::Protocol => {
+                let has_ports = rule.source_ports.is_some() || rule.destination_ports.is_some();
+                let protocol = protocol(word)?;
+                check_ports(Some(protocol), has_ports, word)?;
+                rule.protocol = Some(protocol);
+            }
+            Criterion::SourcePort => {
+                rule.source_ports = Some(ports(word)?);
+                check_ports(rule.protocol, true, word)?;
+            }
+            Criterion::DestinationPort => {
+                rule.destination_ports = Some(ports(word)?);
+                check_ports(rule.protocol, true, word)?;
+            }
+            Criterion::Interface => self.interface = Some(interface(word)?),
+        }
+        Ok(())
+    }
+}
+
+/// The name of a protocol that packets can be told by.
+pub(super) fn protocol_name(protocol: Protocol) -> Option<&'static str> {
+    let known = PROTOCOLS.iter().find(|(_, p)| *p == protocol);
+    known.map(|(name, _)| *name)
 }
 
 fn mark(word: Word<'_>) -> Result<u32, Problem> {
@@ -107,18 +131,14 @@ fn prefix(word: Word<'_>) -> Result<Prefix, Problem> {
     })
 }
 
-fn same_family(
-    source: Option<Prefix>,
-    destination: Prefix,
-    word: Word<'_>,
-) -> Result<Prefix, Problem> {
-    match source {
-        Some(source) if source.family() != destination.family() => {
-            let message = format!("{source} and {destination} are of different families");
+fn same_family(one: Prefix, other: Option<Prefix>, word: Word<'_>) -> Result<Prefix, Problem> {
+    match other {
+        Some(other) if other.family() != one.family() => {
+            let message = format!("{other} and {one} are of different families");
             let help = "no packet goes from one to the other: write a line for each family";
             Err(Problem::at(word, message, help))
         }
-        _ => Ok(destination),
+        _ => Ok(one),
     }
 }
 
@@ -150,17 +170,14 @@ fn ports(word: Word<'_>) -> Result<RangeInclusive<u16>, Problem> {
     }
 }
 
-fn has_ports(
-    protocol: Option<Protocol>,
-    ports: RangeInclusive<u16>,
-    word: Word<'_>,
-) -> Result<RangeInclusive<u16>, Problem> {
+fn check_ports(protocol: Option<Protocol>, has_ports: bool, word: Word<'_>) -> Result<(), Problem> {
     match protocol {
-        Some(protocol) if !protocol.is_balanced() => {
+        Some(protocol) if has_ports && !protocol.is_balanced() => {
             let message = format!("{protocol} has no ports");
-            Err(Problem::at(word, message, "take the port out"))
+            let help = "ask for the protocol or the port, not for both";
+            Err(Problem::at(word, message, help))
         }
-        _ => Ok(ports),
+        _ => Ok(()),
     }
 }
 
@@ -178,38 +195,4 @@ fn interface(word: Word<'_>) -> Result<String, Problem> {
             "write its name as `ip link` shows it, `eth0`",
         )
     })
-}
-
-impl fmt::Display for MarkRule {
-    /// The line, as [`parse`](super::parse) reads it.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let rule = &self.rule;
-        write!(f, "--mark {}", rule.mark)?;
-        if let Some(source) = rule.source {
-            write!(f, " --source {source}")?;
-        }
-        if let Some(destination) = rule.destination {
-            write!(f, " --destination {destination}")?;
-        }
-        let known = PROTOCOLS.iter().find(|(_, p)| Some(*p) == rule.protocol);
-        if let Some((name, _)) = known {
-            write!(f, " --protocol {name}")?;
-        }
-        for (option, ports) in [
-            ("source-port", &rule.source_ports),
-            ("destination-port", &rule.destination_ports),
-        ] {
-            match ports {
-                Some(ports) if ports.start() == ports.end() => {
-                    write!(f, " --{option} {}", ports.start())?;
-                }
-                Some(ports) => write!(f, " --{option} {}-{}", ports.start(), ports.end())?,
-                None => {}
-            }
-        }
-        if let Some(interface) = &self.interface {
-            write!(f, " --interface {interface}")?;
-        }
-        f.write_str("\n")
-    }
 }

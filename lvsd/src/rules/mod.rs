@@ -52,7 +52,9 @@ mod words;
 
 use lvs_core::{DestOptions, Endpoint, ServiceKey, ServiceOptions, Sysctls};
 
-pub use command::{Command, CommandError, SetTimeouts, parse_command};
+pub use command::{
+    Command, CommandError, Listing, Role, SetTimeouts, SyncDaemon, What, parse_command,
+};
 pub use flags::{BadFlag, SchedulerFlags};
 pub use marks::MarkRule;
 pub use names::{Names, SystemNames};
@@ -82,6 +84,9 @@ pub struct ServiceRule {
     pub scheduler: String,
     /// The scheduler's flags, each legal for it.
     pub flags: SchedulerFlags,
+    /// The name of a persistence engine that does not exist: in a command only, which is then refused where the kernel
+    /// would refuse it.
+    pub unknown_engine: Option<String>,
     /// Everything else about it. Local addresses do not overlap, and none is a virtual address.
     pub options: ServiceOptions,
     /// Its servers, as the file has them: no two with the same address and port. As each is added at

@@ -27,6 +27,10 @@ pub(super) enum Verb {
     Set,
     /// `--mark`: ours, gives packets a firewall mark.
     Mark,
+    /// `--unmark`: ours, takes such a rule away.
+    Unmark,
+    /// `--clear-marks`: ours, takes all away.
+    ClearMarks,
     /// `-L`
     List,
     /// `-S`
@@ -114,8 +118,21 @@ pub(super) enum Meaning {
     TunnelChecksum(Checksum),
     /// Something that tells the packets which get a mark.
     Match(Criterion),
-    /// Something of use only in listings and for the sync daemon.
+    /// Something about the sync daemon.
+    Sync(SyncOption),
+    /// Something of use only in listings.
     Elsewhere,
+}
+
+/// What is said about the sync daemon.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum SyncOption {
+    Id,
+    MaxLen,
+    Interface,
+    Group,
+    Port,
+    Ttl,
 }
 
 /// How a tunnel uses its checksum.
@@ -143,6 +160,14 @@ impl Verb {
         match self {
             Self::Flush => "flush",
             _ => VERBS.iter().find(|s| s.verb == self).map_or("", |s| s.long),
+        }
+    }
+
+    /// Whether the command itself has a value.
+    pub(super) fn takes(self) -> Takes {
+        match self {
+            Self::Mark | Self::Unmark | Self::StartDaemon | Self::StopDaemon => Takes::Value,
+            _ => Takes::Nothing,
         }
     }
 
@@ -185,6 +210,8 @@ pub(super) const VERBS: &[Spelling] = &[
     verb('Z', "zero", Verb::Zero),
     long_verb("set", Verb::Set),
     long_verb("mark", Verb::Mark),
+    long_verb("unmark", Verb::Unmark),
+    long_verb("clear-marks", Verb::ClearMarks),
     verb('L', "list", Verb::List),
     verb('l', "list", Verb::List),
     verb('S', "save", Verb::Save),
@@ -214,8 +241,17 @@ pub(super) const NEED_SERVER: &[Verb] = {
     &[AddServer, EditServer, DeleteServer]
 };
 
-/// ipvsadm's names of options, in the order in which it checks them.
-pub(super) const CHECKED: [&str; 35] = [
+/// What a listing can be of: one of these at most.
+pub(super) const LISTED: [&str; 5] = [
+    "connection",
+    "service-address",
+    "timeout",
+    "daemon",
+    "marks",
+];
+
+/// ipvsadm's names of options, in the order in which it checks them, and then ours.
+pub(super) const CHECKED: [&str; 44] = [
     "numeric",
     "connection",
     "service-address",
@@ -251,6 +287,15 @@ pub(super) const CHECKED: [&str; 35] = [
     "tun-csum",
     "tun-remcsum",
     LOCAL_ADDRESS,
+    "json",
+    "marks",
+    "compat",
+    "source",
+    "destination",
+    "protocol",
+    "source-port",
+    "destination-port",
+    "interface",
 ];
 
 const LOCAL_ADDRESS: &str = "local-address";
@@ -294,12 +339,12 @@ const fn long(
 pub(super) const OPTIONS: &[Opt] = {
     use Meaning::{
         Elsewhere, Engine, Ipv6, LocalAddress, Lower, MarkService, Match, Netmask, OnePacket, Persistent, RealServer,
-        Scheduler, SchedulerFlags, Service, TunnelChecksum, TunnelPort, TunnelType, Upper, Weight,
+        Scheduler, SchedulerFlags, Service, Sync, TunnelChecksum, TunnelPort, TunnelType, Upper, Weight,
     };
     use Takes::{Nothing, Value, ValueOrNot};
     use Verb::{
-        AddServer, AddService, DeleteServer, DeleteService, EditServer, EditService, List, Mark, Save, StartDaemon,
-        StopDaemon, Zero,
+        AddServer, AddService, DeleteServer, DeleteService, EditServer, EditService, List, Mark, Restore, Save,
+        StartDaemon, StopDaemon, Unmark, Zero,
     };
     /// Whatever names a service.
     const SERVICE: &[Verb] = &[
@@ -309,7 +354,7 @@ pub(super) const OPTIONS: &[Opt] = {
     const R: &[Verb] = NEED_SERVER;
     const S: &[Verb] = &[AddServer, EditServer];
     const L: &[Verb] = &[List];
-    const M: &[Verb] = &[Mark];
+    const M: &[Verb] = &[Mark, Unmark];
     const D: &[Verb] = &[StartDaemon];
     &[
         opt(('t', "tcp-service"), "service-address", Value, SERVICE, Service(Protocol::TCP)),
@@ -359,12 +404,15 @@ pub(super) const OPTIONS: &[Opt] = {
         long("tun-info", "tun-info", Nothing, L, Elsewhere),
         long("nosort", "nosort", Nothing, L, Elsewhere),
         long("sort", "sort", Nothing, L, Elsewhere),
-        long("syncid", "syncid", Value, &[List, StartDaemon, StopDaemon], Elsewhere),
-        long("sync-maxlen", "sync-maxlen", Value, D, Elsewhere),
-        long("mcast-interface", "mcast-interface", Value, D, Elsewhere),
-        long("mcast-group", "mcast-group", Value, D, Elsewhere),
-        long("mcast-port", "mcast-port", Value, D, Elsewhere),
-        long("mcast-ttl", "mcast-ttl", Value, D, Elsewhere),
+        long("marks", "marks", Nothing, L, Elsewhere),
+        long("json", "json", Nothing, L, Elsewhere),
+        long("compat", "compat", Nothing, &[Restore], Elsewhere),
+        long("syncid", "syncid", Value, &[List, StartDaemon, StopDaemon], Sync(SyncOption::Id)),
+        long("sync-maxlen", "sync-maxlen", Value, D, Sync(SyncOption::MaxLen)),
+        long("mcast-interface", "mcast-interface", Value, D, Sync(SyncOption::Interface)),
+        long("mcast-group", "mcast-group", Value, D, Sync(SyncOption::Group)),
+        long("mcast-port", "mcast-port", Value, D, Sync(SyncOption::Port)),
+        long("mcast-ttl", "mcast-ttl", Value, D, Sync(SyncOption::Ttl)),
     ]
 };
 
@@ -386,15 +434,10 @@ mod tests {
     }
 
     #[test]
-    fn every_option_of_ipvsadm_is_checked_but_two() {
+    fn every_option_is_checked_but_two() {
         for one in OPTIONS {
-            let is_ours = matches!(one.meaning, Meaning::Match(_));
-            let is_checked = CHECKED.contains(&one.name);
-            assert_eq!(
-                is_checked,
-                !is_ours && !["ipv6", "sort"].contains(&one.name),
-                "{one:?}"
-            );
+            let is_free = ["ipv6", "sort"].contains(&one.name);
+            assert_eq!(CHECKED.contains(&one.name), !is_free, "{one:?}");
         }
     }
 }

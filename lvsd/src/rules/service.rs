@@ -71,21 +71,6 @@ fn mark(word: Word<'_>) -> Result<u32, Problem> {
     })
 }
 
-/// How a line of a rule file names this service.
-pub(super) fn written(key: ServiceKey) -> String {
-    match key {
-        ServiceKey::Mark { family, mark } => match family {
-            Family::V4 => format!("-f {mark}"),
-            Family::V6 => format!("-f {mark} -6"),
-        },
-        ServiceKey::Addr { protocol, addr } => match protocol {
-            Protocol::UDP => format!("-u {addr}"),
-            Protocol::SCTP => format!("--sctp-service {addr}"),
-            _ => format!("-t {addr}"),
-        },
-    }
-}
-
 /// Refuses what persistence or one-packet scheduling would be needed for, or can't be had with.
 pub(super) fn check_key(
     line: &CommandLine<'_>,

@@ -1,6 +1,7 @@
 //! Lines about the director as a whole: `--set`, and IPVS's settings as in files of sysctl.d.
 
 use lvs_core::Sysctls;
+use lvs_core::sysctl::SysctlError;
 
 use super::SetTimeouts;
 use super::command_line::CommandLine;
@@ -9,7 +10,7 @@ use super::service::seconds;
 use super::words::Word;
 
 /// Where the names of IPVS's settings begin.
-const PREFIX: &str = "net.ipv4.vs.";
+pub(super) const PREFIX: &str = "net.ipv4.vs.";
 
 /// What such lines have said so far.
 #[derive(Debug, Default)]
@@ -33,27 +34,10 @@ pub(super) fn is_sysctl(words: &[Word<'_>]) -> bool {
 impl Settings {
     /// Takes in a line `net.ipv4.vs.NAME = VALUE`.
     pub(super) fn sysctl(&mut self, words: &[Word<'_>]) -> Result<(), Problem> {
-        let (name, value) = split(words)?;
-        let Some(short) = name.text.strip_prefix(PREFIX) else {
-            let message = format!("{} is no setting of lvsd", quoted(name.text));
-            let help = "settings are those of IPVS: `net.ipv4.vs.NAME = VALUE`";
-            return Err(Problem::at(name, message, help));
-        };
-        self.once(short, name)?;
-        Sysctls::set(&mut self.sysctls, short, &value.text).map_err(|error| {
-            use lvs_core::sysctl::SysctlError::BadValue;
-            let place = if matches!(error, BadValue(_)) {
-                value.place
-            } else {
-                name
-            };
-            let message = format!("{}: {error}", quoted(short));
-            Problem::at(
-                place,
-                message,
-                "docs/rules.md lists the settings and their values",
-            )
-        })
+        let setting = split(words)?;
+        let name = setting.name()?;
+        self.once(name, setting.left)?;
+        setting.set(&mut self.sysctls)
     }
 
     /// Takes in a line `--set TCP TCPFIN UDP`.
@@ -86,22 +70,57 @@ impl Settings {
     }
 }
 
-/// What is right of `=`, which may be several words.
-struct Value<'a> {
-    text: String,
-    place: Word<'a>,
+/// Reads a line `net.ipv4.vs.NAME = VALUE` for itself: NAME and VALUE.
+pub(super) fn read(words: &[Word<'_>]) -> Result<(String, String), Problem> {
+    let setting = split(words)?;
+    let name = setting.name()?.to_owned();
+    setting.set(&mut Sysctls::default())?;
+    Ok((name, setting.value))
 }
 
 /// The two sides of a line's `=`.
-fn split<'a>(words: &[Word<'a>]) -> Result<(Word<'a>, Value<'a>), Problem> {
+struct Setting<'a> {
+    left: Word<'a>,
+    /// What is right of it, which may be several words.
+    value: String,
+    /// The first of these words.
+    right: Word<'a>,
+}
+
+impl<'a> Setting<'a> {
+    /// The setting's name among IPVS's.
+    fn name(&self) -> Result<&'a str, Problem> {
+        self.left.text.strip_prefix(PREFIX).ok_or_else(|| {
+            let message = format!("{} is no setting of lvsd", quoted(self.left.text));
+            let help = "settings are those of IPVS: `net.ipv4.vs.NAME = VALUE`";
+            Problem::at(self.left, message, help)
+        })
+    }
+
+    fn set(&self, sysctls: &mut Sysctls) -> Result<(), Problem> {
+        let name = self.name()?;
+        sysctls.set(name, &self.value).map_err(|error| {
+            let place = match error {
+                SysctlError::BadValue(_) => self.right,
+                _ => self.left,
+            };
+            let message = format!("{}: {error}", quoted(name));
+            let help = "docs/rules.md lists the settings and their values";
+            Problem::at(place, message, help)
+        })
+    }
+}
+
+/// Takes a line apart at its `=`.
+fn split<'a>(words: &[Word<'a>]) -> Result<Setting<'a>, Problem> {
     let help = "write `net.ipv4.vs.NAME = VALUE`";
     let end = words.last().copied().unwrap_or_default();
     let end = end.tail(end.text.len());
     let (&first, rest) = words
         .split_first()
         .ok_or_else(|| Problem::at(end, "no setting", help))?;
-    let (name, right, rest) = match (first.split_once('='), rest.split_first()) {
-        (Some((name, right)), _) => (name, right, rest),
+    let (left, right, rest) = match (first.split_once('='), rest.split_first()) {
+        (Some((left, right)), _) => (left, right, rest),
         (None, Some((second, rest))) => match second.strip_prefix("=") {
             Some(right) => (first, right, rest),
             None => return Err(Problem::at(*second, "expected `=`", help)),
@@ -114,15 +133,13 @@ fn split<'a>(words: &[Word<'a>]) -> Result<(Word<'a>, Value<'a>), Problem> {
         .filter(|w| !w.text.is_empty())
         .copied()
         .collect();
-    let place = *values
+    let right = *values
         .first()
         .ok_or_else(|| Problem::at(end, "the value is missing", help))?;
     let texts: Vec<_> = values.iter().map(|w| w.text).collect();
-    Ok((
-        name,
-        Value {
-            text: texts.join(" "),
-            place,
-        },
-    ))
+    Ok(Setting {
+        left,
+        value: texts.join(" "),
+        right,
+    })
 }

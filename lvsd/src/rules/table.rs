@@ -11,7 +11,7 @@ use super::options::{Meaning, Verb};
 use super::problem::{Problem, quoted};
 use super::settings::{self, Settings};
 use super::words::Word;
-use super::{MarkRule, Names, RuleSet, ServerRule, ServiceRule, marks, server, service};
+use super::{MarkRule, Names, RuleSet, ServerRule, ServiceRule, marks, save, server, service};
 
 /// The lines read so far. Reading goes on after a problem, to find the others.
 pub(super) struct Table<'n> {
@@ -66,6 +66,7 @@ impl<'n> Table<'n> {
                 self.note(result);
             }
             Verb::Mark => self.add_mark(&line),
+            Verb::ClearMarks => self.clear_marks(&line),
             _ => {}
         }
     }
@@ -101,11 +102,7 @@ impl<'n> Table<'n> {
         let Some(rule) = marks::read(line, &mut self.problems) else {
             return;
         };
-        let mut anyhow = rule.clone();
-        let same = self.marks.iter().find(|(other, _)| {
-            anyhow.rule.mark = other.rule.mark;
-            *other == anyhow
-        });
+        let same = self.marks.iter().find(|(m, _)| m.is_about_same(&rule));
         if let Some((_, first)) = same {
             let message = "no packet gets this mark: all have got theirs";
             let help = format!("line {first} is about the same packets; take one of the two out");
@@ -113,6 +110,15 @@ impl<'n> Table<'n> {
             return;
         }
         self.marks.push((rule, line.at.line));
+    }
+
+    /// Files that are restored into a running director begin with such a line; here there is nothing to delete.
+    fn clear_marks(&mut self, line: &CommandLine<'_>) {
+        if let Some((_, first)) = self.marks.first() {
+            let message = "`--clear-marks` would undo the marks above";
+            let help = format!("line {first} is the first of them: put it above, or take it out");
+            self.problems.push(Problem::at(line.at, message, help));
+        }
     }
 
     fn add_service(&mut self, line: &CommandLine<'_>) {
@@ -144,6 +150,7 @@ impl<'n> Table<'n> {
                 key,
                 scheduler,
                 flags,
+                unknown_engine: None,
                 options: ServiceOptions {
                     persistence,
                     one_packet: line.option(Meaning::OnePacket).is_some(),
@@ -173,7 +180,7 @@ impl<'n> Table<'n> {
             let message = format!("there is no service {key} above this line");
             let help = format!(
                 "add it first: {}",
-                quoted(&format!("-A {}", service::written(key)))
+                quoted(&format!("-A {}", save::written(key).join(" ")))
             );
             self.problems.push(Problem::at(service_word, message, help));
             return;

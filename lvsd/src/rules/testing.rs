@@ -123,6 +123,7 @@ fn service() -> impl Strategy<Value = ServiceRule> {
                             true => SchedulerFlags::NONE.with(flag, scheduler).unwrap(),
                             false => SchedulerFlags::NONE,
                         },
+                        unknown_engine: None,
                         options: ServiceOptions {
                             persistence,
                             one_packet: one_packet

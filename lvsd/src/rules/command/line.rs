@@ -1,24 +1,26 @@
 //! A command's options and their values, each checked as it is read.
 
+use std::ops::RangeInclusive;
+
 use lvs_core::{Endpoint, Family, Ip, LocalAddr, Method, Protocol, ServiceKey};
 
-use super::super::Names;
 use super::super::address::local_address;
 use super::super::options::{Checksum, Meaning, Opt, Verb};
 use super::super::words::Word;
+use super::super::{MarkRule, Names};
 use super::address::{host, host_port, number};
-use super::popt::{self, Item, usage};
-use super::{CommandError, MAX_SECONDS, SetTimeouts};
+use super::popt::{self, Given, Head, Item};
+use super::{CommandError, MAX_SECONDS, Role, SetTimeouts, SyncDaemon};
 
-/// The greatest weight and threshold.
-const MAX: u32 = i32::MAX as u32;
+/// The weights and thresholds there are.
+const AMOUNT: RangeInclusive<u32> = 0..=i32::MAX as u32;
 
 /// A command as far as its words say; what is not said has ipvsadm's default.
 #[derive(Debug)]
 pub(super) struct Line<'a> {
     pub(super) verb: Verb,
-    /// The options that are there, by ipvsadm's names; [`Self::has`] asks.
-    given: Vec<&'static str>,
+    /// The options that are there; [`Self::given`] asks.
+    given: Vec<Given<'a>>,
     pub(super) service: Option<ServiceKey>,
     pub(super) scheduler: &'a str,
     pub(super) flags: &'a str,
@@ -28,7 +30,8 @@ pub(super) struct Line<'a> {
     pub(super) mask: u32,
     /// The prefix length of IPv6 clients.
     pub(super) prefix: u8,
-    pub(super) engine: Option<&'a str>,
+    /// The name of the persistence engine, empty without one.
+    pub(super) engine: &'a str,
     pub(super) local_addrs: Vec<LocalAddr>,
     pub(super) server: Endpoint,
     pub(super) method: Method,
@@ -39,6 +42,8 @@ pub(super) struct Line<'a> {
     pub(super) tunnel_port: u16,
     pub(super) checksum: Checksum,
     pub(super) timeouts: SetTimeouts,
+    pub(super) daemon: SyncDaemon,
+    pub(super) mark: MarkRule,
 }
 
 /// The kind of a tunnel.
@@ -50,10 +55,11 @@ pub(super) enum Tunnel {
 }
 
 impl<'a> Line<'a> {
+    /// Reads the words of a command; of `-h` and `-v` only these.
     pub(super) fn read(words: &'a [&'a str], names: &dyn Names) -> Result<Self, CommandError> {
-        let (verb, mut items) = popt::read(words)?;
+        let (head, mut items) = popt::read(words)?;
         let mut line = Self {
-            verb,
+            verb: head.verb,
             given: Vec::new(),
             service: None,
             scheduler: "wlc",
@@ -61,7 +67,7 @@ impl<'a> Line<'a> {
             timeout: 0,
             mask: u32::MAX,
             prefix: 128,
-            engine: None,
+            engine: "",
             local_addrs: Vec::new(),
             server: Endpoint::new(Ip::UNSPECIFIED, 0),
             method: Method::DirectRoute,
@@ -72,51 +78,99 @@ impl<'a> Line<'a> {
             tunnel_port: 0,
             checksum: Checksum::None,
             timeouts: SetTimeouts::default(),
+            daemon: SyncDaemon::default(),
+            mark: MarkRule::default(),
         };
+        if let Verb::Help | Verb::Version = head.verb {
+            return Ok(line);
+        }
+        line.head(head).map_err(|e| e.at(head.value_at))?;
         let mut words = Vec::new();
         while let Some(item) = items.next()? {
             match item {
-                Item::Option(option, value) => line.option(option, value, names)?,
-                Item::Word(word) => words.push(word),
+                Item::Option(given) => {
+                    line.give(given)?;
+                    line.option(given, names)
+                        .map_err(|e| e.at(given.value_at))?;
+                }
+                Item::Word(word, at) => words.push((word, at)),
             }
         }
         let mut words = words.as_slice();
-        if verb == Verb::Set {
+        if head.verb == Verb::Set {
             let [tcp, tcp_fin, udp, rest @ ..] = words else {
-                return Err(usage("--set option requires 3 timeout values"));
+                let message = "--set option requires 3 timeout values";
+                return Err(CommandError::usage(message));
             };
+            let read = |(text, at): &(&str, usize)| seconds(text, 0).map_err(|e| e.at(*at));
             line.timeouts = SetTimeouts {
-                tcp: seconds(tcp, 0)?,
-                tcp_fin: seconds(tcp_fin, 0)?,
-                udp: seconds(udp, 0)?,
+                tcp: read(tcp)?,
+                tcp_fin: read(tcp_fin)?,
+                udp: read(udp)?,
             };
             words = rest;
         }
         match words.first() {
-            Some(word) => Err(usage(format!("unexpected argument {word}"))),
+            Some((word, at)) => {
+                Err(CommandError::usage(format!("unexpected argument {word}")).at(*at))
+            }
             None => Ok(line),
         }
     }
 
-    /// Whether an option of this name is there.
-    pub(super) fn has(&self, name: &str) -> bool {
-        self.given.contains(&name)
+    /// The option of this name (ipvsadm's, which several can share), if it is there.
+    pub(super) fn given(&self, name: &str) -> Option<&Given<'a>> {
+        self.given.iter().find(|given| given.option.name == name)
     }
 
-    fn option(
-        &mut self,
-        option: &'static Opt,
-        value: Option<&'a str>,
-        names: &dyn Names,
-    ) -> Result<(), CommandError> {
-        self.give(option)?;
-        let text = value.unwrap_or_default();
-        match option.meaning {
+    /// Whether an option of this name is there.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.given(name).is_some()
+    }
+
+    /// Where the value of the option of this name stands.
+    pub(super) fn place(&self, name: &str) -> usize {
+        self.given(name).map_or(0, |given| given.value_at)
+    }
+
+    /// The value of the command itself.
+    fn head(&mut self, head: Head<'_>) -> Result<(), CommandError> {
+        let role = |refusal| Role::read(head.value).ok_or_else(|| CommandError::usage(refusal));
+        match head.verb {
+            Verb::StartDaemon => {
+                self.daemon.role = role("illegal start-daemon parameter specified")?
+            }
+            // This is what ipvsadm says.
+            Verb::StopDaemon => self.daemon.role = role("illegal start_daemon specified")?,
+            Verb::Mark | Verb::Unmark => {
+                let mark = self.mark.set_mark(word(head.value));
+                mark.map_err(|problem| CommandError::usage(problem.message))?;
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Notes that an option is there: once only, but for those that ipvsadm does not count.
+    fn give(&mut self, given: Given<'a>) -> Result<(), CommandError> {
+        let name = given.option.name;
+        if self.has(name) && !may_repeat(given.option) {
+            let message = format!("multiple '{name}' options specified");
+            return Err(CommandError::usage(message).at(given.at));
+        }
+        self.given.push(given);
+        Ok(())
+    }
+
+    fn option(&mut self, given: Given<'a>, names: &dyn Names) -> Result<(), CommandError> {
+        let text = given.value.unwrap_or_default();
+        match given.option.meaning {
             Meaning::Service(protocol) => self.service_address(protocol, text, names)?,
             Meaning::MarkService => {
-                let mark = number(text, 1, u32::MAX);
-                let refused = || usage(format!("invalid fwmark value `{text}' specified"));
-                let (family, mark) = (Family::V4, mark.ok_or_else(refused)?);
+                let mark = number(text, 1, u32::MAX).ok_or_else(|| {
+                    CommandError::usage(format!("invalid fwmark value `{text}' specified"))
+                })?;
+                let family = Family::V4;
                 self.service = Some(ServiceKey::Mark { family, mark });
             }
             Meaning::Ipv6 => match self.service {
@@ -125,68 +179,55 @@ impl<'a> Line<'a> {
                     self.service = Some(ServiceKey::Mark { family, mark });
                     self.prefix = 128;
                 }
-                _ => return Err(usage("-6 used before -f")),
+                _ => return Err(CommandError::usage("-6 used before -f")),
             },
             Meaning::Scheduler if text.is_empty() => {}
             Meaning::Scheduler => self.scheduler = cut(text, 15),
             Meaning::SchedulerFlags => self.flags = text,
             Meaning::Persistent => {
-                self.timeout = match value {
+                self.timeout = match given.value {
                     None => super::DEFAULT_PERSISTENCE,
                     Some(text) => seconds(text, 1)?,
                 }
             }
             Meaning::Netmask => self.netmask(text, names)?,
-            Meaning::Engine => self.engine = Some(cut(text, 16)),
+            Meaning::Engine => self.engine = cut(text, 16),
             Meaning::OnePacket => {}
             Meaning::LocalAddress => {
-                let word = Word {
-                    text,
-                    line: 1,
-                    column: 1,
-                };
-                let local = local_address(word).map_err(|p| usage(p.message))?;
+                let local = local_address(word(text));
+                let local = local.map_err(|problem| CommandError::usage(problem.message))?;
                 self.local_addrs.push(local);
             }
             Meaning::RealServer => {
                 // A mark's packets count as TCP here.
                 let protocol = self.service.map(|s| s.protocol().unwrap_or(Protocol::TCP));
-                let refused = || usage("illegal real server address[:port] specified");
+                let refused =
+                    || CommandError::usage("illegal real server address[:port] specified");
                 let (ip, port) = host_port(text, protocol, names).ok_or_else(refused)?;
                 let usual = self.service.map_or(0, |s| s.port());
                 self.server = Endpoint::new(ip, port.unwrap_or(usual));
             }
             Meaning::Method(method) => self.method = method,
-            Meaning::Weight => self.weight = value_of(text, 0, MAX, "weight")?,
-            Meaning::Upper => self.upper = value_of(text, 0, MAX, "u_threshold")?,
-            Meaning::Lower => self.lower = value_of(text, 0, MAX, "l_threshold")?,
+            Meaning::Weight => self.weight = value_of(text, AMOUNT, "weight")?,
+            Meaning::Upper => self.upper = value_of(text, AMOUNT, "u_threshold")?,
+            Meaning::Lower => self.lower = value_of(text, AMOUNT, "l_threshold")?,
             Meaning::TunnelType => {
                 self.tunnel = match text {
                     "ipip" => Tunnel::Ipip,
                     "gue" => Tunnel::Gue,
                     "gre" => Tunnel::Gre,
-                    _ => return Err(usage("illegal tunnel type specified")),
+                    _ => return Err(CommandError::usage("illegal tunnel type specified")),
                 }
             }
-            Meaning::TunnelPort => {
-                let port = value_of(text, 1, u32::from(u16::MAX), "tunnel port")?;
-                self.tunnel_port = u16::try_from(port).unwrap_or_default();
-            }
+            Meaning::TunnelPort => self.tunnel_port = value_of(text, 1..=65535, "tunnel port")?,
             Meaning::TunnelChecksum(checksum) => self.checksum = checksum,
-            Meaning::Match(_) | Meaning::Elsewhere => {}
+            Meaning::Sync(option) => self.daemon.set(option, text)?,
+            Meaning::Match(criterion) => {
+                let set = self.mark.set(criterion, word(text));
+                set.map_err(|problem| CommandError::usage(problem.message))?;
+            }
+            Meaning::Elsewhere => {}
         }
-        Ok(())
-    }
-
-    /// Notes that an option is there: once only, but for those that ipvsadm does not count.
-    fn give(&mut self, option: &'static Opt) -> Result<(), CommandError> {
-        let may_repeat = matches!(option.meaning, Meaning::Ipv6 | Meaning::LocalAddress)
-            || option.long == "sort";
-        if self.has(option.name) && !may_repeat {
-            let name = option.name;
-            return Err(usage(format!("multiple '{name}' options specified")));
-        }
-        self.given.push(option.name);
         Ok(())
     }
 
@@ -196,7 +237,7 @@ impl<'a> Line<'a> {
         text: &str,
         names: &dyn Names,
     ) -> Result<(), CommandError> {
-        let refused = || usage("illegal virtual server address[:port] specified");
+        let refused = || CommandError::usage("illegal virtual server address[:port] specified");
         let (ip, port) = host_port(text, Some(protocol), names).ok_or_else(refused)?;
         let addr = Endpoint::new(ip, port.unwrap_or(0));
         self.service = Some(ServiceKey::new(protocol, addr));
@@ -209,12 +250,12 @@ impl<'a> Line<'a> {
     /// What a mask means depends on the service that has been named before it.
     fn netmask(&mut self, text: &str, names: &dyn Names) -> Result<(), CommandError> {
         if self.service.is_some_and(|s| s.family() == Family::V6) {
-            let refused = || usage("illegal ipv6 netmask specified");
+            let refused = || CommandError::usage("illegal ipv6 netmask specified");
             let prefix = number(text, 1, 128).ok_or_else(refused)?;
             self.prefix = u8::try_from(prefix).unwrap_or(128);
             return Ok(());
         }
-        let refused = || usage("illegal virtual server persistent mask specified");
+        let refused = || CommandError::usage("illegal virtual server persistent mask specified");
         let mask = host(text, names)
             .and_then(|ip| ip.as_v4())
             .ok_or_else(refused)?;
@@ -223,18 +264,38 @@ impl<'a> Line<'a> {
     }
 }
 
+fn may_repeat(option: &Opt) -> bool {
+    matches!(option.meaning, Meaning::Ipv6 | Meaning::LocalAddress) || option.long == "sort"
+}
+
+/// A word whose place is known otherwise.
+fn word(text: &str) -> Word<'_> {
+    Word {
+        text,
+        line: 1,
+        column: 1,
+    }
+}
+
 /// Seconds of a timeout.
 fn seconds(text: &str, least: u32) -> Result<u32, CommandError> {
-    let refused = || usage(format!("invalid timeout value `{text}' specified"));
+    let refused = || CommandError::usage(format!("invalid timeout value `{text}' specified"));
     number(text, least, MAX_SECONDS).ok_or_else(refused)
 }
 
-fn value_of(text: &str, least: u32, most: u32, what: &str) -> Result<u32, CommandError> {
-    number(text, least, most).ok_or_else(|| usage(format!("illegal {what} specified")))
+/// The number that an option has as its value.
+pub(super) fn value_of<T: TryFrom<u32>>(
+    text: &str,
+    range: RangeInclusive<u32>,
+    what: &str,
+) -> Result<T, CommandError> {
+    let number = number(text, *range.start(), *range.end());
+    let value = number.and_then(|number| T::try_from(number).ok());
+    value.ok_or_else(|| CommandError::usage(format!("illegal {what} specified")))
 }
 
 /// The first characters, as many as fit into that many bytes.
-fn cut(text: &str, bytes: usize) -> &str {
+pub(super) fn cut(text: &str, bytes: usize) -> &str {
     let end = (0..=bytes.min(text.len()))
         .rev()
         .find(|end| text.is_char_boundary(*end));

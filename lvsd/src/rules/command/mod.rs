@@ -2,28 +2,38 @@
 //!
 //! Unlike a rule file, which counts as a whole and is explained when it is wrong, a command is read as ipvsadm itself
 //! reads it, down to its defaults, its messages and its exit status.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `popt` | words, taken apart into options and values |
+//! | `line` | what the options say, each by itself |
+//! | `check` | whether they go with the command and with each other |
+//! | `service`, `server`, `sync` | what they make together |
+//! | `address` | addresses and numbers |
+//! | `write` | a command as words again |
+//! | `error` | refusals |
 
 mod address;
+mod check;
+mod error;
 mod line;
 mod popt;
+mod server;
+mod service;
+mod sync;
 #[cfg(test)]
 mod tests;
+mod write;
 
-use std::fmt;
-use std::time::Duration;
-
-use lvs_core::dest::GueChecksum;
-use lvs_core::service::Engine;
 use lvs_core::state::Timeouts;
-use lvs_core::{
-    DestOptions, Encapsulation, Endpoint, Family, Method, Persistence, Protocol, ServiceKey,
-    ServiceOptions,
-};
+use lvs_core::{Endpoint, ServiceKey};
 
-use super::options::{CHECKED, Checksum, NEED_SERVER, NEED_SERVICE, OPTIONS, Verb};
-use super::{BadFlag, Names, SchedulerFlags, ServerRule, ServiceRule};
-use line::{Line, Tunnel};
-use popt::usage;
+use super::options::Verb;
+use super::words::Word;
+use super::{MarkRule, Names, ServerRule, ServiceRule, settings};
+pub use error::CommandError;
+use line::Line;
+pub use sync::{Role, SyncDaemon};
 
 /// How long a client stays on its server unless another time is given, in seconds.
 pub(super) const DEFAULT_PERSISTENCE: u32 = 360;
@@ -31,7 +41,7 @@ pub(super) const DEFAULT_PERSISTENCE: u32 = 360;
 /// The longest timeout, in seconds.
 pub(super) const MAX_SECONDS: u32 = Timeouts::MAX.as_secs() as u32;
 
-/// A command of ipvsadm that changes something.
+/// A command of ipvsadm, or one of ours in the same manner.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Command {
@@ -53,6 +63,39 @@ pub enum Command {
     Zero(Option<ServiceKey>),
     /// `--set`
     SetTimeouts(SetTimeouts),
+    /// `--mark`: another rule for marks, behind those there are.
+    Mark(MarkRule),
+    /// `--unmark`: exactly this rule for marks is deleted.
+    Unmark(MarkRule),
+    /// `--clear-marks`: all rules for marks are deleted.
+    ClearMarks,
+    /// A line `net.ipv4.vs.NAME = VALUE`, which is a command in files only.
+    Setting {
+        /// The setting's name, without `net.ipv4.vs.`; there is such a setting.
+        name: String,
+        /// Its value, one that it can have.
+        value: String,
+    },
+    /// `--start-daemon`
+    StartDaemon(SyncDaemon),
+    /// `--stop-daemon`: of the daemon only its role and id are said.
+    StopDaemon(SyncDaemon),
+    /// `-L`
+    List(Listing),
+    /// `-S`
+    Save {
+        /// Whether hosts and ports are shown as numbers (`-n`).
+        numeric: bool,
+    },
+    /// `-R`
+    Restore {
+        /// Whether line by line, as ipvsadm does it (`--compat`, ours), and not all or nothing.
+        compat: bool,
+    },
+    /// `-h`
+    Help,
+    /// `-v`
+    Version,
 }
 
 /// Timeouts in seconds, at most 31 days; 0 leaves what is there.
@@ -67,231 +110,149 @@ pub struct SetTimeouts {
     pub udp: u32,
 }
 
-/// Why a command is refused.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct CommandError {
-    /// ipvsadm's exit status: 2 for a wrong value or combination, 255 for a line that is no command or that the kernel
-    /// would refuse.
-    pub exit: u8,
-    /// What ipvsadm says, without its name before it.
-    pub message: String,
+/// What is to be listed, and how.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "a plain record")]
+pub struct Listing {
+    /// The only service to be listed; only where services are.
+    pub service: Option<ServiceKey>,
+    /// What is listed.
+    pub what: What,
+    /// Whether hosts and ports are shown as numbers (`-n`).
+    pub numeric: bool,
+    /// Whether large numbers are shown in full (`--exact`).
+    pub exact: bool,
+    /// Whether in the director's order and not by address (`--nosort`).
+    pub nosort: bool,
+    /// Whether as JSON (`--json`, ours).
+    pub json: bool,
 }
 
-impl fmt::Display for CommandError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
-    }
+/// What a listing is of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "each has its own layout")]
+pub enum What {
+    /// Services and servers, with forwarding methods and weights.
+    #[default]
+    Services,
+    /// The same with counters (`--stats`).
+    Stats,
+    /// With rates (`--rate`).
+    Rate,
+    /// With thresholds (`--thresholds`).
+    Thresholds,
+    /// With persistent connections (`--persistent-conn`).
+    PersistentConn,
+    /// With kinds of tunnels (`--tun-info`).
+    TunInfo,
+    /// Connections (`-c`).
+    Connections {
+        /// Whether with what persistence engines know of them (`--persistent-conn`).
+        engines: bool,
+    },
+    /// Timeouts (`--timeout`).
+    Timeouts,
+    /// Running sync daemons (`--daemon`).
+    Daemons,
+    /// Rules for marks (`--marks`, ours).
+    Marks,
 }
-
-impl std::error::Error for CommandError {}
 
 /// Reads ipvsadm's arguments, without the program's name.
 ///
+/// No arguments are a listing with names. Lines `net.ipv4.vs.NAME = VALUE`, which are commands in files but not on
+/// a command line, are read too ([`Command::Setting`]).
+///
 /// # Errors
 ///
-/// What ipvsadm would say, and its exit status. Commands that change nothing (listings) are refused too.
+/// What ipvsadm would say, and its exit status.
 pub fn parse_command(words: &[&str], names: &dyn Names) -> Result<Command, CommandError> {
+    if words.is_empty() {
+        return Ok(Command::List(Listing::default()));
+    }
+    if let Some(setting) = setting(words) {
+        return setting;
+    }
     let line = Line::read(words, names)?;
-    let flags = flags(&line)?;
-    check_options(&line)?;
-    let service = || {
-        line.service
-            .ok_or_else(|| missing("service-address", line.verb))
+    if let Verb::Help | Verb::Version = line.verb {
+        return Ok(match line.verb {
+            Verb::Help => Command::Help,
+            _ => Command::Version,
+        });
+    }
+    let flags = service::flags(&line)?;
+    check::options(&line)?;
+    let rule = || service::rule(&line, check::service(&line)?, flags);
+    let server = || {
+        let key = check::service(&line)?;
+        Ok((key, server::rule(&line, key)?))
     };
-    let rule = |key| service_rule(&line, key, flags);
     Ok(match line.verb {
-        Verb::AddService => Command::AddService(rule(service()?)?),
-        Verb::EditService => Command::EditService(rule(service()?)?),
-        Verb::DeleteService => Command::DeleteService(service()?),
-        Verb::AddServer => Command::AddServer(service()?, server_rule(&line, service()?)?),
-        Verb::EditServer => Command::EditServer(service()?, server_rule(&line, service()?)?),
-        Verb::DeleteServer => Command::DeleteServer(service()?, line.server),
+        Verb::AddService => Command::AddService(rule()?),
+        Verb::EditService => Command::EditService(rule()?),
+        Verb::DeleteService => Command::DeleteService(check::service(&line)?),
+        Verb::AddServer => server().map(|(key, server)| Command::AddServer(key, server))?,
+        Verb::EditServer => server().map(|(key, server)| Command::EditServer(key, server))?,
+        Verb::DeleteServer => Command::DeleteServer(check::service(&line)?, line.server),
         Verb::Flush => Command::Flush,
         Verb::Zero => Command::Zero(line.service),
         Verb::Set => Command::SetTimeouts(line.timeouts),
-        verb => {
-            let message = format!("the {} command is not supported yet", verb.name());
-            return Err(CommandError { exit: 1, message });
-        }
+        Verb::Mark => Command::Mark(line.mark),
+        Verb::Unmark => Command::Unmark(line.mark),
+        Verb::ClearMarks => Command::ClearMarks,
+        Verb::StartDaemon => Command::StartDaemon(line.daemon),
+        Verb::StopDaemon => Command::StopDaemon(line.daemon),
+        Verb::List => Command::List(listing(&line)?),
+        Verb::Save => Command::Save {
+            numeric: line.has("numeric"),
+        },
+        Verb::Restore => Command::Restore {
+            compat: line.has("compat"),
+        },
+        Verb::Help => Command::Help,
+        Verb::Version => Command::Version,
     })
 }
 
-/// Whether every option that is needed is there, and every one that is there goes with the command.
-fn check_options(line: &Line<'_>) -> Result<(), CommandError> {
-    for name in CHECKED {
-        let needs = match name {
-            "service-address" => NEED_SERVICE.contains(&line.verb),
-            "real-server" => NEED_SERVER.contains(&line.verb),
-            _ => false,
-        };
-        if needs && !line.has(name) {
-            return Err(missing(name, line.verb));
-        }
-        let mut options = OPTIONS.iter().filter(|o| o.name == name);
-        if line.has(name) && !options.any(|o| o.verbs.contains(&line.verb)) {
-            let verb = line.verb.name();
-            return Err(usage(format!(
-                "Illegal '{name}' option with the '{verb}' command"
-            )));
-        }
-    }
-    Ok(())
-}
-
-fn missing(name: &str, verb: Verb) -> CommandError {
-    let verb = verb.name();
-    usage(format!(
-        "You need to supply the '{name}' option for the '{verb}' command"
-    ))
-}
-
-fn flags(line: &Line<'_>) -> Result<SchedulerFlags, CommandError> {
-    let mut flags = SchedulerFlags::NONE;
-    for name in line.flags.split(',').filter(|name| !name.is_empty()) {
-        flags = flags
-            .with(name, line.scheduler)
-            .map_err(|bad: BadFlag| usage(format!("{bad} `{name}'")))?;
-    }
-    Ok(flags)
-}
-
-fn service_rule(
-    line: &Line<'_>,
-    key: ServiceKey,
-    flags: SchedulerFlags,
-) -> Result<ServiceRule, CommandError> {
-    let one_packet = line.has("ops");
-    if let Some(protocol) = key.protocol() {
-        if key.port() == 0 && line.timeout == 0 {
-            return Err(usage("Zero port specified for non-persistent service"));
-        }
-        if one_packet && protocol != Protocol::UDP {
-            return Err(usage(
-                "One-Packet Scheduling is only for UDP virtual services",
-            ));
-        }
-    }
-    let engine = match line.engine {
-        None | Some("") => None,
-        Some("sip") => Some(Engine::Sip),
-        Some(_) => {
-            return Err(CommandError {
-                exit: 255,
-                message: "Scheduler or persistence engine not found".to_owned(),
-            });
-        }
-    };
-    let persistence = match line.timeout {
-        0 => None,
-        timeout => Some(Persistence {
-            timeout: Duration::from_secs(timeout.into()),
-            prefix: prefix(line, key)?,
-            engine,
-        }),
-    };
-    Ok(ServiceRule {
-        key,
-        scheduler: line.scheduler.to_owned(),
-        flags,
-        options: ServiceOptions {
-            persistence,
-            one_packet,
-            local_addrs: line.local_addrs.as_slice().into(),
-            ..ServiceOptions::default()
-        },
-        servers: Vec::new(),
+fn listing(line: &Line<'_>) -> Result<Listing, CommandError> {
+    check::listing(line)?;
+    let engines = line.has("persistent-conn");
+    let asked = [
+        ("connection", What::Connections { engines }),
+        ("timeout", What::Timeouts),
+        ("daemon", What::Daemons),
+        ("marks", What::Marks),
+        ("stats", What::Stats),
+        ("rate", What::Rate),
+        ("thresholds", What::Thresholds),
+        ("persistent-conn", What::PersistentConn),
+        ("tun-info", What::TunInfo),
+    ];
+    let first = asked.into_iter().find(|(name, _)| line.has(name));
+    Ok(Listing {
+        service: line.service,
+        what: first.map_or(What::Services, |(_, what)| what),
+        numeric: line.has("numeric"),
+        exact: line.has("exact"),
+        nosort: line.has("nosort"),
+        json: line.has("json"),
     })
 }
 
-/// The length of the persistence mask. IPVS also takes masks that are no prefix.
-fn prefix(line: &Line<'_>, key: ServiceKey) -> Result<u8, CommandError> {
-    let length = line.mask.leading_ones();
-    match key.family() {
-        Family::V6 => Ok(line.prefix),
-        Family::V4 if length > 0 && length == line.mask.count_ones() => {
-            Ok(u8::try_from(length).unwrap_or(32))
-        }
-        Family::V4 => Err(usage(
-            "a persistent mask must be that of a prefix of 1 to 32 bits",
-        )),
-    }
-}
-
-fn server_rule(line: &Line<'_>, key: ServiceKey) -> Result<ServerRule, CommandError> {
-    let mut addr = line.server;
-    if addr.ip.family() != key.family() && line.method != Method::Tunnel {
-        return Err(usage(
-            "Different address family is allowed only for tunneling servers",
-        ));
-    }
-    if key.addr().is_some() && !line.method.translates() {
-        addr.port = key.port();
-    }
-    let options = DestOptions {
-        method: line.method,
-        weight: line.weight,
-        encapsulation: encapsulation(line)?,
-        upper: line.upper,
-        lower: line.lower,
-    };
-    Ok(ServerRule { addr, options })
-}
-
-const TUNNEL_OPTIONS: [&str; 5] = [
-    "tun-type",
-    "tun-port",
-    "tun-nocsum",
-    "tun-csum",
-    "tun-remcsum",
-];
-
-fn encapsulation(line: &Line<'_>) -> Result<Encapsulation, CommandError> {
-    if line.method != Method::Tunnel {
-        return match TUNNEL_OPTIONS.iter().any(|name| line.has(name)) {
-            true => Err(usage("Tunnel options conflict with forward method")),
-            false => Ok(Encapsulation::Ipip),
-        };
-    }
-    let (kind, legal): (_, &[&str]) = match line.tunnel {
-        Tunnel::Ipip => ("ipip", &["tun-type"]),
-        Tunnel::Gue => ("gue", &TUNNEL_OPTIONS),
-        Tunnel::Gre => ("gre", &["tun-type", "tun-nocsum", "tun-csum"]),
-    };
-    let mut checksum = None;
-    for name in TUNNEL_OPTIONS {
-        if !line.has(name) {
-            if name == "tun-port" && line.tunnel == Tunnel::Gue {
-                let message = "You need to supply the 'tun-port' option for the 'gue' tunnel type";
-                return Err(usage(message));
-            }
-            continue;
-        }
-        if !legal.contains(&name) {
-            return Err(usage(format!(
-                "Illegal '{name}' option with the '{kind}' tunnel type"
-            )));
-        }
-        if name.ends_with("csum")
-            && let Some(other) = checksum.replace(name)
-        {
-            return Err(usage(format!(
-                "The option '{name}' conflicts with the '{other}' option in the '{kind}' tunnel type"
-            )));
-        }
-    }
-    Ok(match line.tunnel {
-        Tunnel::Ipip => Encapsulation::Ipip,
-        Tunnel::Gre => Encapsulation::Gre {
-            checksum: line.checksum == Checksum::Full,
-        },
-        Tunnel::Gue => Encapsulation::Gue {
-            port: line.tunnel_port,
-            checksum: match line.checksum {
-                Checksum::None => GueChecksum::None,
-                Checksum::Full => GueChecksum::Full,
-                Checksum::Remote => GueChecksum::Remote,
-            },
-        },
+/// The setting that a line is about, if it is about one.
+fn setting(words: &[&str]) -> Option<Result<Command, CommandError>> {
+    // Each word as a line of its own, so that a problem's line tells the word.
+    let placed: Vec<Word<'_>> = (1..)
+        .zip(words)
+        .map(|(line, text)| Word {
+            text,
+            line,
+            column: 1,
+        })
+        .collect();
+    let is_setting = words.first()?.starts_with(settings::PREFIX);
+    is_setting.then(|| match settings::read(&placed) {
+        Ok((name, value)) => Ok(Command::Setting { name, value }),
+        Err(problem) => Err(CommandError::usage(problem.message).at(problem.line - 1)),
     })
 }

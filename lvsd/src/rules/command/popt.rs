@@ -9,24 +9,48 @@ use super::CommandError;
 /// What stands next in a command.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Item<'a> {
-    /// An option with its value, if it has one.
-    Option(&'static Opt, Option<&'a str>),
-    /// A word that belongs to no option.
-    Word(&'a str),
+    /// An option.
+    Option(Given<'a>),
+    /// A word that belongs to no option, and its place.
+    Word(&'a str, usize),
+}
+
+/// An option as it is given.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Given<'a> {
+    pub(super) option: &'static Opt,
+    /// Its value, if it has one.
+    pub(super) value: Option<&'a str>,
+    /// The place of the word it stands in.
+    pub(super) at: usize,
+    /// That of the word its value stands in; without a value its own.
+    pub(super) value_at: usize,
 }
 
 /// Reads words one by one.
 #[derive(Debug)]
 pub(super) struct Items<'a> {
-    words: std::slice::Iter<'a, &'a str>,
-    /// What is left of a bundle of short options, and the word it is from.
-    bundle: (&'a str, &'a str),
+    words: &'a [&'a str],
+    /// The place of the next word.
+    next: usize,
+    /// What is left of a bundle of short options, in the word before the next.
+    bundle: &'a str,
     is_over: bool,
+}
+
+/// The command of a line.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Head<'a> {
+    pub(super) verb: Verb,
+    /// The value of a command that takes one, empty for others.
+    pub(super) value: &'a str,
+    /// The place of its value.
+    pub(super) value_at: usize,
 }
 
 /// What an option's letter or name stands for.
 enum Found {
-    Verb(Verb),
+    Verb(Verb, Takes),
     Option(&'static Opt),
 }
 
@@ -35,95 +59,98 @@ enum Found {
 /// # Errors
 ///
 /// The line does not begin with a command.
-pub(super) fn read<'a>(words: &'a [&'a str]) -> Result<(Verb, Items<'a>), CommandError> {
-    let hint = || CommandError {
-        exit: 255,
-        message: "Try `ipvsadm -h' or 'ipvsadm --help' for more information.".to_owned(),
-    };
-    let (first, rest) = words.split_first().ok_or_else(hint)?;
+pub(super) fn read<'a>(words: &'a [&'a str]) -> Result<(Head<'a>, Items<'a>), CommandError> {
     let mut items = Items {
-        words: rest.iter(),
-        bundle: ("", ""),
+        words,
+        next: 1,
+        bundle: "",
         is_over: false,
     };
-    let found = match first.strip_prefix("--") {
-        Some(name) => find(|_, long| long == name),
-        None => {
-            let letters = first.strip_prefix('-').unwrap_or_default();
-            let mut rest = letters.chars();
-            let letter = rest.next();
-            items.bundle = (rest.as_str(), first);
-            find(|short, _| short.is_some() && short == letter)
-        }
-    };
-    match found {
-        Some(Found::Verb(verb)) if verb != Verb::Mark => Ok((verb, items)),
-        _ => Err(hint()),
-    }
+    let head = words.first().and_then(|first| items.head(first));
+    Ok((head.ok_or_else(CommandError::no_command)?, items))
 }
 
 impl<'a> Items<'a> {
+    /// The command in the first word.
+    fn head(&mut self, first: &'a str) -> Option<Head<'a>> {
+        let (found, glued) = match first.strip_prefix("--") {
+            Some(name) => {
+                let (name, glued) = split_value(name);
+                (find(|_, long| long == name)?, glued)
+            }
+            None => {
+                let mut letters = first.strip_prefix('-')?.chars();
+                let letter = letters.next()?;
+                self.bundle = letters.as_str();
+                (find(|short, _| short == Some(letter))?, None)
+            }
+        };
+        let Found::Verb(verb, takes) = found else {
+            return None;
+        };
+        let (value, value_at) = match (takes, glued) {
+            (Takes::Nothing, None) => ("", 0),
+            (Takes::Nothing, Some(_)) => return None,
+            (_, Some(value)) => (value, 0),
+            (_, None) => (self.word()?, 1),
+        };
+        Some(Head {
+            verb,
+            value,
+            value_at,
+        })
+    }
+
     /// The next option or word.
     pub(super) fn next(&mut self) -> Result<Option<Item<'a>>, CommandError> {
-        let (rest, word) = self.bundle;
-        let mut letters = rest.chars();
+        let mut letters = self.bundle.chars();
         if let Some(letter) = letters.next() {
-            return self.short(letter, letters.as_str(), word).map(Some);
+            let at = self.next.saturating_sub(1);
+            return self.short(letter, letters.as_str(), at).map(Some);
         }
-        let Some(&word) = self.words.next() else {
+        let at = self.next;
+        let Some(word) = self.word() else {
             return Ok(None);
         };
         if self.is_over || word.len() < 2 || !word.starts_with('-') {
-            return Ok(Some(Item::Word(word)));
+            return Ok(Some(Item::Word(word, at)));
         }
         match word.strip_prefix("--") {
             Some("") => {
                 self.is_over = true;
                 self.next()
             }
-            Some(name) => self.long(name, word).map(Some),
+            Some(name) => self.long(name, at).map(Some),
             None => {
-                self.bundle = (word.get(1..).unwrap_or_default(), word);
+                self.bundle = word.get(1..).unwrap_or_default();
                 self.next()
             }
         }
     }
 
-    fn short(
-        &mut self,
-        letter: char,
-        rest: &'a str,
-        word: &'a str,
-    ) -> Result<Item<'a>, CommandError> {
+    fn short(&mut self, letter: char, rest: &'a str, at: usize) -> Result<Item<'a>, CommandError> {
         match find(|short, _| short == Some(letter)) {
             Some(Found::Option(option)) if option.takes == Takes::Nothing => {
-                self.bundle = (rest, word);
-                Ok(Item::Option(option, None))
+                self.bundle = rest;
+                self.valued(option, None, at)
             }
             Some(Found::Option(option)) => {
-                self.bundle = ("", "");
+                self.bundle = "";
                 let glued = rest.strip_prefix('=').unwrap_or(rest);
-                self.valued(option, (!rest.is_empty()).then_some(glued), word)
+                self.valued(option, (!rest.is_empty()).then_some(glued), at)
             }
-            Some(Found::Verb(_)) => Err(usage(format!("invalid option `{word}'"))),
-            None => Err(unread(word, "unknown option")),
+            other => Err(self.no_option(other, at)),
         }
     }
 
-    fn long(&mut self, name: &'a str, word: &'a str) -> Result<Item<'a>, CommandError> {
-        let (name, glued) = match name.split_once('=') {
-            Some((name, value)) => (name, Some(value)),
-            None => (name, None),
-        };
+    fn long(&mut self, name: &'a str, at: usize) -> Result<Item<'a>, CommandError> {
+        let (name, glued) = split_value(name);
         match find(|_, long| long == name) {
-            Some(Found::Option(option)) => {
-                if option.takes == Takes::Nothing && glued.is_some() {
-                    return Err(unread(word, "option does not take an argument"));
-                }
-                self.valued(option, glued, word)
+            Some(Found::Option(option)) if option.takes == Takes::Nothing && glued.is_some() => {
+                Err(self.unread(at, "option does not take an argument"))
             }
-            Some(Found::Verb(_)) => Err(usage(format!("invalid option `{word}'"))),
-            None => Err(unread(word, "unknown option")),
+            Some(Found::Option(option)) => self.valued(option, glued, at),
+            other => Err(self.no_option(other, at)),
         }
     }
 
@@ -131,53 +158,66 @@ impl<'a> Items<'a> {
         &mut self,
         option: &'static Opt,
         glued: Option<&'a str>,
-        word: &'a str,
+        at: usize,
     ) -> Result<Item<'a>, CommandError> {
-        let value = match (option.takes, glued) {
-            (_, Some(value)) => Some(value),
-            (Takes::Nothing, None) => None,
-            (Takes::Value, None) => {
-                let next = self.words.next().copied();
-                Some(next.ok_or_else(|| unread(word, "missing argument"))?)
-            }
-            (Takes::ValueOrNot, None) => {
-                let next = self.words.as_slice().first();
-                let value = next.filter(|next| !next.starts_with('-'));
-                value.and_then(|_| self.words.next().copied())
-            }
+        let next = self.next;
+        let (value, value_at) = match (option.takes, glued) {
+            (_, Some(value)) => (Some(value), at),
+            (Takes::Nothing, None) => (None, at),
+            (Takes::Value, None) => match self.word() {
+                Some(word) => (Some(word), next),
+                None => return Err(self.unread(at, "missing argument")),
+            },
+            (Takes::ValueOrNot, None) => match self.words.get(next) {
+                Some(word) if !word.starts_with('-') => (self.word(), next),
+                _ => (None, at),
+            },
         };
-        Ok(Item::Option(option, value))
+        Ok(Item::Option(Given {
+            option,
+            value,
+            at,
+            value_at,
+        }))
+    }
+
+    fn word(&mut self) -> Option<&'a str> {
+        let word = self.words.get(self.next)?;
+        self.next += 1;
+        Some(word)
+    }
+
+    /// The refusal of a word in which there is no option, but perhaps a command.
+    fn no_option(&self, found: Option<Found>, at: usize) -> CommandError {
+        match found {
+            None => self.unread(at, "unknown option"),
+            Some(_) => {
+                let word = self.words.get(at).copied().unwrap_or_default();
+                CommandError::usage(format!("invalid option `{word}'")).at(at)
+            }
+        }
+    }
+
+    /// A refusal of the option parser.
+    fn unread(&self, at: usize, why: &str) -> CommandError {
+        let word = self.words.get(at).copied().unwrap_or_default();
+        CommandError::new(255, format!("{word}: {why}")).at(at)
     }
 }
 
-/// The command or option of such a letter and name. Options that ipvsadm does not have are none here, but for FullNAT's.
+fn split_value(name: &str) -> (&str, Option<&str>) {
+    match name.split_once('=') {
+        Some((name, value)) => (name, Some(value)),
+        None => (name, None),
+    }
+}
+
+/// The command or option of such a letter and name.
 fn find(is: impl Fn(Option<char>, &str) -> bool) -> Option<Found> {
-    let verb = VERBS
-        .iter()
-        .find(|v| v.verb != Verb::Mark && is(v.short, v.long));
-    let option = || {
-        OPTIONS
-            .iter()
-            .find(|o| o.verbs != [Verb::Mark] && is(o.short, o.long))
-    };
+    let verb = VERBS.iter().find(|v| is(v.short, v.long));
+    let option = || OPTIONS.iter().find(|o| is(o.short, o.long));
     match verb {
-        Some(spelling) => Some(Found::Verb(spelling.verb)),
+        Some(spelling) => Some(Found::Verb(spelling.verb, spelling.verb.takes())),
         None => option().map(Found::Option),
-    }
-}
-
-/// A refusal of ipvsadm itself.
-pub(super) fn usage(message: impl Into<String>) -> CommandError {
-    CommandError {
-        exit: 2,
-        message: message.into(),
-    }
-}
-
-/// A refusal of its option parser.
-fn unread(word: &str, why: &str) -> CommandError {
-    CommandError {
-        exit: 255,
-        message: format!("{word}: {why}"),
     }
 }
