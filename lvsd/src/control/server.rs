@@ -278,3 +278,6 @@ fn say(writer: &mut UnixStream, reply: &Reply) -> io::Result<()> {
 fn lock<T>(m: &Mutex<T>) -> MutexGuard<'_, T> {
     m.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests;
