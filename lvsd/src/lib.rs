@@ -7,11 +7,13 @@
 //! | [`control`] | the control socket: protocol, daemon's side, client's side |
 //! | [`adm`] | ipvsadm's commands carried out, and its listings |
 //! | [`run`] | `lvsd run` |
+//! | [`completions`] | `lvsd completions`: what shells offer |
 //! | [`replay`] | `lvsd replay` |
 //! | [`demo`] | `lvsd demo` |
 #![warn(missing_docs)]
 
 pub mod adm;
+pub mod completions;
 pub mod control;
 pub mod daemon;
 pub mod demo;

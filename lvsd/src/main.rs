@@ -12,6 +12,7 @@ Commands:
   run     forward in the foreground, services from a rule file
   demo    show it: a virtual LAN on this machine, real traffic through every forwarding method
   replay  show what the director does with recorded traffic, and why; nothing is sent
+  completions  a script for bash, zsh or fish that completes command lines
 
 `lvsd COMMAND --help` says more.
 ";
@@ -26,6 +27,7 @@ fn main() -> ExitCode {
             "run" => lvsd::run::run(rest),
             "demo" => lvsd::demo::run(rest),
             "replay" => lvsd::replay::run(rest),
+            "completions" => lvsd::completions::run(rest),
             "-h" | "--help" | "help" => {
                 // Whoever closed our output does not want to read on.
                 let _ = io::stdout().write_all(USAGE.as_bytes());

@@ -30,6 +30,7 @@
 //! | `table` | whether the lines go together |
 //! | `command` | ipvsadm's commands, read in its own manner |
 //! | `save` | rules as text again |
+//! | `suggest` | what may stand next, for shells |
 
 mod address;
 mod command;
@@ -43,6 +44,7 @@ mod save;
 mod server;
 mod service;
 mod settings;
+mod suggest;
 mod table;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -59,6 +61,7 @@ pub use flags::{BadFlag, SchedulerFlags};
 pub use marks::MarkRule;
 pub use names::{Names, SystemNames};
 pub use problem::{Problem, render};
+pub(crate) use suggest::{Next, Wanted, next};
 
 /// What a rule file asks for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -1,0 +1,25 @@
+#compdef lvsd ipvsadm ipvsadm-save ipvsadm-restore
+# Completion for zsh of lvsd, ipvsadm, ipvsadm-save and ipvsadm-restore; printed by `lvsd completions zsh`.
+
+_lvsd() {
+    local program=lvsd found line
+    local -a offered
+    [[ $words[1] == lvsd || $words[1] == */lvsd ]] && program=$words[1]
+    found=$(${~program} completions --for "${(@Q)words[1,CURRENT-1]}" "$PREFIX" 2>/dev/null)
+    if (( $? == 3 )); then
+        [[ $PREFIX == --*=* ]] && compset -P '*='
+        _files
+        return
+    fi
+    # Colons stand between a word and what it means.
+    for line in ${(f)found}; do
+        offered+=("${${line%%$'\t'*}//:/\\:}:${line#*$'\t'}")
+    done
+    _describe -o value offered
+}
+
+if [[ $funcstack[1] == _lvsd ]]; then
+    _lvsd "$@"
+else
+    compdef _lvsd lvsd ipvsadm ipvsadm-save ipvsadm-restore
+fi

@@ -1,0 +1,243 @@
+//! What may stand where the last word of a command line is.
+
+use std::fs;
+
+use lvs_core::Protocol;
+use lvs_core::state::State;
+
+use super::live::Live;
+use super::subcommands::{Flag, Kind, SUBCOMMANDS, Subcommand};
+use crate::rules::{Next, Wanted, next};
+
+/// What a shell can offer.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Offer {
+    /// One of these.
+    Words(Vec<Candidate>),
+    /// The name of a file.
+    File,
+}
+
+/// A word, and what it means.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Candidate {
+    pub(super) word: String,
+    pub(super) about: String,
+}
+
+impl Candidate {
+    pub(super) fn new(word: impl Into<String>, about: impl Into<String>) -> Self {
+        let (word, about) = (word.into(), about.into());
+        Self { word, about }
+    }
+}
+
+/// What may stand where the last of these words is; the first is the program's name.
+pub(super) fn of(words: &[&str]) -> Offer {
+    let Some((program, args)) = words.split_first() else {
+        return Offer::Words(Vec::new());
+    };
+    let offer = match program.rsplit('/').next().unwrap_or_default() {
+        "ipvsadm" => ipvsadm(args),
+        "ipvsadm-save" => {
+            Offer::Words(vec![Candidate::new("-n", "addresses and ports as numbers")])
+        }
+        "ipvsadm-restore" => Offer::Words(Vec::new()),
+        _ => lvsd(args),
+    };
+    let typed = args.last().copied().unwrap_or_default();
+    match offer {
+        Offer::Words(mut words) => {
+            let shown = |text: &str| !text.chars().any(char::is_control);
+            words.retain(|c| c.word.starts_with(typed) && shown(&c.word) && shown(&c.about));
+            Offer::Words(words)
+        }
+        Offer::File => Offer::File,
+    }
+}
+
+fn lvsd(args: &[&str]) -> Offer {
+    match args {
+        [] => Offer::Words(Vec::new()),
+        [_] => {
+            let all = SUBCOMMANDS.iter();
+            Offer::Words(all.map(|s| Candidate::new(s.name, s.about)).collect())
+        }
+        [name, rest @ ..] => match SUBCOMMANDS.iter().find(|s| s.name == *name) {
+            Some(s) if s.words == Kind::Ipvsadm => ipvsadm(rest),
+            Some(s) => subcommand(s, rest),
+            None => Offer::Words(Vec::new()),
+        },
+    }
+}
+
+/// ipvsadm's arguments, with ours before them: `--socket PATH`, or the word `diff`.
+fn ipvsadm(args: &[&str]) -> Offer {
+    match args {
+        ["--socket", _] | ["diff", _] => Offer::File,
+        [glued] if glued.starts_with("--socket=") => Offer::File,
+        ["--socket", path, rest @ ..] => grammar(rest, Some(path)),
+        [glued, rest @ ..] if glued.starts_with("--socket=") => {
+            grammar(rest, glued.strip_prefix("--socket="))
+        }
+        ["diff", ..] => Offer::Words(Vec::new()),
+        _ => grammar(args, None),
+    }
+}
+
+fn grammar(args: &[&str], socket: Option<&str>) -> Offer {
+    match next(args) {
+        Next::Words(words) => {
+            let mut words: Vec<Candidate> = words
+                .into_iter()
+                .map(|s| Candidate::new(s.word, s.about))
+                .collect();
+            if args.len() == 1 {
+                words.push(Candidate::new("diff", "what a file would change"));
+                if socket.is_none() {
+                    words.push(Candidate::new("--socket", "the daemon's control socket"));
+                }
+            }
+            Offer::Words(words)
+        }
+        Next::Value { before, wanted } => {
+            let typed = args.last().copied().unwrap_or_default();
+            let typed = typed.strip_prefix(before.as_str()).unwrap_or_default();
+            let values = value(&wanted, typed, &Live::new(socket));
+            let glued = values.into_iter().map(|c| Candidate {
+                word: format!("{before}{}", c.word),
+                ..c
+            });
+            Offer::Words(glued.collect())
+        }
+    }
+}
+
+fn value(wanted: &Wanted, typed: &str, live: &Live) -> Vec<Candidate> {
+    match wanted {
+        Wanted::Service { new: true, .. } | Wanted::Mark { new: true } | Wanted::Anything => {
+            Vec::new()
+        }
+        Wanted::Service { protocol, .. } => live.services(*protocol),
+        Wanted::Mark { .. } => live.marks(),
+        Wanted::Server { service, new } => {
+            let of = service.as_ref().map(|(long, key)| (*long, key.as_str()));
+            match new {
+                true => live.servers_elsewhere(of),
+                false => live.servers(of),
+            }
+        }
+        Wanted::OneOf(words) => plain(words.iter().copied()),
+        Wanted::SomeOf(words) => {
+            let (before, _) = typed.rsplit_once(',').map_or(("", typed), |(b, l)| (b, l));
+            let given: Vec<&str> = before.split(',').collect();
+            let comma = if before.is_empty() { "" } else { "," };
+            let more = words.iter().filter(|w| !given.contains(w));
+            more.map(|w| Candidate::new(format!("{before}{comma}{w}"), ""))
+                .collect()
+        }
+        Wanted::Scheduler => lvs_sched::NAMES
+            .iter()
+            .map(|s| Candidate::new(s.name, s.about))
+            .collect(),
+        Wanted::Interface => interfaces(),
+    }
+}
+
+fn subcommand(subcommand: &Subcommand, args: &[&str]) -> Offer {
+    let Some((last, before)) = args.split_last() else {
+        return Offer::Words(Vec::new());
+    };
+    let mut given: Vec<(&Flag, &str)> = Vec::new();
+    let mut awaiting = None;
+    for word in before {
+        match awaiting.take() {
+            Some(flag) => given.push((flag, word)),
+            None => match find(subcommand, word) {
+                Some((flag, None)) if flag.value != Kind::Nothing => awaiting = Some(flag),
+                Some((flag, value)) => given.push((flag, value.unwrap_or_default())),
+                None => {}
+            },
+        }
+    }
+    if let Some(flag) = awaiting {
+        return of_kind(flag.value, "", &given);
+    }
+    if let Some((flag, Some(_))) = find(subcommand, last) {
+        return of_kind(flag.value, &format!("{}=", flag.long), &given);
+    }
+    if !last.starts_with('-') && subcommand.words != Kind::Nothing {
+        return of_kind(subcommand.words, "", &given);
+    }
+    let is_free = |flag: &&Flag| flag.repeats || given.iter().all(|(g, _)| g.long != flag.long);
+    let words = subcommand.options.iter().filter(is_free).map(|flag| {
+        let word = match flag.short {
+            Some(short) if !last.starts_with("--") => short,
+            _ => flag.long,
+        };
+        Candidate::new(word, flag.about)
+    });
+    Offer::Words(words.collect())
+}
+
+/// The option that a word is, and the value glued to it.
+fn find<'a>(subcommand: &Subcommand, word: &'a str) -> Option<(&'static Flag, Option<&'a str>)> {
+    let (name, value) = match word.split_once('=') {
+        Some((name, value)) if name.starts_with("--") => (name, Some(value)),
+        _ => (word, None),
+    };
+    let mut options = subcommand.options.iter();
+    let flag = options.find(|f| f.long == name || f.short == Some(name))?;
+    Some((flag, value))
+}
+
+fn of_kind(kind: Kind, before: &str, given: &[(&Flag, &str)]) -> Offer {
+    let of = |long: &str| given.iter().find(|(f, _)| f.long == long).map(|(_, v)| *v);
+    let live = || Live::new(of("--socket"));
+    let words = match kind {
+        Kind::File => return Offer::File,
+        Kind::Nothing | Kind::Anything | Kind::Ipvsadm => Vec::new(),
+        Kind::Interface => interfaces(),
+        Kind::Service("udp-service") => live().services(Protocol::UDP),
+        Kind::Service("sctp-service") => live().services(Protocol::SCTP),
+        Kind::Service(_) => live().services(Protocol::TCP),
+        Kind::Mark => live().marks(),
+        Kind::Server => {
+            let service = [
+                "tcp-service",
+                "udp-service",
+                "sctp-service",
+                "fwmark-service",
+            ]
+            .into_iter()
+            .find_map(|long| Some((long, of(&format!("--{long}"))?)));
+            live().servers(service)
+        }
+        Kind::State => {
+            let mut names: Vec<&str> = State::ALL.iter().map(|s| s.name()).collect();
+            names.sort_unstable();
+            names.dedup();
+            plain(names)
+        }
+        Kind::OneOf(words) => plain(words.iter().copied()),
+    };
+    let glued = words.into_iter().map(|c| Candidate {
+        word: format!("{before}{}", c.word),
+        ..c
+    });
+    Offer::Words(glued.collect())
+}
+
+fn plain<'a>(words: impl IntoIterator<Item = &'a str>) -> Vec<Candidate> {
+    words.into_iter().map(|w| Candidate::new(w, "")).collect()
+}
+
+fn interfaces() -> Vec<Candidate> {
+    let Ok(entries) = fs::read_dir("/sys/class/net") else {
+        return Vec::new();
+    };
+    let names = entries.filter_map(|e| e.ok()?.file_name().into_string().ok());
+    let mut names: Vec<String> = names.collect();
+    names.sort_unstable();
+    plain(names.iter().map(String::as_str))
+}
