@@ -2,7 +2,7 @@
 //!
 //! # How to use it
 //! - **Control**: [`Director::new`], then [`Director::edit`] for every change; [`Director::config`] and
-//!   [`Director::connections`] to look.
+//!   [`Director::listing`] to look; [`Director::evict`] to forget.
 //! - **Packets**: one [`Worker`] for each thread, from [`Director::worker`]; call [`Worker::decide`] with a
 //!   burst, carry the verdicts out, and now and then call [`Worker::expire`].
 //!
@@ -11,6 +11,7 @@
 mod assist;
 mod burst;
 mod defence;
+mod listing;
 mod packet;
 mod schedule;
 mod tunnels;
@@ -25,7 +26,7 @@ use ahash::RandomState;
 use arc_swap::{ArcSwap, Cache};
 
 use crate::config::{Config, ConfigError, Draft, Globals, Trash};
-use crate::conn::{ConnInfo, Shard, Templates};
+use crate::conn::{Shard, Templates};
 use crate::segment::{Protocol, Segment};
 use crate::state::Timeouts;
 use crate::stats::Stats;
@@ -36,6 +37,7 @@ use crate::verdict::Verdict;
 use assist::Announced;
 pub use assist::{Assist, Expected};
 use defence::{Defence, RateTest};
+pub use listing::Listing;
 
 /// What a director is made with.
 #[derive(Clone, Debug)]
@@ -72,8 +74,6 @@ impl Default for Settings {
 /// Shards for each worker: more than one only so that whoever lists connections holds up a part.
 const SHARDS_PER_WORKER: usize = 4;
 const MAX_WORKERS: usize = 16;
-/// Numbers of records looked at under one lock when connections are listed.
-const LIST_STEP: usize = 1024;
 
 /// Services and connections; shared by control plane and workers.
 #[derive(Debug)]
@@ -180,18 +180,6 @@ impl Director {
     /// Packets, bytes and connections of all services together.
     pub fn stats(&self) -> &Stats {
         &self.stats
-    }
-
-    /// Shows every connection and every persistence template, in no particular order. Each shard is held for about a thousand records at a
-    /// time, so that packets are not kept waiting; what comes or goes meanwhile may be missed.
-    pub fn connections(&self, now: Time, mut visit: impl FnMut(ConnInfo)) {
-        for shard in self.shards.iter().chain([self.expected.shard()]) {
-            let mut from = 0;
-            while lock(shard).list(from, LIST_STEP, now, &mut visit) {
-                from += LIST_STEP;
-            }
-        }
-        self.templates.list(now, &mut visit);
     }
 }
 

@@ -44,7 +44,7 @@ pub use addr::{Endpoint, Family, Ip};
 pub use config::{Config, ConfigError, Draft};
 pub use conn::{ConnInfo, Shift};
 pub use dest::{Dest, DestOptions, Encapsulation, Method};
-pub use director::{Assist, Director, Expected, Settings, Worker};
+pub use director::{Assist, Director, Expected, Listing, Settings, Worker};
 pub use guard::ConnGuard;
 pub use segment::{Chunk, Kind, Protocol, Segment, TcpFlags};
 pub use service::{LocalAddr, Persistence, Service, ServiceKey, ServiceOptions, ServiceTimeouts};

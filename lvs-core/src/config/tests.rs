@@ -10,7 +10,7 @@ use crate::dest::{DestLive, DestOptions};
 use crate::director::tests::{Least, ep};
 use crate::sched::Scheduler;
 use crate::segment::Protocol;
-use crate::service::{LocalAddr, ServiceOptions};
+use crate::service::{LocalAddr, ServiceOptions, ServiceTimeouts};
 use crate::{Director, Settings};
 
 const VIP: &str = "10.9.0.100:80";
@@ -62,6 +62,17 @@ fn refused(
     why.to_string()
 }
 
+fn timeouts(tcp_fin: Option<Duration>, udp: Option<Duration>) -> ServiceOptions {
+    ServiceOptions {
+        timeouts: ServiceTimeouts {
+            tcp: Some(Duration::from_secs(1)),
+            tcp_fin,
+            udp,
+        },
+        ..ServiceOptions::default()
+    }
+}
+
 #[test]
 fn what_cannot_be_is_refused_and_nothing_of_it_done() {
     let missing = ServiceKey::udp(ep(VIP));
@@ -87,6 +98,13 @@ fn what_cannot_be_is_refused_and_nothing_of_it_done() {
         }),
         refused(E::NoSuchService(missing), |d| {
             d.set_options(missing, ServiceOptions::with_local_addrs(&[]))
+        }),
+        refused(E::BadTimeout(key()), |d| {
+            d.set_options(key(), timeouts(Some(Duration::from_millis(999)), None))
+        }),
+        refused(E::BadTimeout(key()), |d| {
+            let beyond = Timeouts::MAX + Duration::from_millis(1);
+            d.set_options(key(), timeouts(None, Some(beyond)))
         }),
         refused(E::NoSuchService(missing), |d| {
             d.add_dest(missing, ep(R1), &DestOptions::new(Method::Nat, 1))

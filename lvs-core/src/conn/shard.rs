@@ -406,6 +406,26 @@ impl Shard {
         }
         end < self.slab.end()
     }
+
+    /// Removes, of the records numbered from `from` on, `count` numbers of them, those that `which` singles out, and counts
+    /// them; `false` at the end.
+    pub(crate) fn evict(
+        &mut self,
+        from: usize,
+        count: usize,
+        now: Time,
+        which: &dyn Fn(&ConnInfo) -> bool,
+        removed: &mut usize,
+    ) -> bool {
+        let end = self.slab.end().min(from.saturating_add(count));
+        for id in (from..end).map(|i| Id(i as u32)) {
+            if self.slab.get(id).is_some_and(|c| which(&c.info(now))) {
+                self.remove(id);
+                *removed += 1;
+            }
+        }
+        end < self.slab.end()
+    }
 }
 
 #[cfg(test)]

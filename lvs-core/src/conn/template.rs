@@ -25,7 +25,10 @@ use crate::service::{Persistence, ServiceKey};
 use crate::state::State;
 use crate::time::Time;
 
-const PARTS: usize = 32;
+/// So many that whoever looks through one holds it for microseconds.
+const PARTS: usize = 1024;
+/// One round of the drop-entry defence looks at one in so many.
+const CLASSES: usize = 32;
 
 /// How long a due template that still controls connections is kept.
 pub(super) const STILL_NEEDED: Duration = Duration::from_secs(60);
@@ -191,14 +194,14 @@ impl Templates {
     /// Removes templates whose connections were all dropped in defence.
     pub(crate) fn drop_forsaken(&self) {
         for part in &self.parts {
-            lock(part).drop_if(|t| t.control.is_forsaken());
+            lock(part).drop_if(|_, t| t.control.is_forsaken());
         }
     }
 
     /// Removes templates of removed servers, unless connections follow them.
     pub(crate) fn drop_without_destination(&self) {
         for part in &self.parts {
-            lock(part).drop_if(|t| !t.dest.is_available() && !t.control.is_needed());
+            lock(part).drop_if(|_, t| !t.dest.is_available() && !t.control.is_needed());
         }
     }
 
@@ -210,15 +213,17 @@ impl Templates {
         mut rate_test: impl FnMut(Duration) -> bool,
         now: Time,
     ) {
-        let part = &self.parts[random as usize % PARTS];
-        lock(part).drop_if(|t| {
-            let idle = (now + t.timeout).since(t.deadline);
-            !t.control.is_needed()
-                && match t.one_packet {
-                    true => rate_test(idle),
-                    false => !t.control.is_assured(),
-                }
-        });
+        let parts = { &self.parts }.iter();
+        for part in parts.skip(random as usize % CLASSES).step_by(CLASSES) {
+            lock(part).drop_if(|_, t| {
+                let idle = (now + t.timeout).since(t.deadline);
+                !t.control.is_needed()
+                    && match t.one_packet {
+                        true => rate_test(idle),
+                        false => !t.control.is_assured(),
+                    }
+            });
+        }
     }
 
     /// How many there are.
@@ -226,12 +231,32 @@ impl Templates {
         self.parts.iter().map(|p| lock(p).templates.len()).sum()
     }
 
-    pub(crate) fn list(&self, now: Time, visit: &mut dyn FnMut(ConnInfo)) {
-        for part in &self.parts {
+    /// Shows one part of the templates; `false` if it is the last.
+    pub(crate) fn list(&self, part: usize, now: Time, visit: &mut dyn FnMut(ConnInfo)) -> bool {
+        if let Some(part) = self.parts.get(part) {
             for (key, t) in &lock(part).templates {
                 visit(t.info(key, now));
             }
         }
+        part + 1 < PARTS
+    }
+
+    /// Removes those of one part that `which` singles out, and counts them; `false` if it is the last part.
+    pub(crate) fn evict(
+        &self,
+        part: usize,
+        now: Time,
+        which: &dyn Fn(&ConnInfo) -> bool,
+        removed: &mut usize,
+    ) -> bool {
+        if let Some(part) = self.parts.get(part) {
+            lock(part).drop_if(|key, t| {
+                let gone = which(&t.info(key, now));
+                *removed += usize::from(gone);
+                gone
+            });
+        }
+        part + 1 < PARTS
     }
 }
 
@@ -274,9 +299,9 @@ impl Part {
         }
     }
 
-    fn drop_if(&mut self, mut drop: impl FnMut(&Template) -> bool) {
-        self.templates.retain(|_, t| {
-            let gone = drop(t);
+    fn drop_if(&mut self, mut drop: impl FnMut(&TemplateKey, &Template) -> bool) {
+        self.templates.retain(|key, t| {
+            let gone = drop(key, t);
             if gone {
                 t.dest.bind_template(-1);
             }

@@ -203,6 +203,12 @@ impl Announced {
         self.count.store(shard.len(), Relaxed);
     }
 
+    /// To be called after the shard has been changed from outside.
+    pub(super) fn recount(&self) {
+        let shard = lock(&self.shard);
+        self.count.store(shard.len(), Relaxed);
+    }
+
     pub(super) fn shard(&self) -> &Mutex<Shard> {
         &self.shard
     }

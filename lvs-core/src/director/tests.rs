@@ -5,6 +5,7 @@ mod accounts;
 mod bursts;
 mod helpers;
 mod life;
+mod listing;
 mod local_ports;
 mod methods;
 mod model;
@@ -225,6 +226,12 @@ impl Lab {
             panic!("{:?}", self.connections())
         };
         c.clone()
+    }
+
+    /// The connection of a client that has only one.
+    pub(super) fn connection_of(&self, client: &str) -> ConnInfo {
+        let mut all = self.connections().into_iter();
+        all.find(|c| c.client == ep(client)).unwrap()
     }
 
     pub(super) fn dest(&self, server: &str) -> Dest {

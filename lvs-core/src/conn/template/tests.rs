@@ -44,14 +44,19 @@ fn fresh(dest: &Arc<DestLive>) -> Option<Fresh> {
 
 fn listed(t: &Templates, now: Time) -> Vec<(String, String, u64, State)> {
     let mut all = Vec::new();
-    t.list(now, &mut |c| {
+    let mut show = |c: ConnInfo| {
         all.push((
             c.virt.to_string(),
             c.dest.to_string(),
             c.expires_in.as_secs(),
             c.state,
         ));
-    });
+    };
+    for part in 0.. {
+        if !t.list(part, now, &mut show) {
+            break;
+        }
+    }
     all.sort();
     all
 }

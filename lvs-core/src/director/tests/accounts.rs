@@ -60,6 +60,7 @@ enum Op {
     RemoveServer(usize, usize),
     Renew(usize),
     Settings(u16),
+    Evict(u8),
     Wait(u32),
 }
 
@@ -75,6 +76,7 @@ fn op() -> impl Strategy<Value = Op> {
         2 => (service.clone(), server).prop_map(|(s, d)| Op::RemoveServer(s, d)),
         1 => service.prop_map(Op::Renew),
         1 => any::<u16>().prop_map(Op::Settings),
+        1 => any::<u8>().prop_map(Op::Evict),
         3 => (0..200_000u32).prop_map(Op::Wait),
     ]
 }
@@ -182,6 +184,26 @@ impl Books {
                 d.set_sysctls(sysctls(bits));
                 Ok(())
             }),
+            Op::Evict(bits) => {
+                // Bit by bit: whom of UDP, of TCP, of templates, and of which server.
+                let which = |c: &ConnInfo| {
+                    let bit = match c.protocol {
+                        _ if c.is_template() => 2,
+                        Protocol::UDP => 0,
+                        _ => 1,
+                    };
+                    bits >> bit & 1 != 0 && (bits & 8 == 0 || c.dest.ip == ip(SERVERS[0]))
+                };
+                let gone = self.lab.director.evict(Time::default(), &which);
+                let mut left = self.lab.director.listing();
+                let (mut wanted, mut kept) = (Vec::new(), Vec::new());
+                while left.next(Time::default(), &which, &mut wanted) {}
+                self.lab
+                    .director
+                    .connections(Time::default(), |c| kept.push(c));
+                assert!(wanted.is_empty() && gone <= 1000, "{wanted:?}");
+                assert!(kept.iter().all(|c| !which(c)));
+            }
             Op::Wait(ms) => {
                 self.lab.wait(u64::from(ms));
                 self.lab.director.tick(self.lab.now, u64::MAX);

@@ -137,6 +137,83 @@ fn timeouts_changed_later_apply_at_the_next_packet() {
     assert_eq!(lab.connection().expires_in.as_secs(), 6);
 }
 
+fn own_timeouts(tcp: u64, tcp_fin: u64, udp: u64) -> ServiceOptions {
+    let seconds = |s| (s > 0).then_some(Duration::from_secs(s));
+    ServiceOptions {
+        timeouts: ServiceTimeouts {
+            tcp: seconds(tcp),
+            tcp_fin: seconds(tcp_fin),
+            udp: seconds(udp),
+        },
+        ..ServiceOptions::default()
+    }
+}
+
+#[test]
+fn a_service_may_have_timeouts_of_its_own() {
+    let mut lab = with(ipvs(), Method::Nat, &[R1]);
+    let other = ServiceKey::tcp(ep("10.9.0.200:80"));
+    lab.serve(other, Method::Nat, &[R1]);
+    let udp = ServiceKey::udp(ep("10.9.0.100:53"));
+    lab.serve(udp, Method::Nat, &["10.10.0.11:53"]);
+    lab.edit(|d| {
+        d.set_options(key(), own_timeouts(7, 3, 9))?;
+        d.set_options(udp, own_timeouts(7, 3, 5))
+    });
+    let left = |lab: &Lab, client: &str| lab.connection_of(client).expires_in.as_secs();
+    lab.tcp_in(SYN);
+    assert_eq!(left(&lab, CLIENT), 60, "the others are nobody's own");
+    lab.tcp_in(ACK);
+    assert_eq!(left(&lab, CLIENT), 7);
+    lab.tcp_out(FIN);
+    assert_eq!(
+        (lab.connection_of(CLIENT).state, left(&lab, CLIENT)),
+        (State::FinWait, 3)
+    );
+    lab.tcp_in(RST);
+    assert_eq!(left(&lab, CLIENT), 10);
+    lab.see(tcp("10.9.1.3:1", "10.9.0.200:80", SYN));
+    lab.see(tcp("10.9.1.3:1", "10.9.0.200:80", ACK));
+    assert_eq!(left(&lab, "10.9.1.3:1"), 900, "another service");
+    lab.see(udp_packet());
+    assert_eq!(left(&lab, "10.9.1.4:1"), 5);
+    lab.edit(|d| d.set_options(udp, own_timeouts(0, 0, 0)));
+    assert_eq!(left(&lab, "10.9.1.4:1"), 5);
+    lab.see(udp_packet());
+    assert_eq!(left(&lab, "10.9.1.4:1"), 300, "the director's again");
+}
+
+fn udp_packet() -> Segment {
+    udp("10.9.1.4:1", "10.9.0.100:53")
+}
+
+#[test]
+fn a_services_timeouts_apply_to_what_is_there_and_go_with_it() {
+    let mut lab = with(ipvs(), Method::Nat, &[R1]);
+    let left = |lab: &Lab| lab.connection().expires_in.as_secs();
+    lab.tcp_in(SYN);
+    lab.tcp_in(ACK);
+    lab.edit(|d| d.set_options(key(), own_timeouts(6, 0, 0)));
+    assert_eq!(left(&lab), 900, "nothing has come by yet");
+    lab.tcp_out(ACK);
+    assert_eq!(left(&lab), 6);
+    lab.edit(|d| d.remove_service(key()));
+    let another = ServiceKey::tcp(ep("10.9.0.200:80"));
+    lab.edit(|d| d.add_service(another, Box::new(Least::default()), own_timeouts(1, 1, 1)));
+    lab.tcp_out(ACK);
+    assert_eq!(left(&lab), 900, "its service has gone");
+    lab.edit(|d| {
+        d.add_service(key(), Box::new(Least::default()), own_timeouts(8, 0, 0))?;
+        d.add_dest(key(), ep(R1), &weight(1))
+    });
+    lab.tcp_out(ACK);
+    assert_eq!(left(&lab), 8, "and has come back");
+    lab.wait(7900);
+    assert_eq!(lab.connections().len(), 1);
+    lab.wait(200);
+    assert_eq!(lab.connections().len(), 0);
+}
+
 #[test]
 fn sloppy_tcp_lets_a_segment_in_the_middle_open() {
     for (sloppy_tcp, verdict) in [(true, to(R1)), (false, NO_CONNECTION)] {
