@@ -148,8 +148,10 @@ pub struct ConnInfo {
     pub client: Endpoint,
     /// The virtual service's address as the client used it; of a template for a firewall mark, the mark.
     pub virt: Endpoint,
-    /// The real server.
+    /// The real server, with the port that its packets go to.
     pub dest: Endpoint,
+    /// The real server as it is configured.
+    pub server: Endpoint,
     /// FullNAT's local endpoint.
     pub local: Option<Endpoint>,
     /// How it is forwarded.
@@ -177,6 +179,7 @@ impl Conn {
             client: self.client,
             virt: self.virt,
             dest: self.dest_addr,
+            server: self.dest.addr(),
             local: (self.method == Method::FullNat).then_some(self.local),
             method: self.method,
             state: self.state,

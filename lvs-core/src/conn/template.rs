@@ -344,6 +344,7 @@ impl Template {
             client: Endpoint::new(key.client, 0),
             virt: Endpoint::new(key.virt, port(key.port)),
             dest: Endpoint::new(self.dest.addr().ip, port(self.dest_port)),
+            server: self.dest.addr(),
             local: None,
             method: self.dest.method(),
             state: match self.control.is_assured() {
