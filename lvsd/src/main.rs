@@ -1,6 +1,8 @@
 //! The `lvsd` command.
 
+use std::ffi::OsStr;
 use std::io::{self, Write as _};
+use std::path::Path;
 use std::process::ExitCode;
 
 const USAGE: &str = "\
@@ -10,6 +12,7 @@ A complete Linux Virtual Server in user space: balances TCP and UDP at layer 4 w
 
 Commands:
   run     forward in the foreground, services from a rule file
+  adm     ipvsadm for the running daemon; the same when called by the name ipvsadm
   demo    show it: a virtual LAN on this machine, real traffic through every forwarding method
   replay  show what the director does with recorded traffic, and why; nothing is sent
   completions  a script for bash, zsh or fish that completes command lines
@@ -18,13 +21,21 @@ Commands:
 ";
 
 fn main() -> ExitCode {
-    let args: Vec<String> = std::env::args_os()
-        .skip(1)
-        .map(|a| a.to_string_lossy().into_owned())
-        .collect();
+    let mut args = std::env::args_os().map(|a| a.to_string_lossy().into_owned());
+    let program = args.next().unwrap_or_default();
+    let args: Vec<String> = args.collect();
+    let name = Path::new(&program).file_name();
+    match name.and_then(OsStr::to_str) {
+        Some("ipvsadm") => lvsd::adm::run(&program, &args),
+        _ => subcommand(&program, &args),
+    }
+}
+
+fn subcommand(program: &str, args: &[String]) -> ExitCode {
     match args.split_first() {
         Some((command, rest)) => match command.as_str() {
             "run" => lvsd::run::run(rest),
+            "adm" => lvsd::adm::run_ours(program, rest),
             "demo" => lvsd::demo::run(rest),
             "replay" => lvsd::replay::run(rest),
             "completions" => lvsd::completions::run(rest),

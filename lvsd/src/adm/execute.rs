@@ -221,7 +221,9 @@ mod tests {
     use lvs_core::{Protocol, Settings};
 
     use super::*;
-    use crate::adm::listing;
+    use crate::adm::listing::{self, Layout};
+    use crate::control::table::Service;
+    use crate::rules::What;
 
     #[derive(Debug)]
     struct NoNames;
@@ -332,7 +334,9 @@ mod tests {
         ok("-E -t 10.0.0.1:80 -s wrr");
         ok("-A -f 3 -s lc");
         ok("--set 10 0 30");
-        let lines = listing::services(&d.config());
+        let mut services = Service::all(&d.config());
+        listing::sort(&mut services);
+        let lines = listing::lines(&services, &Layout::numeric(What::Services));
         let heads: Vec<&str> = lines.iter().map(|l| l.trim_end()).collect();
         assert_eq!(
             heads,

@@ -1,9 +1,23 @@
-//! ipvsadm's commands on a director of this process: carrying them out, and listing as ipvsadm lists.
+//! ipvsadm: its commands carried out, and everything that it prints.
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`execute`] | a command becomes a change of the configuration, or is refused as the kernel refuses it |
-//! | [`listing`] | services, statistics and connections as ipvsadm and `/proc/net/ip_vs_conn` show them |
+//! | [`front`] | command lines: read, carried out by asking the daemon, answered as ipvsadm answers |
+//! | [`execute`] | in the daemon: a command becomes a change of the configuration, or is refused as the kernel refuses it |
+//! | [`listing`] | services, servers and their counts as ipvsadm lists them |
+//! | `connections` | connections as ipvsadm lists them |
+//! | [`names`] | hosts and ports by name where they have one |
+//! | [`save`] | the table as commands that make it again |
+//! | `json` | all of it for programs |
+//! | `help` | what can be said |
 
+mod connections;
 pub mod execute;
+pub mod front;
+mod help;
+mod json;
 pub mod listing;
+pub mod names;
+pub mod save;
+
+pub use front::{run, run_ours};

@@ -8,11 +8,13 @@
 //! |---|---|
 //! | [`message`] | what is said |
 //! | [`table`] | services, servers and their counts as they are told |
+//! | `as_rules` | these as the rules that make them |
 //! | [`conns`] | connections as they are told, and which are asked for |
 //! | [`desk`] | answers |
 //! | [`server`] | the listening side |
 //! | [`client`] | the asking side |
 
+mod as_rules;
 pub mod client;
 pub mod conns;
 pub mod desk;

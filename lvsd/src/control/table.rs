@@ -3,13 +3,14 @@
 //! docs/control.md describes every field for users.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use lvs_core::dest::GueChecksum;
-use lvs_core::service::Engine;
+use lvs_core::service::{Engine, ServiceTimeouts};
 use lvs_core::state::State;
 use lvs_core::{
-    Dest, Director, Encapsulation, Endpoint, Family, Ip, Method, Protocol, ServiceKey, Sysctls,
-    stats,
+    Config, Dest, Director, Encapsulation, Endpoint, Family, Ip, Method, Protocol, ServiceKey,
+    Sysctls, stats,
 };
 use serde::{Deserialize, Serialize};
 
@@ -52,6 +53,18 @@ pub struct Timeouts {
     pub udp: u64,
 }
 
+/// A service's own timeouts in seconds; those that are not given are the director's.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(clippy::exhaustive_structs, reason = "ipvsadm's three")]
+pub struct OwnTimeouts {
+    /// Of established TCP connections.
+    pub tcp: Option<u64>,
+    /// Of TCP connections that a FIN was seen of.
+    pub tcp_fin: Option<u64>,
+    /// Of UDP.
+    pub udp: Option<u64>,
+}
+
 /// Counters since they were last zeroed, or rates in a second.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[expect(clippy::exhaustive_structs, reason = "IPVS's five")]
@@ -85,6 +98,8 @@ pub struct Service {
     pub one_packet: bool,
     /// Local addresses of FullNAT.
     pub local_addresses: Vec<LocalAddress>,
+    /// Timeouts of its own.
+    pub timeouts: OwnTimeouts,
     /// Counters.
     pub totals: Counters,
     /// What was counted in a second of late.
@@ -251,16 +266,18 @@ impl Table {
                 .iter()
                 .map(|m| m.to_string().trim_end().to_owned())
                 .collect(),
-            services: config
-                .services()
-                .into_iter()
-                .map(|s| Service::of(s))
-                .collect(),
+            services: Service::all(&config),
         }
     }
 }
 
 impl Service {
+    /// All services at this moment, in no particular order.
+    pub fn all(config: &Config) -> Vec<Self> {
+        let all = config.services().into_iter();
+        all.map(|s| Self::of(s)).collect()
+    }
+
     /// The service at this moment.
     pub fn of(service: &lvs_core::Service) -> Self {
         let options = service.options();
@@ -285,6 +302,7 @@ impl Service {
             }),
             one_packet: options.one_packet,
             local_addresses: options.local_addrs.iter().map(local).collect(),
+            timeouts: options.timeouts.into(),
             totals: service.live().stats().totals().into(),
             rates: service.live().stats().rates().into(),
             servers: service.dests().iter().map(Server::of).collect(),
@@ -352,6 +370,17 @@ impl From<Key> for ServiceKey {
                 family: if ipv6 { Family::V6 } else { Family::V4 },
                 mark,
             },
+        }
+    }
+}
+
+impl From<ServiceTimeouts> for OwnTimeouts {
+    fn from(t: ServiceTimeouts) -> Self {
+        let seconds = |t: Option<Duration>| t.map(|t| t.as_secs());
+        Self {
+            tcp: seconds(t.tcp),
+            tcp_fin: seconds(t.tcp_fin),
+            udp: seconds(t.udp),
         }
     }
 }

@@ -10,8 +10,10 @@ use serde_json::{Value, json};
 use super::engine::Fate;
 use super::host::{Host, Sent};
 use super::trace::{Action, Object, Step, hex};
-use crate::adm::{execute, listing};
-use crate::rules::Names;
+use crate::adm::execute;
+use crate::adm::listing::{self, Layout};
+use crate::control::table::Service;
+use crate::rules::{Names, What};
 
 /// A host in the midst of a trace.
 pub(super) struct Player<'n> {
@@ -105,16 +107,19 @@ impl<'n> Player<'n> {
                 Outcome::Nothing
             }
             Action::ShowConns => {
-                let all = listing::connections(&director, engine.now());
+                let mut all = Vec::new();
+                director.connections(engine.now(), |conn| all.push(conn));
                 let mut rows: Vec<Row> = all.iter().map(Row::of).collect();
                 rows.sort();
                 Outcome::Conns(rows)
             }
             Action::ShowServices => {
-                let config = director.config();
+                let mut services = Service::all(&director.config());
+                listing::sort(&mut services);
+                let lines = |what| listing::lines(&services, &Layout::numeric(what));
                 Outcome::Services {
-                    lines: listing::services(&config),
-                    stats: listing::stats(&config),
+                    lines: lines(What::Services),
+                    stats: lines(What::Stats),
                 }
             }
         })

@@ -26,6 +26,21 @@ pub struct SystemNames {
     services: OnceCell<ServiceNames>,
 }
 
+impl SystemNames {
+    /// The name of a port, if it has one.
+    pub fn port_name(&self, port: u16, protocol: Protocol) -> Option<String> {
+        let names = &self.services().names;
+        names.get(&(port, protocol)).cloned()
+    }
+
+    fn services(&self) -> &ServiceNames {
+        self.services.get_or_init(|| {
+            let file = std::fs::read("/etc/services").unwrap_or_default();
+            ServiceNames::parse(&String::from_utf8_lossy(&file))
+        })
+    }
+}
+
 impl Names for SystemNames {
     fn has_scheduler(&self, name: &str) -> bool {
         lvs_sched::NAMES.iter().any(|known| known.name == name)
@@ -43,11 +58,7 @@ impl Names for SystemNames {
     }
 
     fn port(&self, service: &str, protocol: Protocol) -> Option<u16> {
-        let services = self.services.get_or_init(|| {
-            let file = std::fs::read("/etc/services").unwrap_or_default();
-            ServiceNames::parse(&String::from_utf8_lossy(&file))
-        });
-        services.port(service, protocol)
+        self.services().port(service, protocol)
     }
 }
 
@@ -85,13 +96,16 @@ impl Names for Remembered<'_> {
 
 /// The content of a file like `/etc/services`.
 #[derive(Debug, Default)]
-struct ServiceNames(HashMap<(String, Protocol), u16>);
+struct ServiceNames {
+    ports: HashMap<(String, Protocol), u16>,
+    names: HashMap<(u16, Protocol), String>,
+}
 
 impl ServiceNames {
     /// Reads lines of `NAME PORT/PROTOCOL [ALIAS…] [# comment]`. What it can't read it skips, as the C
-    /// library does; the first line of a name wins.
+    /// library does; the first line of a name, or of a port, wins.
     fn parse(file: &str) -> Self {
-        let mut names = HashMap::new();
+        let mut all = Self::default();
         for line in file.lines() {
             let line = line.split('#').next().unwrap_or_default();
             let mut words = line.split_whitespace();
@@ -110,15 +124,18 @@ impl ServiceNames {
             let Ok(port) = port.parse() else {
                 continue;
             };
+            let known = all.names.entry((port, protocol));
+            known.or_insert_with(|| name.to_owned());
             for name in [name].into_iter().chain(words) {
-                names.entry((name.to_owned(), protocol)).or_insert(port);
+                let known = all.ports.entry((name.to_owned(), protocol));
+                known.or_insert(port);
             }
         }
-        Self(names)
+        all
     }
 
     fn port(&self, service: &str, protocol: Protocol) -> Option<u16> {
-        self.0.get(&(service.to_owned(), protocol)).copied()
+        self.ports.get(&(service.to_owned(), protocol)).copied()
     }
 }
 
@@ -148,6 +165,10 @@ mod tests {
         assert_eq!(port("diameter", Protocol::SCTP), Some(3868));
         assert_eq!(port("broken", Protocol::TCP), None);
         assert_eq!(port("#", Protocol::TCP), None);
+        let name = |port, protocol| names.names.get(&(port, protocol)).map(|n| &**n);
+        assert_eq!(name(80, Protocol::TCP), Some("http"));
+        assert_eq!(name(81, Protocol::TCP), Some("www"));
+        assert_eq!(name(80, Protocol::UDP), None);
     }
 
     #[test]

@@ -1,0 +1,114 @@
+//! Names of hosts and ports in listings, where `-n` is not given.
+//!
+//! Problem: a listing asks for the same addresses again and again, and a resolver that does not answer costs seconds each time.
+//!
+//! Rule: what has been asked once is remembered for the whole listing, that there is no name included.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::ffi::CStr;
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+
+use libc::{NI_MAXHOST, NI_NAMEREQD, c_char, socklen_t};
+use lvs_core::{Endpoint, Family, Ip, Protocol};
+use socket2::SockAddr;
+
+use crate::rules::SystemNames;
+
+/// How hosts and ports are shown.
+pub trait Shown: fmt::Debug {
+    /// A host's name, if it has one and names are wanted.
+    fn host(&self, ip: Ip) -> Option<String>;
+
+    /// A port's name, likewise.
+    fn port(&self, port: u16, protocol: Protocol) -> Option<String>;
+}
+
+/// Numbers for everything.
+#[derive(Clone, Copy, Debug)]
+#[expect(clippy::exhaustive_structs, reason = "nothing can be added")]
+pub struct Numbers;
+
+impl Shown for Numbers {
+    fn host(&self, _: Ip) -> Option<String> {
+        None
+    }
+
+    fn port(&self, _: u16, _: Protocol) -> Option<String> {
+        None
+    }
+}
+
+/// The names this machine knows: hosts by the system's resolver, ports by `/etc/services`.
+#[derive(Debug, Default)]
+pub struct SystemShown {
+    hosts: RefCell<HashMap<Ip, Option<String>>>,
+    ports: SystemNames,
+}
+
+impl Shown for SystemShown {
+    fn host(&self, ip: Ip) -> Option<String> {
+        let mut hosts = self.hosts.borrow_mut();
+        let name = hosts.entry(ip).or_insert_with(|| host_name(ip));
+        name.clone()
+    }
+
+    fn port(&self, port: u16, protocol: Protocol) -> Option<String> {
+        self.ports.port_name(port, protocol)
+    }
+}
+
+/// The longest text for an address with its port: ipvsadm has room for no more.
+const LONGEST: usize = 59;
+
+/// An address with its port, each by name if it has one, as ipvsadm shows it in listings.
+pub fn endpoint(names: &dyn Shown, at: Endpoint, protocol: Protocol) -> String {
+    let mut text = whole_endpoint(names, at, protocol);
+    if let Some((end, _)) = text.char_indices().nth(LONGEST) {
+        text.truncate(end);
+    }
+    text
+}
+
+/// The same however long it is.
+pub(super) fn whole_endpoint(names: &dyn Shown, at: Endpoint, protocol: Protocol) -> String {
+    let host = names.host(at.ip).unwrap_or_else(|| at.ip.to_string());
+    let port = names.port(at.port, protocol);
+    let port = port.unwrap_or_else(|| at.port.to_string());
+    match at.ip.family() {
+        Family::V4 => format!("{host}:{port}"),
+        Family::V6 => format!("[{host}]:{port}"),
+    }
+}
+
+#[expect(
+    unsafe_code,
+    reason = "the standard library looks up no names of addresses"
+)]
+fn host_name(ip: Ip) -> Option<String> {
+    let at = SockAddr::from(SocketAddr::new(IpAddr::from(ip), 0));
+    let mut name = [0_u8; NI_MAXHOST as usize];
+    // SAFETY: the address is as long as is said, and so is the buffer.
+    let failed = unsafe {
+        libc::getnameinfo(
+            at.as_ptr().cast(),
+            at.len(),
+            name.as_mut_ptr().cast::<c_char>(),
+            name.len() as socklen_t,
+            std::ptr::null_mut(),
+            0,
+            NI_NAMEREQD,
+        )
+    };
+    let name = CStr::from_bytes_until_nul(&name).ok();
+    let name = name.filter(|name| failed == 0 && !name.is_empty())?;
+    Some(visible(&name.to_string_lossy()))
+}
+
+/// Whoever answers for an address may answer anything: a listing has one line a line, and does nothing to a terminal.
+fn visible(name: &str) -> String {
+    let is_plain = |c: char| !c.is_control() && !c.is_whitespace();
+    let plain = |c: char| if is_plain(c) { c } else { '?' };
+    name.chars().map(plain).collect()
+}
