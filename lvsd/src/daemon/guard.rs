@@ -140,8 +140,7 @@ impl Guard {
                 }
             }
         }
-        self.set(hidden);
-        Ok(())
+        self.replace(hidden)
     }
 
     /// Whether the nftables guard has ended without being asked to (somebody killed `nft`).
@@ -162,23 +161,14 @@ impl Guard {
         }
     }
 
-    /// Hides exactly this if there is room for it.
+    /// Hides exactly this if there is room for it; starts a guard anew that was lost.
     ///
     /// # Errors
     ///
     /// If it is too much; then what was hidden stays.
     pub(super) fn replace(&mut self, hidden: Hidden) -> Result<(), BpfError> {
-        let devices = &self.interfaces;
-        if let Some(g) = &mut self.bpf {
-            g.set(&hidden, |port| ifindex(devices, port))?;
-        }
-        self.set(hidden);
-        Ok(())
-    }
-
-    /// Hides exactly this; starts a guard anew that was lost.
-    pub(super) fn set(&mut self, hidden: Hidden) {
         let hidden = Arc::new(hidden);
+        let before = self.returnable.load_full();
         if self.attached {
             // Before the guard: better that the host gets a packet twice for a moment than never.
             self.returnable.store(hidden.clone());
@@ -187,17 +177,17 @@ impl Guard {
         if let Some(g) = &mut self.bpf
             && let Err(e) = g.set(&hidden, |port| ifindex(devices, port))
         {
-            let why = reason(&e);
-            self.notes.push(format!(
-                "warning: the BPF guard does not take the services ({why})"
-            ));
+            self.returnable.store(before);
+            return Err(e);
         }
         if self.lost
             && let Ok(g) = NftGuard::start(&self.interfaces())
         {
             self.nft = Some(g);
         }
-        let Some(g) = &mut self.nft else { return };
+        let Some(g) = &mut self.nft else {
+            return Ok(());
+        };
         match g.set(&hidden) {
             Ok(()) if self.lost => {
                 self.lost = false;
@@ -205,6 +195,17 @@ impl Guard {
             }
             Ok(()) => {}
             Err(e) => self.lose(&e.to_string()),
+        }
+        Ok(())
+    }
+
+    /// Hides exactly this, as far as there is room for it.
+    pub(super) fn set(&mut self, hidden: Hidden) {
+        if let Err(e) = self.replace(hidden) {
+            let why = reason(&e);
+            self.notes.push(format!(
+                "warning: the BPF guard does not take the services ({why})"
+            ));
         }
     }
 
