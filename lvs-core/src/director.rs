@@ -137,7 +137,8 @@ impl Director {
         change: impl FnOnce(&mut Draft<'_>) -> Result<R, E>,
     ) -> Result<R, E> {
         let mut trash = lock(&self.trash);
-        let mut draft = Draft::new(&self.config.load(), &mut trash, self.workers);
+        let current = self.config.load();
+        let mut draft = Draft::new(&current, &mut trash, self.workers);
         let result = change(&mut draft)?;
         let next = draft.finish(&self.seed)?;
         self.defence.judge(next.sysctls(), None);

@@ -2,9 +2,13 @@
 //!
 //! A draft is a copy that shares all that does not change. Every edit is checked as it is made, the whole in the end; only when
 //! it is published do live halves learn of it.
+//!
+//! So what one draft removes and adds again was never gone: connections, counters, and what a scheduler of the same name and
+//! flags remembers, are kept, and a service that is just as it was stays the very same object. A table can thus be replaced
+//! by clearing and filling it. (IPVS, where each step counts, begins to count anew.)
 
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -57,13 +61,17 @@ fn of_service<T>(map: &BTreeMap<DestKey, T>, key: ServiceKey) -> impl Iterator<I
 /// A change being prepared.
 #[derive(Debug)]
 pub struct Draft<'a> {
+    /// What is published.
+    from: &'a Config,
     /// Services as published.
     services: BTreeMap<ServiceKey, Arc<Service>>,
     /// Services that differ from the published ones.
     edited: BTreeMap<ServiceKey, Service>,
-    removed: BTreeMap<DestKey, Arc<DestLive>>,
+    removed: BTreeMap<DestKey, Dest>,
     revived: BTreeMap<DestKey, Arc<DestLive>>,
-    /// Services that were removed and added again, with their live halves.
+    /// Published services that this draft has removed and added again.
+    returned: BTreeSet<ServiceKey>,
+    /// Services that an earlier change removed and this one adds again, with their live halves.
     renewed: Vec<Arc<ServiceLive>>,
     globals: Globals,
     trash: &'a mut Trash,
@@ -71,12 +79,14 @@ pub struct Draft<'a> {
 }
 
 impl<'a> Draft<'a> {
-    pub(crate) fn new(from: &Config, trash: &'a mut Trash, stripes: usize) -> Self {
+    pub(crate) fn new(from: &'a Config, trash: &'a mut Trash, stripes: usize) -> Self {
         Self {
+            from,
             services: from.services.iter().map(|(k, s)| (*k, s.clone())).collect(),
             edited: BTreeMap::new(),
             removed: BTreeMap::new(),
             revived: BTreeMap::new(),
+            returned: BTreeSet::new(),
             renewed: Vec::new(),
             globals: from.globals.clone(),
             trash,
@@ -148,27 +158,31 @@ impl<'a> Draft<'a> {
         self.globals.sysctls = sysctls;
     }
 
-    /// Adds a service without destinations.
+    /// Adds a service without destinations. One that this draft has removed goes on with the scheduler it had, if that
+    /// has the same name and flags.
     pub fn add_service(
         &mut self,
         key: ServiceKey,
-        scheduler: Box<dyn Scheduler>,
+        mut scheduler: Box<dyn Scheduler>,
         options: ServiceOptions,
     ) -> Result<(), ConfigError> {
         if self.service(&key).is_some() {
             return Err(ConfigError::ServiceExists(key));
         }
         check_service(key, &options)?;
-        let old = of_service(&self.removed, key)
-            .chain(of_service(self.trash, key).map(|r| &r.live))
-            .next();
-        let live = match old {
-            Some(dest) => {
-                let live = dest.service().clone();
-                self.renewed.push(live.clone());
-                live
+        let live = if let Some(was) = self.from.service(&key) {
+            self.returned.insert(key);
+            if is_same(was.scheduler(), &*scheduler) {
+                scheduler = emptied(was);
             }
-            None => Arc::new(ServiceLive::new(key, self.stripes)),
+            was.live.clone()
+        } else if let Some(dest) = of_service(&self.removed, key).next() {
+            dest.live.service().clone()
+        } else if let Some(old) = of_service(self.trash, key).next() {
+            self.renewed.push(old.live.service().clone());
+            old.live.service().clone()
+        } else {
+            Arc::new(ServiceLive::new(key, self.stripes))
         };
         let service = Service::new(live, options, Vec::new(), scheduler);
         self.edited.insert(key, service);
@@ -201,11 +215,13 @@ impl<'a> Draft<'a> {
     /// Removes a service with its destinations. Their connections stay until they time out, and their
     /// packets are dropped.
     pub fn remove_service(&mut self, key: ServiceKey) -> Result<(), ConfigError> {
-        self.edit(key)?;
-        if let Some(s) = self.edited.remove(&key) {
-            let lives = s.dests.into_iter().map(|d| ((key, d.addr()), d.live));
-            self.removed.extend(lives);
-        }
+        let dests = match (self.services.remove(&key), self.edited.remove(&key)) {
+            (Some(published), _) => published.dests.clone(),
+            (None, Some(edited)) => edited.dests,
+            (None, None) => return Err(ConfigError::NoSuchService(key)),
+        };
+        let removed = dests.into_iter().map(|d| ((key, d.addr()), d));
+        self.removed.extend(removed);
         Ok(())
     }
 
@@ -224,17 +240,20 @@ impl<'a> Draft<'a> {
         }
         let service_live = service.live.clone();
         let dest_key = (key, addr);
-        let live = if let Some(just_removed) = self.removed.remove(&dest_key) {
+        let dest = if let Some(mut just_removed) = self.removed.remove(&dest_key) {
+            just_removed.configure(*options);
             just_removed
         } else if let Some(old) = self.trash.get(&dest_key) {
             self.revived.insert(dest_key, old.live.clone());
-            old.live.clone()
+            Dest::new(*options, old.live.clone())
         } else {
-            Arc::new(DestLive::new(addr, service_live, stripes))
+            Dest::new(
+                *options,
+                Arc::new(DestLive::new(addr, service_live, stripes)),
+            )
         };
-        let options = *options;
         let service = self.edit(key)?;
-        service.dests.insert(0, Dest::new(options, live));
+        service.dests.insert(0, dest);
         service.scheduler.edited(&service.dests, Edit::Added(0));
         Ok(())
     }
@@ -261,7 +280,7 @@ impl<'a> Draft<'a> {
         let i = position(service, key, addr)?;
         let dest = service.dests.remove(i);
         service.scheduler.edited(&service.dests, Edit::Removed(i));
-        self.removed.insert((key, addr), dest.live);
+        self.removed.insert((key, addr), dest);
         Ok(())
     }
 
@@ -269,15 +288,20 @@ impl<'a> Draft<'a> {
     pub(crate) fn finish(mut self, seed: &RandomState) -> Result<Config, ConfigError> {
         let edited: Vec<ServiceKey> = self.edited.keys().copied().collect();
         for (key, mut service) in std::mem::take(&mut self.edited) {
-            service.scheduler.settle(&service.dests);
-            self.services.insert(key, Arc::new(service));
+            let was = self.from.service(&key);
+            let was = was.filter(|was| self.returned.contains(&key) && was.is_just_like(&service));
+            let service = was.cloned().unwrap_or_else(|| {
+                service.scheduler.settle(&service.dests);
+                Arc::new(service)
+            });
+            self.services.insert(key, service);
         }
         let config = Config::new(self.services, self.globals, seed)?;
         for (key, live) in self.revived {
             live.set_available(true);
             self.trash.remove(&key);
         }
-        for (key, live) in self.removed {
+        for (key, Dest { live, .. }) in self.removed {
             live.set_available(false);
             if config.service(&key.0).is_none() {
                 live.service().publish(&ServiceTimeouts::default());
@@ -299,6 +323,31 @@ impl<'a> Draft<'a> {
             }
         }
         Ok(config)
+    }
+}
+
+/// Whether one may go on where the other stands.
+fn is_same(a: &dyn Scheduler, b: &dyn Scheduler) -> bool {
+    a.name() == b.name() && a.flags() == b.flags()
+}
+
+/// The service's scheduler after all its destinations have been removed.
+fn emptied(service: &Service) -> Box<dyn Scheduler> {
+    let mut scheduler = service.scheduler.fork();
+    for left in (0..service.dests.len()).rev() {
+        scheduler.edited(&service.dests[..left], Edit::Removed(left));
+    }
+    scheduler
+}
+
+impl Service {
+    /// Whether the other, of the same key, is configured the same, down to the order of destinations.
+    fn is_just_like(&self, other: &Self) -> bool {
+        let dest = |a: &Dest, b: &Dest| a.addr() == b.addr() && a.options() == b.options();
+        self.options == other.options
+            && is_same(&*self.scheduler, &*other.scheduler)
+            && self.dests.len() == other.dests.len()
+            && self.dests.iter().zip(&other.dests).all(|(a, b)| dest(a, b))
     }
 }
 

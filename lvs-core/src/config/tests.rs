@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::dest::{DestLive, DestOptions};
 use crate::director::tests::{Least, ep};
-use crate::sched::Scheduler;
+use crate::sched::{Arrival, Edit, Scheduler};
 use crate::segment::Protocol;
 use crate::service::{LocalAddr, ServiceOptions, ServiceTimeouts};
 use crate::{Director, Settings};
@@ -201,6 +201,43 @@ fn a_scheduler_hears_every_edit_in_order() {
     let config = director.config();
     let heard = format!("{:?}", config.service(&key()).unwrap().scheduler());
     assert!(heard.ends_with("settled: 1 }"), "{heard}");
+}
+
+#[test]
+fn the_scheduler_of_a_service_that_comes_back_goes_on_unless_it_is_another() {
+    #[derive(Debug)]
+    struct Another(Box<dyn Scheduler>);
+
+    impl Scheduler for Another {
+        fn name(&self) -> &'static str {
+            "another"
+        }
+        fn pick(&self, dests: &[Dest], arrival: &Arrival<'_>) -> Option<usize> {
+            self.0.pick(dests, arrival)
+        }
+        fn fork(&self) -> Box<dyn Scheduler> {
+            Box::new(Self(self.0.fork()))
+        }
+        fn edited(&mut self, dests: &[Dest], edit: Edit) {
+            self.0.edited(dests, edit);
+        }
+    }
+
+    let director = director();
+    let another: Box<dyn Scheduler> = Box::new(Another(least()));
+    let goes_on = "heard: [Removed(0), Added(0)]";
+    let is_new = "heard: [Added(0)]";
+    for (scheduler, heard) in [(least(), goes_on), (another, is_new)] {
+        let made: Result<_, ConfigError> = director.edit(|d| {
+            d.remove_service(key())?;
+            d.add_service(key(), scheduler, ServiceOptions::default())?;
+            d.add_dest(key(), ep(R1), &DestOptions::new(Method::Nat, 9))
+        });
+        made.unwrap();
+        let config = director.config();
+        let seen = format!("{:?}", config.service(&key()).unwrap().scheduler());
+        assert!(seen.contains(heard), "{seen}");
+    }
 }
 
 /// One edit of a random change; services and servers by number.
@@ -407,6 +444,34 @@ proptest! {
         }
         for live in ever.values() {
             prop_assert_eq!(live.active() + live.inactive(), 0);
+        }
+    }
+
+    /// Clearing a table and filling it changes nothing, if it is filled with what was there.
+    #[test]
+    fn a_table_cleared_and_filled_again_is_the_same(ops in prop::collection::vec(op(), 0..30)) {
+        let director = Director::new(&Settings::default());
+        for op in &ops {
+            let _: Result<(), ConfigError> = director.edit(|d| apply(d, op));
+        }
+        let before = director.config();
+        let refilled: Result<(), ConfigError> = director.edit(|d| {
+            before.services().iter().try_for_each(|s| d.remove_service(s.key()))?;
+            for s in before.services() {
+                d.add_service(s.key(), least(), s.options().clone())?;
+                let oldest_first = s.dests().iter().rev();
+                for dest in oldest_first {
+                    d.add_dest(s.key(), dest.addr(), dest.options())?;
+                }
+            }
+            Ok(())
+        });
+        refilled.unwrap();
+        let after = director.config();
+        prop_assert_eq!(before.services().len(), after.services().len());
+        for (a, b) in before.services().into_iter().zip(after.services()) {
+            prop_assert!(Arc::ptr_eq(a, b));
+            prop_assert!(b.dests().iter().all(|d| d.live().is_available()));
         }
     }
 

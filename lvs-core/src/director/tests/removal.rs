@@ -171,6 +171,57 @@ fn a_service_replaced_within_one_change_keeps_its_connections() {
     assert_eq!(lab.dest(R1).weight(), 3);
 }
 
+/// As a table is restored: everything is cleared and added again, some of it otherwise.
+#[test]
+fn what_one_change_clears_and_fills_again_was_never_gone() {
+    let mut lab = Lab::tcp(Method::Nat, &[R1, R2]);
+    lab.serve(other(), Method::Nat, &[]);
+    lab.tcp_in(SYN);
+    lab.tcp_in(ACK);
+    lab.edit(|d| d.edit_dest(key(), ep(R2), &DestOptions::new(Method::Nat, 0)));
+    let service = |lab: &Lab, key| lab.director.config().service(&key).unwrap().clone();
+    let before = [key(), other()].map(|key| service(&lab, key));
+    let totals = lab.totals(R1);
+    assert_eq!(totals.in_packets, 2);
+    let refill = |d: &mut Draft<'_>, first: u32| {
+        for key in d.keys() {
+            d.remove_service(key)?;
+        }
+        d.add_service(key(), Box::new(Least::default()), ServiceOptions::default())?;
+        d.add_dest(key(), ep(R2), &DestOptions::new(Method::Nat, 0))?;
+        d.add_dest(key(), ep(R1), &DestOptions::new(Method::Nat, first))?;
+        d.add_service(
+            other(),
+            Box::new(Least::default()),
+            ServiceOptions::default(),
+        )
+    };
+    lab.edit(|d| refill(d, 1));
+    for was in &before {
+        assert!(
+            Arc::ptr_eq(was, &service(&lab, was.key())),
+            "just as it was"
+        );
+    }
+    lab.edit(|d| refill(d, 7));
+    assert!(!Arc::ptr_eq(&before[0], &service(&lab, key())));
+    assert!(Arc::ptr_eq(&before[1], &service(&lab, other())));
+    assert_eq!(lab.dest(R1).weight(), 7);
+    assert_eq!(lab.dest(R2).last_weight(), 1, "as after an edit");
+    assert_eq!(lab.totals(R1), totals);
+    assert_eq!(service(&lab, key()).live().stats().totals(), totals);
+    assert_eq!(lab.counts(R1), (1, 0));
+    assert_eq!(lab.tcp_in(ACK), to(R1));
+    // In changes of their own it is as in IPVS: counting begins anew.
+    lab.edit(|d| d.remove_service(key()));
+    lab.edit(|d| {
+        d.add_service(key(), Box::new(Least::default()), ServiceOptions::default())?;
+        d.add_dest(key(), ep(R1), &DestOptions::new(Method::Nat, 7))
+    });
+    assert_eq!(lab.totals(R1), Totals::default());
+    assert_eq!(lab.tcp_in(ACK), to(R1));
+}
+
 #[test]
 fn a_server_removed_and_added_within_one_change_notices_nothing() {
     let mut lab = Lab::tcp(Method::Nat, &[R1]);
