@@ -33,6 +33,22 @@ pub(crate) enum Role {
     Local,
 }
 
+/// Why a packet is led to a service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum MatchedBy {
+    /// It has the service's firewall mark.
+    Mark,
+    /// It goes to the service's address and port.
+    Address,
+    /// It goes to a port that a data connection of the address's FTP service may have.
+    FtpData,
+    /// It goes to the address of a service of all ports, and to a port that no other service has.
+    AnyPort,
+    /// Its connection belongs to the service.
+    Connection,
+}
+
 /// An immutable snapshot of all services.
 #[derive(Debug)]
 pub struct Config {
@@ -200,6 +216,11 @@ impl Config {
     /// address first; then, for TCP, the FTP service of the address, whose data connections come to any
     /// unprivileged port; then its service of port 0).
     pub fn service_for(&self, packet: &Segment) -> Option<&Service> {
+        self.matching(packet).map(|(service, _)| service)
+    }
+
+    /// The same, and why.
+    pub fn matching(&self, packet: &Segment) -> Option<(&Service, MatchedBy)> {
         let Segment {
             protocol,
             dst,
@@ -209,22 +230,27 @@ impl Config {
         let get = |key: ServiceKey| self.services.get(&key).map(|s| &**s);
         if mark != 0 && self.has_marks {
             let family = dst.ip.family();
-            let by_mark = get(ServiceKey::Mark { family, mark });
-            if by_mark.is_some() {
-                return by_mark;
+            if let Some(by_mark) = get(ServiceKey::Mark { family, mark }) {
+                return Some((by_mark, MatchedBy::Mark));
             }
         }
         if self.role(&dst.ip) != Some(Role::Virtual) {
             return None;
         }
-        let on = |port| get(ServiceKey::new(protocol, Endpoint::new(dst.ip, port)));
+        let on = |port, by| {
+            let service = get(ServiceKey::new(protocol, Endpoint::new(dst.ip, port)));
+            service.map(|service| (service, by))
+        };
         let is_data = || dst.port == port::FTP_DATA || dst.port >= FIRST_UNPRIVILEGED;
-        on(dst.port)
+        on(dst.port, MatchedBy::Address)
             .or_else(|| {
                 let ftp = self.has_ftp && protocol == Protocol::TCP && is_data();
-                ftp.then(|| on(port::FTP)).flatten()
+                ftp.then(|| on(port::FTP, MatchedBy::FtpData)).flatten()
             })
-            .or_else(|| self.has_any_port.then(|| on(0)).flatten())
+            .or_else(|| {
+                let any = self.has_any_port;
+                any.then(|| on(0, MatchedBy::AnyPort)).flatten()
+            })
     }
 
     /// Whether `ip` is the address of a service or a local address of FullNAT: those the director answers for.

@@ -205,6 +205,19 @@ impl Dest {
         dest
     }
 
+    /// Copies of a service's destinations with counts of their own, as they are now: for asking what would be if.
+    pub fn copies(dests: &[Self]) -> Vec<Self> {
+        let Some(first) = dests.first() else {
+            return Vec::new();
+        };
+        let service = Arc::new(ServiceLive::new(first.live.service.key(), 1));
+        let copy = |dest: &Self| Self {
+            live: Arc::new(DestLive::copy(&dest.live, service.clone())),
+            ..dest.clone()
+        };
+        dests.iter().map(copy).collect()
+    }
+
     /// The real server's address and port. Port 0: the packet's own port is kept.
     pub fn addr(&self) -> Endpoint {
         self.live.addr
@@ -271,6 +284,7 @@ pub struct DestLive {
     encapsulation: AtomicU32,
     method: AtomicU8,
     stats: Stats,
+    copied: Option<Arc<Self>>,
 }
 
 impl DestLive {
@@ -289,7 +303,34 @@ impl DestLive {
             encapsulation: AtomicU32::new(0),
             method: AtomicU8::new(Method::Nat as u8),
             stats: Stats::new(stripes),
+            copied: None,
         }
+    }
+
+    /// A copy under a copy of its service, with statistics of its own that begin at zero.
+    fn copy(original: &Arc<Self>, service: Arc<ServiceLive>) -> Self {
+        Self {
+            available: AtomicBool::new(original.is_available()),
+            overloaded: AtomicBool::new(original.is_overloaded()),
+            active: AtomicI64::new(original.active.load(Relaxed)),
+            inactive: AtomicI64::new(original.inactive.load(Relaxed)),
+            persistent: AtomicI64::new(original.persistent.load(Relaxed)),
+            weight: AtomicU32::new(original.weight.load(Relaxed)),
+            thresholds: AtomicU64::new(original.thresholds.load(Relaxed)),
+            encapsulation: AtomicU32::new(original.encapsulation.load(Relaxed)),
+            method: AtomicU8::new(original.method.load(Relaxed)),
+            copied: Some(original.clone()),
+            ..Self::new(original.addr, service, 1)
+        }
+    }
+
+    /// Whether both are live halves of the same destination, or copies of it.
+    pub fn is(&self, other: &Self) -> bool {
+        std::ptr::eq(self.original(), other.original())
+    }
+
+    fn original(&self) -> &Self {
+        self.copied.as_deref().unwrap_or(self)
     }
 
     /// The real server's address and port.

@@ -11,6 +11,7 @@
 mod assist;
 mod burst;
 mod defence;
+mod explain;
 mod listing;
 mod packet;
 mod schedule;
@@ -37,6 +38,7 @@ use crate::verdict::Verdict;
 use assist::Announced;
 pub use assist::{Assist, Expected};
 use defence::{Defence, RateTest};
+pub use explain::{Chooser, Explanation, Helped, Known, Lack, Matched, Opening, Outcome, Standing};
 pub use listing::Listing;
 
 /// What a director is made with.

@@ -74,6 +74,17 @@ pub trait Scheduler: fmt::Debug + Send + Sync {
     /// A copy that goes on from where this one stands, for the next snapshot.
     fn fork(&self) -> Box<dyn Scheduler>;
 
+    /// What [`pick`](Self::pick) would return now, without a trace of the question. `dests` are
+    /// [copies](Dest::copies) of the list. To be implemented by those whose copies share what they remember.
+    fn foresee(&self, dests: &[Dest], arrival: &Arrival<'_>) -> Option<usize> {
+        self.fork().pick(dests, arrival)
+    }
+
+    /// Whether it draws by [`Arrival::random`], so that a choice cannot be foreseen.
+    fn draws(&self) -> bool {
+        false
+    }
+
     /// Hears of one edit; `dests` is the list after it. Called before the copy is published.
     fn edited(&mut self, _dests: &[Dest], _edit: Edit) {}
 

@@ -178,6 +178,17 @@ impl Segment {
         }
     }
 
+    /// The packet that a client opens a connection with: of TCP a SYN, of SCTP an INIT.
+    pub const fn opening(protocol: Protocol, client: Endpoint, virt: Endpoint) -> Self {
+        let mut packet = Self::new(protocol, client, virt);
+        match protocol {
+            Protocol::TCP => packet.flags = TcpFlags::SYN,
+            Protocol::SCTP => packet.chunk = Chunk::Init,
+            _ => {}
+        }
+        packet
+    }
+
     /// Whether this packet asks to open a connection: a TCP segment with SYN (SYN+ACK counts too, as in IPVS), an
     /// SCTP INIT.
     pub const fn opens(&self) -> bool {

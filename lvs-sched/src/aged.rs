@@ -28,7 +28,7 @@ const FULL: u32 = 30;
 const UNUSED: Duration = Duration::from_secs(6 * 60);
 
 /// Something remembered of each of many addresses.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Aged<T> {
     /// Ordered by address, so that many in one bucket do not make it slow.
     buckets: Vec<BTreeMap<Ip, Entry<T>>>,
@@ -40,7 +40,7 @@ pub(crate) struct Aged<T> {
     next_check: Option<Time>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Entry<T> {
     last_use: Time,
     what: T,
@@ -66,6 +66,26 @@ impl<T> Aged<T> {
         let entry = self.buckets[bucket(addr)].get_mut(&addr)?;
         entry.last_use = now;
         Some(&mut entry.what)
+    }
+
+    /// A copy that answers for this address as this one would: only of what is needed, unless a check is due.
+    pub(crate) fn excerpt(&self, addr: Ip, now: Time) -> Self
+    where
+        T: Clone,
+    {
+        if self.next_check.is_some_and(|next| next <= now) {
+            return self.clone();
+        }
+        let mut excerpt = Self {
+            next_check: self.next_check,
+            ..Self::default()
+        };
+        let bucket = bucket(addr);
+        if let Some((addr, entry)) = self.buckets[bucket].get_key_value(&addr) {
+            excerpt.buckets[bucket].insert(*addr, entry.clone());
+            excerpt.entries = 1;
+        }
+        excerpt
     }
 
     /// Remembers this of the address, if there is room.

@@ -97,6 +97,14 @@ impl Scheduler for Flagged {
         })
     }
 
+    fn foresee(&self, dests: &[Dest], arrival: &Arrival<'_>) -> Option<usize> {
+        self.inner.foresee(dests, arrival)
+    }
+
+    fn draws(&self) -> bool {
+        self.inner.draws()
+    }
+
     fn edited(&mut self, dests: &[Dest], edit: Edit) {
         self.inner.edited(dests, edit);
     }

@@ -53,6 +53,18 @@ impl Scheduler for Lblc {
         })
     }
 
+    fn foresee(&self, dests: &[Dest], arrival: &Arrival<'_>) -> Option<usize> {
+        let excerpt = {
+            let cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
+            cache.excerpt(arrival.packet.dst.ip, arrival.now)
+        };
+        let copy = Self {
+            cache: Arc::new(Mutex::new(excerpt)),
+            loads: Loads::default(),
+        };
+        copy.pick(dests, arrival)
+    }
+
     fn edited(&mut self, _dests: &[Dest], _edit: Edit) {
         self.loads = Loads::default();
     }
@@ -80,11 +92,7 @@ impl Place {
     /// Where it stands now, unless it has been removed. Lists change a little at a time, so it is looked for around where
     /// it stood.
     pub(crate) fn position(&mut self, dests: &[Dest]) -> Option<usize> {
-        let is_here = |&i: &usize| {
-            dests
-                .get(i)
-                .is_some_and(|d| Arc::ptr_eq(d.live(), &self.live))
-        };
+        let is_here = |&i: &usize| dests.get(i).is_some_and(|d| d.live().is(&self.live));
         if !self.live.is_available() {
             return None;
         }

@@ -58,6 +58,18 @@ impl Scheduler for Lblcr {
         })
     }
 
+    fn foresee(&self, dests: &[Dest], arrival: &Arrival<'_>) -> Option<usize> {
+        let excerpt = {
+            let cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
+            cache.excerpt(arrival.packet.dst.ip, arrival.now)
+        };
+        let copy = Self {
+            cache: Arc::new(Mutex::new(excerpt)),
+            loads: Loads::default(),
+        };
+        copy.pick(dests, arrival)
+    }
+
     fn edited(&mut self, _dests: &[Dest], _edit: Edit) {
         self.loads = Loads::default();
     }
@@ -68,7 +80,7 @@ impl Scheduler for Lblcr {
 }
 
 /// The destinations of one address.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Set {
     /// The newest last; the newest is the first to be looked at.
     members: Vec<Place>,
@@ -85,10 +97,7 @@ impl Set {
 
     fn add(&mut self, dests: &[Dest], position: usize, now: Time) {
         let new = Place::new(dests, position);
-        if !{ &self.members }
-            .iter()
-            .any(|old| Arc::ptr_eq(&old.live, &new.live))
-        {
+        if !{ &self.members }.iter().any(|old| old.live.is(&new.live)) {
             self.members.push(new);
             self.changed = now;
         }

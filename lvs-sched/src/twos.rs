@@ -50,6 +50,10 @@ impl Scheduler for Twos {
         Box::new(Self::default())
     }
 
+    fn draws(&self) -> bool {
+        true
+    }
+
     fn edited(&mut self, _dests: &[Dest], _edit: Edit) {
         *self = Self::default();
     }

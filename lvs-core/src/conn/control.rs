@@ -27,6 +27,12 @@ impl Control {
         self.controlled.load(Relaxed) > 0
     }
 
+    /// Whether it would control any connection without one that is under `gone`.
+    pub(crate) fn is_needed_without(self: &Arc<Self>, gone: Option<&Arc<Self>>) -> bool {
+        let own = gone.is_some_and(|gone| Arc::ptr_eq(gone, self));
+        self.controlled.load(Relaxed) > u32::from(own)
+    }
+
     /// Whether a connection under it has really come about (IPVS: template state ASSURED).
     pub(crate) fn is_assured(&self) -> bool {
         self.assured.load(Relaxed)
@@ -43,6 +49,11 @@ impl Control {
 pub(crate) struct Lease(Arc<Control>);
 
 impl Lease {
+    /// What controls the connection.
+    pub(crate) fn control(&self) -> &Arc<Control> {
+        &self.0
+    }
+
     /// The connection has come about.
     pub(crate) fn assure(&self) {
         self.0.assured.store(true, Relaxed);

@@ -73,6 +73,12 @@ impl PortPool {
         None
     }
 
+    /// Whether a port between `first` and `last` is free.
+    pub(super) fn has_free(&self, first: u16, last: u16) -> bool {
+        let (begin, end) = self.range(first, last);
+        self.free_in(begin, end).is_some()
+    }
+
     /// Takes a free port between `first` and `last`.
     pub(super) fn take(&mut self, first: u16, last: u16) -> Option<u16> {
         let (begin, end) = self.range(first, last);

@@ -128,6 +128,15 @@ impl Shard {
             .map(|(id, direction)| Found { id, direction })
     }
 
+    pub(crate) fn get(&self, id: Id) -> Option<&Conn> {
+        self.slab.get(id)
+    }
+
+    /// Whether no more connections fit but in place of others, once so many have gone.
+    pub(crate) fn is_full_without(&self, gone: usize) -> bool {
+        self.slab.len() >= self.limit.saturating_add(gone)
+    }
+
     pub(crate) fn get_mut(&mut self, id: Id) -> Option<&mut Conn> {
         self.slab.get_mut(id)
     }
@@ -376,6 +385,53 @@ impl Shard {
             }
         }
         None
+    }
+
+    /// Whether [`Self::take_port`] would find one, once this connection has gone.
+    pub(crate) fn has_port(
+        &self,
+        protocol: Protocol,
+        dest: Endpoint,
+        addrs: &[LocalAddr],
+        gone: Option<Found>,
+    ) -> bool {
+        let tries = RECLAIM_TRIES.div_ceil(addrs.len().max(1) as u32);
+        let gives_up = |local| {
+            let tuple = Tuple {
+                protocol,
+                src: dest,
+                dst: local,
+            };
+            let found = self.find(self.seed.hash_one(tuple), &tuple);
+            found.is_some_and(|f| {
+                let ended = |c: &Conn| c.state.is_ended();
+                gone.is_some_and(|g| g.id == f.id) || self.slab.get(f.id).is_some_and(ended)
+            })
+        };
+        let family = dest.ip.family();
+        addrs.iter().filter(|a| a.ip.family() == family).any(|a| {
+            let (first, last) = (a.first_port, a.last_port);
+            let key = PoolKey {
+                protocol,
+                local: a.ip,
+                dest,
+            };
+            let unused;
+            let pool = match self.pools.get(&key) {
+                Some(pool) => pool,
+                None => {
+                    unused = PortPool::new(self.number, self.shards);
+                    &unused
+                }
+            };
+            let own = gone.and_then(|g| self.slab.get(g.id)).map(|c| c.local);
+            let local = |port| Endpoint::new(a.ip, port);
+            pool.has_free(first, last)
+                || own.is_some_and(|l| {
+                    l.ip == a.ip && (first..=last).contains(&l.port) && gives_up(l)
+                })
+                || { pool.oldest(first, last, tries) }.any(|port| gives_up(local(port)))
+        })
     }
 
     /// Gives back a local port.

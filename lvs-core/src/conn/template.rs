@@ -184,6 +184,43 @@ impl Templates {
         Some(found)
     }
 
+    /// The server that a valid template leads to, and the template as it is listed, once a connection under `gone` has
+    /// gone. Changes nothing.
+    pub(crate) fn look(
+        &self,
+        key: TemplateKey,
+        now: Time,
+        expire_quiescent: bool,
+        gone: Option<&Arc<Control>>,
+    ) -> Option<(Arc<DestLive>, ConnInfo)> {
+        let part = self.part(&key);
+        let t = part.templates.get(&key)?;
+        let is_over = t.deadline <= now && !t.control.is_needed_without(gone);
+        let quiesced = expire_quiescent && t.dest.weight() == 0;
+        let valid = !is_over && t.dest.is_available() && !quiesced;
+        valid.then(|| (t.dest.clone(), t.info(&key, now)))
+    }
+
+    /// The template behind this control, as it is listed; it is likely the one of this key.
+    pub(crate) fn of(
+        &self,
+        control: &Arc<Control>,
+        likely: TemplateKey,
+        now: Time,
+    ) -> Option<ConnInfo> {
+        let is_it = |t: &Template| Arc::ptr_eq(&t.control, control);
+        if let Some(t) = self.part(&likely).templates.get(&likely)
+            && is_it(t)
+        {
+            return Some(t.info(&likely, now));
+        }
+        self.parts.iter().find_map(|part| {
+            let part = lock(part);
+            let (key, t) = part.templates.iter().find(|(_, t)| is_it(t))?;
+            Some(t.info(key, now))
+        })
+    }
+
     /// Removes templates that have come due and control nothing.
     pub(crate) fn expire(&self, now: Time) {
         for part in &self.parts {

@@ -183,10 +183,7 @@ impl Announced {
         if self.count.load(Relaxed) == 0 {
             return None;
         }
-        let tuple = Tuple {
-            src: Endpoint::new(packet.src.ip, 0),
-            ..*packet
-        };
+        let tuple = without_port(packet);
         let mut shard = lock(&self.shard);
         let found = shard.find(self.seed.hash_one(tuple), &tuple)?;
         if found.direction == Direction::Out || shard.get_mut(found.id)?.deadline <= now {
@@ -195,6 +192,21 @@ impl Announced {
         let conn = shard.take(found.id);
         self.count.store(shard.len(), Relaxed);
         conn
+    }
+
+    /// Shows the connection that [`Self::take`] would return.
+    pub(super) fn look<R>(
+        &self,
+        packet: &Tuple,
+        now: Time,
+        look: impl FnOnce(&Conn) -> R,
+    ) -> Option<R> {
+        let tuple = without_port(packet);
+        let shard = lock(&self.shard);
+        let found = shard.find(self.seed.hash_one(tuple), &tuple)?;
+        let is_in = found.direction == Direction::In;
+        let conn = shard.get(found.id).filter(|c| is_in && c.deadline > now)?;
+        Some(look(conn))
     }
 
     pub(super) fn expire(&self, now: Time) {
@@ -211,5 +223,13 @@ impl Announced {
 
     pub(super) fn shard(&self) -> &Mutex<Shard> {
         &self.shard
+    }
+}
+
+/// What a packet's connection is known by as long as its client's port is not.
+fn without_port(packet: &Tuple) -> Tuple {
+    Tuple {
+        src: Endpoint::new(packet.src.ip, 0),
+        ..*packet
     }
 }

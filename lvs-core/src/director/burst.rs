@@ -65,6 +65,17 @@ pub(super) fn shard_of(t: &Tuple, role: Option<Role>, shards: usize) -> usize {
     shard as usize
 }
 
+/// All shards where it may be, whatever its destination is.
+pub(super) fn other_shards(t: &Tuple, shards: usize) -> [usize; 3] {
+    let shards = shards as u32;
+    let all = [
+        client_shard(t.src.ip, t.src.port, shards),
+        client_shard(t.dst.ip, t.dst.port, shards),
+        local_port_shard(t.dst.port, shards),
+    ];
+    all.map(|i| i as usize)
+}
+
 pub(super) fn decide(cx: &Context<'_>, segments: &[Segment], verdicts: &mut Vec<Verdict>) {
     let director = cx.director;
     let shards = director.shards.len();
@@ -140,17 +151,11 @@ pub(super) fn decide(cx: &Context<'_>, segments: &[Segment], verdicts: &mut Vec<
 /// that another guess leads to. Such a packet is decided after the rest of its burst, since no shard may be
 /// locked while higher ones are held.
 fn look_at_the_other_end(cx: &Context<'_>, s: &Segment, plan: &Plan, verdict: &mut Verdict) {
-    if !s.protocol.is_balanced() && !matches!(s.protocol, Protocol::AH | Protocol::ESP) {
+    if !may_be_elsewhere(s) {
         return;
     }
-    let shards = cx.director.shards.len() as u32;
     let tuple = Tuple::from(s);
-    let others = [
-        client_shard(tuple.src.ip, tuple.src.port, shards),
-        client_shard(tuple.dst.ip, tuple.dst.port, shards),
-        local_port_shard(tuple.dst.port, shards),
-    ];
-    for i in others.map(|i| i as usize) {
+    for i in other_shards(&tuple, cx.director.shards.len()) {
         if i == plan.shard {
             continue;
         }
@@ -164,9 +169,19 @@ fn look_at_the_other_end(cx: &Context<'_>, s: &Segment, plan: &Plan, verdict: &m
         *verdict = opened;
         return;
     }
-    if s.kind == Kind::Packet && cx.config.is_from_nat_server(s) && !is_abort(s) {
+    if is_unwanted(cx, s) {
         *verdict = Verdict::Drop(DropReason::ServerWithoutConnection);
     }
+}
+
+/// Whether a packet of this protocol belongs to a connection at all.
+pub(super) const fn may_be_elsewhere(s: &Segment) -> bool {
+    s.protocol.is_balanced() || matches!(s.protocol, Protocol::AH | Protocol::ESP)
+}
+
+/// Whether a real server that speaks of its own accord is refused.
+pub(super) fn is_unwanted(cx: &Context<'_>, s: &Segment) -> bool {
+    s.kind == Kind::Packet && cx.config.is_from_nat_server(s) && !is_abort(s)
 }
 
 const fn is_abort(s: &Segment) -> bool {

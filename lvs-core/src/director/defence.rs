@@ -76,6 +76,16 @@ impl Defence {
         self.secure.load(Relaxed)
     }
 
+    /// One in this many new connections is dropped; 0 is none.
+    pub(super) fn drop_rate(&self) -> u32 {
+        self.drop_rate.load(Relaxed)
+    }
+
+    /// What [`Self::drops_one`] would say.
+    pub(super) fn would_drop_one(&self) -> bool {
+        self.drop_rate() != 0 && self.drop_counter.load(Relaxed) <= 1
+    }
+
     /// Whether the next new connection is the one of many that is dropped. The very first is (IPVS counts down from 0).
     pub(super) fn drops_one(&self) -> bool {
         let rate = self.drop_rate.load(Relaxed);

@@ -14,7 +14,7 @@ use crate::verdict::{Direction, DropReason, Forward, PassReason, Rewrite, Verdic
 const REUSE_IN_FIN_WAIT: u32 = 2;
 
 /// What becomes of a known connection when one of its packets arrives.
-enum Fate {
+pub(super) enum Fate {
     /// It goes on.
     Follow,
     /// It has expired.
@@ -52,7 +52,10 @@ pub(super) fn decide(
         return Verdict::Pass(PassReason::NotOurs);
     };
     // An old connection still counts while the scheduler chooses, as it does in IPVS.
-    let choice = admit(cx, service, s).and_then(|()| schedule::choose(cx, service, s));
+    let drops_one = || cx.director.defence.drops_one();
+    let choice = admit(cx, s, drops_one)
+        .and_then(|()| schedule::reaches(service, s))
+        .and_then(|()| schedule::choose(cx, service, s));
     old.iter().for_each(|f| shard.remove(f.id));
     match choice {
         Ok(choice) => open(cx, shard, service, choice, s),
@@ -60,7 +63,7 @@ pub(super) fn decide(
     }
 }
 
-fn fate(cx: &Context<'_>, conn: &Conn, direction: Direction, s: &Segment) -> Fate {
+pub(super) fn fate(cx: &Context<'_>, conn: &Conn, direction: Direction, s: &Segment) -> Fate {
     if conn.deadline <= cx.now && !conn.is_needed() {
         return Fate::Expired;
     }
@@ -169,8 +172,12 @@ pub(super) fn carry(conn: &Conn, direction: Direction) -> Verdict {
     })
 }
 
-/// A packet to a service, of no known connection: may it open one?
-fn admit(cx: &Context<'_>, service: &Service, s: &Segment) -> Result<(), Verdict> {
+/// A packet to a service, of no known connection: may it open one? `drops_one` says whether the defence drops it.
+pub(super) fn admit(
+    cx: &Context<'_>,
+    s: &Segment,
+    drops_one: impl FnOnce() -> bool,
+) -> Result<(), Verdict> {
     let sysctls = cx.config.sysctls();
     let opens = match s.kind {
         Kind::LaterFragment => return Err(Verdict::Drop(DropReason::FragmentUnknown)),
@@ -189,13 +196,13 @@ fn admit(cx: &Context<'_>, service: &Service, s: &Segment) -> Result<(), Verdict
             _ => PassReason::NoConnection,
         }));
     }
-    if cx.director.defence.drops_one() {
+    if drops_one() {
         return Err(Verdict::Drop(DropReason::Defence));
     }
     if s.src.port == port::FTP_DATA {
         return Err(Verdict::Pass(PassReason::NoConnection));
     }
-    schedule::reaches(service, s)
+    Ok(())
 }
 
 /// Opens a connection to the chosen server.

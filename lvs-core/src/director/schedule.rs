@@ -59,7 +59,7 @@ pub(super) fn choose(cx: &Context<'_>, service: &Service, s: &Segment) -> Result
 }
 
 /// A server whose port is not given gets the packet's.
-const fn with_port(addr: Endpoint, port: u16) -> Endpoint {
+pub(super) const fn with_port(addr: Endpoint, port: u16) -> Endpoint {
     match addr.port {
         0 => Endpoint::new(addr.ip, port),
         _ => addr,
@@ -67,7 +67,7 @@ const fn with_port(addr: Endpoint, port: u16) -> Endpoint {
 }
 
 /// What a persistence engine cannot read goes nowhere (IPVS).
-fn lacks_tag(persistence: &Persistence, s: &Segment) -> bool {
+pub(super) fn lacks_tag(persistence: &Persistence, s: &Segment) -> bool {
     match persistence.engine {
         Some(Engine::Sip) => s.protocol != Protocol::UDP || s.tag == 0,
         None => false,
@@ -75,16 +75,20 @@ fn lacks_tag(persistence: &Persistence, s: &Segment) -> bool {
 }
 
 fn pick<'a>(cx: &Context<'_>, service: &'a Service, s: &Segment) -> Option<&'a Dest> {
+    let i = service.scheduler.pick(&service.dests, &arrival(cx, s))?;
+    service.dests.get(i)
+}
+
+/// What a scheduler is told of the packet.
+pub(super) fn arrival<'a>(cx: &Context<'_>, s: &'a Segment) -> Arrival<'a> {
     let sysctls = cx.config.sysctls();
-    let arrival = Arrival {
+    Arrival {
         packet: s,
         now: cx.now,
         random: cx.random(),
         lblc_expiration: sysctls.lblc_expiration,
         lblcr_expiration: sysctls.lblcr_expiration,
-    };
-    let i = service.scheduler.pick(&service.dests, &arrival)?;
-    service.dests.get(i)
+    }
 }
 
 fn follow_template(
@@ -109,42 +113,53 @@ fn follow_template(
         .director
         .templates
         .follow(key, cx.now, quiescent, fresh)?;
-    // Only a packet to the service's own port is led to the server's own port.
-    let addr = match s.dst.port == service.key().port() {
-        true => with_port(dest.addr(), s.dst.port),
-        false => Endpoint::new(dest.addr().ip, s.dst.port),
-    };
     Some(Choice {
-        addr,
+        addr: template_addr(service, &dest, s),
         method: dest.method(),
         lease: Some(lease),
         dest,
     })
 }
 
+/// Where the server of a template gets a packet: only one to the service's own port is led to the server's own port.
+pub(super) fn template_addr(service: &Service, dest: &DestLive, s: &Segment) -> Endpoint {
+    match s.dst.port == service.key().port() {
+        true => with_port(dest.addr(), s.dst.port),
+        false => Endpoint::new(dest.addr().ip, s.dst.port),
+    }
+}
+
 /// For want of a server, a firewall-mark service sends packets to where they were going anyway (IPVS:
 /// `cache_bypass`).
 fn bypass(cx: &Context<'_>, service: &Service, s: &Segment) -> Option<Choice> {
-    let ip = s.dst.ip;
-    let is_remote = || !ip.is_multicast() && !ip.is_loopback() && !cx.config.owns(&ip);
-    let wanted = cx.config.sysctls().cache_bypass
-        && matches!(service.key(), ServiceKey::Mark { .. })
-        && s.kind == Kind::Packet
-        && is_remote();
-    let nowhere = match ip.family() {
-        Family::V4 => Ip::v4([0; 4]),
-        Family::V6 => Ip::UNSPECIFIED,
-    };
-    wanted.then(|| Choice {
+    may_bypass(cx, service, s).then(|| Choice {
         dest: service.bypass().clone(),
-        addr: Endpoint::new(nowhere, 0),
+        addr: nowhere(s.dst.ip.family()),
         method: Method::Bypass,
         lease: None,
     })
 }
 
+pub(super) fn may_bypass(cx: &Context<'_>, service: &Service, s: &Segment) -> bool {
+    let ip = s.dst.ip;
+    let is_remote = || !ip.is_multicast() && !ip.is_loopback() && !cx.config.owns(&ip);
+    cx.config.sysctls().cache_bypass
+        && matches!(service.key(), ServiceKey::Mark { .. })
+        && s.kind == Kind::Packet
+        && is_remote()
+}
+
+/// What stands for the server of a bypassed connection.
+pub(super) fn nowhere(family: Family) -> Endpoint {
+    let ip = match family {
+        Family::V4 => Ip::v4([0; 4]),
+        Family::V6 => Ip::UNSPECIFIED,
+    };
+    Endpoint::new(ip, 0)
+}
+
 /// What becomes of a packet to a service that has no server for it.
-fn without_server(service: &Service, s: &Segment) -> Verdict {
+pub(super) fn without_server(service: &Service, s: &Segment) -> Verdict {
     match service.key().port() {
         port::FTP if s.dst.port != port::FTP => Verdict::Pass(PassReason::NoConnection),
         _ => Verdict::Drop(DropReason::NoDestination),

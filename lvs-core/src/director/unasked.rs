@@ -7,18 +7,24 @@
 use super::burst::Context;
 use super::{lock, packet};
 use crate::conn::{Conn, Fresh, TemplateKey};
-use crate::dest::Method;
+use crate::dest::{Dest, Method};
 use crate::segment::{Kind, Protocol, Segment};
+use crate::service::Service;
 use crate::state::State;
 use crate::steer::client_shard;
 use crate::verdict::{Direction, DropReason, Verdict};
 
-/// What becomes of such a call; `None` if the packet is none.
-pub(super) fn open(cx: &Context<'_>, s: &Segment) -> Option<Verdict> {
+/// The service and the real server of such a call.
+pub(super) fn caller<'a>(cx: &Context<'a>, s: &Segment) -> Option<(&'a Service, &'a Dest)> {
     if s.kind != Kind::Packet || s.protocol != Protocol::UDP || s.tag == 0 {
         return None;
     }
-    let (service, dest) = cx.config.caller(s)?;
+    cx.config.caller(s)
+}
+
+/// What becomes of such a call; `None` if the packet is none.
+pub(super) fn open(cx: &Context<'_>, s: &Segment) -> Option<Verdict> {
+    let (service, dest) = caller(cx, s)?;
     let persistence = service.options.persistence.as_ref()?;
     let (client, virt) = (s.dst, service.key().addr()?);
     let answer = Segment {
