@@ -6,7 +6,7 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::{error, fmt};
 
-use super::conns::{Connection, Filter};
+use super::conns::{Connection, Count, Filter};
 use super::message::{Hello, Refusal, Reply, Request, VERSION};
 use super::table::Table;
 
@@ -140,6 +140,18 @@ impl Client {
                 Reply::End { .. } => return Ok(()),
                 other => return Err(self.nonsense(&other)),
             }
+        }
+    }
+
+    /// How many connections there are, by service, server and state.
+    ///
+    /// # Errors
+    ///
+    /// If the daemon cannot be asked.
+    pub fn count(&mut self, filter: Filter) -> Result<Vec<Count>, ClientError> {
+        match self.ask(&Request::Count { filter })? {
+            Reply::Counts { counts } => Ok(counts),
+            other => Err(self.nonsense(&other)),
         }
     }
 

@@ -3,14 +3,21 @@
 //! What is behind the desk is a [`Plane`]: in the daemon the director with guard, classifier and workers that must stay in step
 //! with it, elsewhere a director alone.
 
+use std::collections::HashMap;
 use std::ops::ControlFlow;
 
-use lvs_core::{ConfigError, Director, Draft, Time};
+use lvs_core::state::State;
+use lvs_core::{ConfigError, ConnInfo, Director, Draft, Endpoint, Protocol, ServiceKey, Time};
 
+use super::conns::{Connection, Count, Filter};
 use super::message::{Refusal, Reply, Request};
 use super::table::Table;
 use crate::adm::execute::{self, Fault};
+use crate::adm::listing::protocol_name;
 use crate::rules::{Command, MarkRule, Names, parse_command};
+
+/// Connections told at a time.
+const PART: usize = 256;
 
 /// A director, and what must be kept in step with it.
 pub trait Plane: Send + Sync {
@@ -59,11 +66,112 @@ pub fn answer(plane: &dyn Plane, request: Request, say: &mut dyn FnMut(Reply) ->
         Request::Table {} => Reply::Table {
             table: Table::of(plane.director(), &plane.marks()),
         },
-        _ => Reply::Error {
+        Request::Connections { filter } => match connections(plane, &filter, say) {
+            ControlFlow::Continue(end) => end,
+            ControlFlow::Break(()) => return,
+        },
+        Request::Count { filter } => count(plane, &filter),
+        Request::Explain { .. } => Reply::Error {
             message: "this request is not supported yet".to_owned(),
+        },
+        Request::Evict {
+            service,
+            server,
+            templates,
+            udp,
+        } => match server.parse() {
+            Ok(server) => evict(plane, service.into(), server, templates, udp),
+            Err(_) => Reply::Error {
+                message: format!("{server:?} is no server's address and port"),
+            },
         },
     };
     let _ = say(reply);
+}
+
+/// Tells the connections, the first at once, and returns the last reply.
+fn connections(
+    plane: &dyn Plane,
+    filter: &Filter,
+    say: &mut dyn FnMut(Reply) -> ControlFlow<()>,
+) -> ControlFlow<(), Reply> {
+    let (mut told, mut unsaid) = (0, Vec::new());
+    walk(plane, filter, &mut |part| {
+        unsaid.extend(part.iter().map(Connection::of));
+        if unsaid.len() < PART && (told > 0 || unsaid.is_empty()) {
+            return ControlFlow::Continue(());
+        }
+        told += unsaid.len() as u64;
+        let connections = std::mem::take(&mut unsaid);
+        say(Reply::Connections { connections })
+    })?;
+    told += unsaid.len() as u64;
+    if !unsaid.is_empty() {
+        let connections = unsaid;
+        say(Reply::Connections { connections })?;
+    }
+    ControlFlow::Continue(Reply::End { count: told })
+}
+
+fn count(plane: &dyn Plane, filter: &Filter) -> Reply {
+    let mut counts = HashMap::new();
+    let _ = walk(plane, filter, &mut |part| {
+        for conn in part {
+            let kind = (conn.service, conn.server, conn.protocol, conn.state);
+            *counts.entry(kind).or_insert(0) += 1;
+        }
+        ControlFlow::Continue(())
+    });
+    let counts = counts
+        .into_iter()
+        .map(|((service, server, protocol, state), count)| Count {
+            service: service.into(),
+            server,
+            protocol: protocol_name(protocol),
+            state: state.name().to_owned(),
+            template: matches!(state, State::Template | State::Assured),
+            count,
+        });
+    Reply::Counts {
+        counts: counts.collect(),
+    }
+}
+
+/// Shows the connections that a filter asks for, some at a time, none of them under a lock.
+fn walk(
+    plane: &dyn Plane,
+    filter: &Filter,
+    visit: &mut dyn FnMut(&[ConnInfo]) -> ControlFlow<()>,
+) -> ControlFlow<()> {
+    let mut listing = plane.director().listing();
+    let mut left = filter.limit.unwrap_or(u64::MAX);
+    let mut part = Vec::new();
+    let mut more = true;
+    while more && left > 0 {
+        more = listing.next(plane.now(), &|conn| filter.fits(conn), &mut part);
+        part.truncate(usize::try_from(left).unwrap_or(usize::MAX));
+        left -= part.len() as u64;
+        visit(&part)?;
+        part.clear();
+    }
+    ControlFlow::Continue(())
+}
+
+fn evict(
+    plane: &dyn Plane,
+    service: ServiceKey,
+    server: Endpoint,
+    templates: bool,
+    udp: bool,
+) -> Reply {
+    let is_meant = |conn: &ConnInfo| match conn.is_template() {
+        true => templates,
+        false => udp && conn.protocol == Protocol::UDP,
+    };
+    let which =
+        |conn: &ConnInfo| is_meant(conn) && conn.service == service && conn.server == server;
+    let count = plane.director().evict(plane.now(), &which) as u64;
+    Reply::Evicted { count }
 }
 
 /// Names of hosts and ports are the client's business: the daemon must not wait for a resolver.
@@ -79,7 +187,7 @@ impl Names for NoNames {
         Err("the daemon looks up no names".to_owned())
     }
 
-    fn port(&self, _: &str, _: lvs_core::Protocol) -> Option<u16> {
+    fn port(&self, _: &str, _: Protocol) -> Option<u16> {
         None
     }
 }

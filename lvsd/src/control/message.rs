@@ -6,7 +6,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::conns::{Connection, Filter, Packet};
+use super::conns::{Connection, Count, Filter};
+use super::explained::Packet;
 use super::table::{Key, Table};
 
 /// The version of the protocol spoken here. Another one is spoken when old clients would misunderstand; new requests and new
@@ -47,6 +48,12 @@ pub enum Request {
     /// Asks for connections and templates, in no particular order. Answered by any number of [`Reply::Connections`] and one
     /// [`Reply::End`].
     Connections {
+        /// Which.
+        #[serde(default)]
+        filter: Filter,
+    },
+    /// Asks how many connections and templates there are, by service, server and state. Answered by [`Reply::Counts`].
+    Count {
         /// Which.
         #[serde(default)]
         filter: Filter,
@@ -109,6 +116,11 @@ pub enum Reply {
     End {
         /// How many there were.
         count: u64,
+    },
+    /// How many connections and templates there are of each kind that there is.
+    Counts {
+        /// In no particular order.
+        counts: Vec<Count>,
     },
     /// How many connections and templates have been forgotten.
     Evicted {

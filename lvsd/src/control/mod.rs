@@ -10,6 +10,7 @@
 //! | [`table`] | services, servers and their counts as they are told |
 //! | `as_rules` | these as the rules that make them |
 //! | [`conns`] | connections as they are told, and which are asked for |
+//! | [`explained`] | what becomes of a packet, as it is told |
 //! | [`desk`] | answers |
 //! | [`server`] | the listening side |
 //! | [`client`] | the asking side |
@@ -18,6 +19,7 @@ mod as_rules;
 pub mod client;
 pub mod conns;
 pub mod desk;
+pub mod explained;
 pub mod message;
 pub mod server;
 pub mod table;

@@ -6,7 +6,7 @@
 //! neither speaks nor listens for long is cut off. No lock is held while a client is written to.
 
 use std::collections::HashMap;
-use std::io::{self, BufRead as _, BufReader, ErrorKind, Read as _, Write as _};
+use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::ops::ControlFlow;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -182,7 +182,7 @@ fn admit(
     let body = move || {
         let _seat = Seat(clients, number);
         // What goes wrong between us and a client is nobody else's business.
-        let _ = converse(stream, &*plane);
+        let _ = converse(&stream, &stream, &*plane);
     };
     let thread = thread::Builder::new()
         .name("lvsd-client".to_owned())
@@ -200,10 +200,13 @@ impl Drop for Seat {
     }
 }
 
-/// Talks to a client until it leaves.
-fn converse(stream: UnixStream, plane: &dyn Plane) -> io::Result<()> {
-    let mut writer = stream.try_clone()?;
-    let mut reader = BufReader::new(stream);
+/// Talks to a client until it leaves, or does not make sense.
+///
+/// # Errors
+///
+/// If it can't be read from or written to any more.
+pub fn converse(reader: impl Read, mut writer: impl Write, plane: &dyn Plane) -> io::Result<()> {
+    let mut reader = BufReader::new(reader);
     let mut line = Vec::new();
     if !read_line(&mut reader, &mut line)? {
         return Ok(());
@@ -252,7 +255,7 @@ fn converse(stream: UnixStream, plane: &dyn Plane) -> io::Result<()> {
 }
 
 /// Reads a line; `false` if there is none, or none that is complete.
-fn read_line(reader: &mut BufReader<UnixStream>, line: &mut Vec<u8>) -> io::Result<bool> {
+fn read_line(reader: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<bool> {
     line.clear();
     line.shrink_to(1 << 16);
     let mut limited = reader.take(LONGEST_REQUEST as u64);
@@ -269,7 +272,7 @@ fn read_line(reader: &mut BufReader<UnixStream>, line: &mut Vec<u8>) -> io::Resu
     }
 }
 
-fn say(writer: &mut UnixStream, reply: &Reply) -> io::Result<()> {
+fn say(writer: &mut impl Write, reply: &Reply) -> io::Result<()> {
     let mut line = serde_json::to_vec(reply)?;
     line.push(b'\n');
     writer.write_all(&line)
