@@ -1,8 +1,10 @@
 //! The grammar of ipvsadm: all its commands and options, and the few of ours. Rule files and single commands are read
 //! by it, each in its own manner.
 
-use lvs_core::Protocol;
+use std::time::Duration;
+
 use lvs_core::dest::Method;
+use lvs_core::{Protocol, ServiceTimeouts};
 
 /// A command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,6 +102,8 @@ pub(super) enum Meaning {
     OnePacket,
     /// Local addresses for FullNAT.
     LocalAddress,
+    /// A timeout of the service's connections.
+    Timeout(Timeout),
     /// The address of a real server.
     RealServer,
     /// A forwarding method.
@@ -133,6 +137,34 @@ pub(super) enum SyncOption {
     Group,
     Port,
     Ttl,
+}
+
+/// Which connections a timeout is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Timeout {
+    Tcp,
+    TcpFin,
+    Udp,
+}
+
+impl Timeout {
+    /// The protocol of these connections.
+    pub(super) fn protocol(self) -> Protocol {
+        match self {
+            Self::Tcp | Self::TcpFin => Protocol::TCP,
+            Self::Udp => Protocol::UDP,
+        }
+    }
+
+    /// Sets this one of a service's timeouts.
+    pub(super) fn set(self, timeouts: &mut ServiceTimeouts, seconds: u32) {
+        let place = match self {
+            Self::Tcp => &mut timeouts.tcp,
+            Self::TcpFin => &mut timeouts.tcp_fin,
+            Self::Udp => &mut timeouts.udp,
+        };
+        *place = Some(Duration::from_secs(seconds.into()));
+    }
 }
 
 /// How a tunnel uses its checksum.
@@ -251,7 +283,7 @@ pub(super) const LISTED: [&str; 5] = [
 ];
 
 /// ipvsadm's names of options, in the order in which it checks them, and then ours.
-pub(super) const CHECKED: [&str; 44] = [
+pub(super) const CHECKED: [&str; 47] = [
     "numeric",
     "connection",
     "service-address",
@@ -287,6 +319,9 @@ pub(super) const CHECKED: [&str; 44] = [
     "tun-csum",
     "tun-remcsum",
     LOCAL_ADDRESS,
+    "tcp-timeout",
+    "tcpfin-timeout",
+    "udp-timeout",
     "json",
     "marks",
     "compat",
@@ -370,6 +405,9 @@ pub(super) const OPTIONS: &[Opt] = {
         long("pe", "pe", Value, A, Engine),
         opt(('o', "ops"), "ops", Nothing, A, OnePacket),
         long(LOCAL_ADDRESS, LOCAL_ADDRESS, Value, A, LocalAddress),
+        long("tcp-timeout", "tcp-timeout", Value, A, Meaning::Timeout(Timeout::Tcp)),
+        long("tcpfin-timeout", "tcpfin-timeout", Value, A, Meaning::Timeout(Timeout::TcpFin)),
+        long("udp-timeout", "udp-timeout", Value, A, Meaning::Timeout(Timeout::Udp)),
 
         opt(('r', "real-server"), "real-server", Value, R, RealServer),
         opt(('g', "gatewaying"), "forwarding-method", Nothing, S, Meaning::Method(Method::DirectRoute)),

@@ -68,6 +68,16 @@ pub(super) fn service_words(verb: &str, rule: &ServiceRule) -> Vec<String> {
         };
         line.option("--local-address", format!("{ip}:{first_port}-{last_port}"));
     }
+    let own = rule.options.timeouts;
+    for (option, timeout) in [
+        ("--tcp-timeout", own.tcp),
+        ("--tcpfin-timeout", own.tcp_fin),
+        ("--udp-timeout", own.udp),
+    ] {
+        if let Some(timeout) = timeout {
+            line.option(option, timeout.as_secs());
+        }
+    }
     line.0
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use lvs_core::service::Engine;
-use lvs_core::{Endpoint, Family, LocalAddr, Persistence, Protocol, ServiceKey};
+use lvs_core::{Endpoint, Family, LocalAddr, Persistence, Protocol, ServiceKey, ServiceTimeouts};
 
 use super::SchedulerFlags;
 use super::address::{self, HostPort, check_unicast, decimal};
@@ -198,6 +198,31 @@ pub(super) fn persistence(
         }),
         engine,
     })
+}
+
+/// Timeouts of the service's connections.
+pub(super) fn timeouts(
+    line: &CommandLine<'_>,
+    key: ServiceKey,
+    problems: &mut Vec<Problem>,
+) -> ServiceTimeouts {
+    let mut timeouts = ServiceTimeouts::default();
+    for option in line.options.iter().filter(|o| !o.is_refused) {
+        let Meaning::Timeout(which) = option.meaning else {
+            continue;
+        };
+        if let Some(protocol) = key.protocol().filter(|p| *p != which.protocol()) {
+            let message = format!("{} does not go with {protocol} services", option.name());
+            let help = "the service has no such connections: take it out";
+            problems.push(Problem::at(option.at, message, help));
+            continue;
+        }
+        match seconds(option.value, 1) {
+            Ok(seconds) => which.set(&mut timeouts, seconds),
+            Err(problem) => problems.push(problem),
+        }
+    }
+    timeouts
 }
 
 /// A timeout in seconds.

@@ -132,6 +132,7 @@ impl<'n> Table<'n> {
         };
         let persistence = service::persistence(line, key.family(), &mut self.problems);
         self.note(service::check_key(line, key, word));
+        let timeouts = service::timeouts(line, key, &mut self.problems);
         if let Some(&first) = self.by_key.get(&key) {
             let first = self.services.get(first).map_or(0, |draft| draft.line);
             let message = format!("the service {key} is already there");
@@ -155,7 +156,7 @@ impl<'n> Table<'n> {
                     persistence,
                     one_packet: line.option(Meaning::OnePacket).is_some(),
                     local_addrs: locals.into(),
-                    ..ServiceOptions::default()
+                    timeouts,
                 },
                 servers: Vec::new(),
             },

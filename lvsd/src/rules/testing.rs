@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use lvs_core::dest::GueChecksum;
 use lvs_core::service::Engine;
-use lvs_core::{Encapsulation, Family, Ip, LocalAddr, Method, Persistence, Protocol};
+use lvs_core::{
+    Encapsulation, Family, Ip, LocalAddr, Method, Persistence, Protocol, ServiceTimeouts,
+};
 use lvs_fwd::classify::Rule;
 use proptest::prelude::*;
 
@@ -43,7 +45,7 @@ fn ip(is_v6: bool) -> impl Strategy<Value = Ip> {
     })
 }
 
-fn key() -> impl Strategy<Value = ServiceKey> {
+pub(crate) fn key() -> impl Strategy<Value = ServiceKey> {
     let protocol = proptest::sample::select(vec![Protocol::TCP, Protocol::UDP, Protocol::SCTP]);
     any::<bool>().prop_flat_map(move |is_v6| {
         let family = if is_v6 { Family::V6 } else { Family::V4 };
@@ -66,7 +68,22 @@ fn persistence(family: Family) -> impl Strategy<Value = Persistence> {
     })
 }
 
-fn server(is_v6: bool) -> impl Strategy<Value = ServerRule> {
+/// Timeouts of connections that such a service has.
+fn timeouts(key: ServiceKey) -> impl Strategy<Value = ServiceTimeouts> {
+    let timeout = move |protocol| {
+        let has = key.protocol().is_none_or(|p| p == protocol);
+        let seconds = (1..=2_678_400_u64).prop_map(Duration::from_secs);
+        proptest::option::of(seconds).prop_map(move |timeout| timeout.filter(|_| has))
+    };
+    (
+        timeout(Protocol::TCP),
+        timeout(Protocol::TCP),
+        timeout(Protocol::UDP),
+    )
+        .prop_map(|(tcp, tcp_fin, udp)| ServiceTimeouts { tcp, tcp_fin, udp })
+}
+
+pub(crate) fn server(is_v6: bool) -> impl Strategy<Value = ServerRule> {
     let checksum = prop_oneof![
         Just(GueChecksum::None),
         Just(GueChecksum::Full),
@@ -99,18 +116,22 @@ fn server(is_v6: bool) -> impl Strategy<Value = ServerRule> {
     )
 }
 
-fn service() -> impl Strategy<Value = ServiceRule> {
+pub(crate) fn service() -> impl Strategy<Value = ServiceRule> {
     key().prop_flat_map(|key| {
         let is_v6 = key.family() == Family::V6;
         let scheduler =
             proptest::sample::select(vec![("rr", "flag-2"), ("mh", "mh-port"), ("mh", "flag-3")]);
         (
-            (scheduler, any::<(bool, bool)>()),
+            (scheduler, any::<(bool, bool)>(), timeouts(key)),
             proptest::option::of(persistence(key.family())),
             proptest::collection::vec(server(is_v6), 0..5),
         )
             .prop_map(
-                move |(((scheduler, flag), (flags, one_packet)), persistence, servers)| {
+                move |(
+                    ((scheduler, flag), (flags, one_packet), timeouts),
+                    persistence,
+                    servers,
+                )| {
                     let mut rule = ServiceRule {
                         key: match (key, &persistence) {
                             (ServiceKey::Addr { protocol, addr }, None) if addr.port == 0 => {
@@ -133,7 +154,7 @@ fn service() -> impl Strategy<Value = ServiceRule> {
                                 false => Ip::v4([192, 0, 2, 1]),
                             })]
                             .into(),
-                            ..ServiceOptions::default()
+                            timeouts,
                         },
                         servers: Vec::new(),
                     };
@@ -153,7 +174,7 @@ fn service() -> impl Strategy<Value = ServiceRule> {
     })
 }
 
-fn mark_rule() -> impl Strategy<Value = MarkRule> {
+pub(crate) fn mark_rule() -> impl Strategy<Value = MarkRule> {
     let prefix = |text: &'static str| proptest::option::of(Just(text.parse().unwrap()));
     let ports = || {
         let range = (0..99u16, 0..99u16).prop_map(|(low, more)| low..=low + more);

@@ -41,13 +41,13 @@ fn what_ipvsadm_saves_is_read_as_it_is() {
 -a -t 192.0.2.10:80 -r 10.1.0.5:80 -i -w 1 --tun-type gre --tun-nocsum
 -A -t 192.0.2.11:80 -s wrr -b flag-1,flag-2
 -A -t 192.0.2.12:80 -s mh -b mh-fallback,mh-port
--A -u 192.0.2.10:53 -s rr
+-A -u 192.0.2.10:53 -s rr --udp-timeout 10
 -A -u 192.0.2.10:5060 -s wlc -p 5 -M 255.255.255.0 --pe sip -o
 -A --sctp-service 192.0.2.10:9 -s wlc
 -A -t [2001:db8::80]:443 -s wlc
 -a -t [2001:db8::80]:443 -r [2001:db8::a1]:443 -g -w 2147483647
 -a -t [2001:db8::80]:443 -r 10.0.0.13:443 -i -w 1 --tun-type ipip
--A -f 7 -s wlc
+-A -f 7 -s wlc --local-address 10.9.9.9:1024-65535 --tcp-timeout 3600 --tcpfin-timeout 5 --udp-timeout 1
 -a -f 7 -r 10.0.0.9:80 -m -w 1
 -A -f 7 -6 -s wlc -p 360 -M 64
 -a -f 7 -6 -r [fd00::1]:0 -g -w 1
@@ -102,6 +102,15 @@ net.ipv4.vs.expire_nodest_conn = 1
     let saved = "net.ipv4.vs.drop_entry = 2\nnet.ipv4.vs.pmtu_disc = 0\n\
                  --mark 7 --destination 192.0.2.10 --protocol tcp --destination-port 80\n";
     assert_eq!(rules(spelled).to_string(), saved);
+    // The first line of marks is that of a file to be restored.
+    assert_eq!(
+        rules("--clear-marks\n--clear-marks\n--mark 9\n").to_string(),
+        "--mark 9\n"
+    );
+    assert_eq!(
+        problems("--mark 9\n--clear-marks"),
+        ["2:1+13 `--clear-marks` would undo the marks above"]
+    );
 }
 
 #[test]
@@ -447,7 +456,37 @@ fn lines_that_are_wrong() {
             "-A -t 10.0.0.5:80 -b flag-1,,mh-port",
             "30+7 wlc has no flag `mh-port`",
         ),
+        (
+            "-A -t 10.0.0.5:80 --tcp-timeout 0",
+            "33+1 `0` is not a timeout",
+        ),
+        (
+            "-A -f 7 --udp-timeout=2678401",
+            "23+7 `2678401` is not a timeout",
+        ),
+        (
+            "-A -f 7 --udp-timeout 5 --udp-timeout 6",
+            "25+13 `--udp-timeout` is given more than once",
+        ),
+        (
+            "-A -t 10.0.0.5:80 --udp-timeout 5",
+            "19+13 `--udp-timeout` does not go with TCP services",
+        ),
+        (
+            "-A --sctp-service 10.0.0.5:80 --tcpfin-timeout 5",
+            "31+16 `--tcpfin-timeout` does not go with SCTP services",
+        ),
+        (
+            "-a -t 10.0.0.1:80 -r 10.0.0.3 --tcp-timeout 5",
+            "31+13 `--tcp-timeout` does not go with `-a`",
+        ),
         // packets that get marks
+        ("--unmark 1", "1+8 `--unmark` has no place in a rule file"),
+        ("--clear-marks 1", "15+1 unexpected argument `1`"),
+        (
+            "--clear-marks -n",
+            "15+2 `-n` does not go with `--clear-marks`",
+        ),
         ("--mark", "1+6 `--mark` needs a mark"),
         ("--mark x", "8+1 `x` is not a firewall mark"),
         ("--mark 1 2", "10+1 unexpected argument `2`"),
@@ -468,6 +507,10 @@ fn lines_that_are_wrong() {
             "19+11 `10.0.0.0/33` is not a prefix: the prefix length must be 0 to 32",
         ),
         (
+            "--mark 1 --destination fd00::1 --source 10.0.0.0/8",
+            "41+10 fd00::1 and 10.0.0.0/8 are of different families",
+        ),
+        (
             "--mark 1 --source 10.0.0.0/8 --destination fd00::1",
             "44+7 10.0.0.0/8 and fd00::1 are of different families",
         ),
@@ -482,6 +525,10 @@ fn lines_that_are_wrong() {
         (
             "--mark 1 --source-port 65536",
             "24+5 `65536` is not a port nor a range of ports",
+        ),
+        (
+            "--mark 1 --destination-port 1 --protocol esp",
+            "42+3 ESP has no ports",
         ),
         (
             "--mark 1 --protocol esp --destination-port 1",
@@ -631,7 +678,12 @@ fn a_host_has_one_address_throughout_a_file() {
 fn the_documents_know_every_option_scheduler_and_setting() {
     let page = include_str!("../../../docs/rules.md");
     let says = |word: &str| assert!(page.contains(word), "docs/rules.md lacks {word}");
-    let in_files = [Verb::AddService, Verb::AddServer, Verb::Mark];
+    let in_files = [
+        Verb::AddService,
+        Verb::AddServer,
+        Verb::Mark,
+        Verb::ClearMarks,
+    ];
     let written = OPTIONS
         .iter()
         .filter(|o| o.verbs.iter().any(|v| in_files.contains(v)));
@@ -640,6 +692,9 @@ fn the_documents_know_every_option_scheduler_and_setting() {
         if let Some(short) = option.short {
             says(&format!("`-{short}`"));
         }
+    }
+    for verb in in_files {
+        says(&format!("`--{}", verb.name()));
     }
     for known in lvs_sched::NAMES {
         says(known.name);

@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use lvs_core::{Endpoint, Family, Ip, LocalAddr, Method, Protocol, ServiceKey};
+use lvs_core::{Endpoint, Family, Ip, LocalAddr, Method, Protocol, ServiceKey, ServiceTimeouts};
 
 use super::super::address::local_address;
 use super::super::options::{Checksum, Meaning, Opt, Verb};
@@ -33,6 +33,7 @@ pub(super) struct Line<'a> {
     /// The name of the persistence engine, empty without one.
     pub(super) engine: &'a str,
     pub(super) local_addrs: Vec<LocalAddr>,
+    pub(super) own_timeouts: ServiceTimeouts,
     pub(super) server: Endpoint,
     pub(super) method: Method,
     pub(super) weight: u32,
@@ -69,6 +70,7 @@ impl<'a> Line<'a> {
             prefix: 128,
             engine: "",
             local_addrs: Vec::new(),
+            own_timeouts: ServiceTimeouts::default(),
             server: Endpoint::new(Ip::UNSPECIFIED, 0),
             method: Method::DirectRoute,
             weight: 1,
@@ -121,6 +123,11 @@ impl<'a> Line<'a> {
     /// The option of this name (ipvsadm's, which several can share), if it is there.
     pub(super) fn given(&self, name: &str) -> Option<&Given<'a>> {
         self.given.iter().find(|given| given.option.name == name)
+    }
+
+    /// All options that are there, in their order.
+    pub(super) fn all_given(&self) -> std::slice::Iter<'_, Given<'a>> {
+        self.given.iter()
     }
 
     /// Whether an option of this name is there.
@@ -198,6 +205,7 @@ impl<'a> Line<'a> {
                 let local = local.map_err(|problem| CommandError::usage(problem.message))?;
                 self.local_addrs.push(local);
             }
+            Meaning::Timeout(which) => which.set(&mut self.own_timeouts, seconds(text, 1)?),
             Meaning::RealServer => {
                 // A mark's packets count as TCP here.
                 let protocol = self.service.map(|s| s.protocol().unwrap_or(Protocol::TCP));

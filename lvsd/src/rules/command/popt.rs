@@ -27,6 +27,9 @@ pub(super) struct Given<'a> {
     pub(super) value_at: usize,
 }
 
+/// What is wrong with a flag that has a value.
+const UNWANTED: &str = "option does not take an argument";
+
 /// Reads words one by one.
 #[derive(Debug)]
 pub(super) struct Items<'a> {
@@ -82,6 +85,9 @@ impl<'a> Items<'a> {
                 let mut letters = first.strip_prefix('-')?.chars();
                 let letter = letters.next()?;
                 self.bundle = letters.as_str();
+                if self.bundle.starts_with('=') {
+                    return None;
+                }
                 (find(|short, _| short == Some(letter))?, None)
             }
         };
@@ -131,6 +137,9 @@ impl<'a> Items<'a> {
     fn short(&mut self, letter: char, rest: &'a str, at: usize) -> Result<Item<'a>, CommandError> {
         match find(|short, _| short == Some(letter)) {
             Some(Found::Option(option)) if option.takes == Takes::Nothing => {
+                if rest.starts_with('=') {
+                    return Err(self.unread(at, UNWANTED));
+                }
                 self.bundle = rest;
                 self.valued(option, None, at)
             }
@@ -147,7 +156,7 @@ impl<'a> Items<'a> {
         let (name, glued) = split_value(name);
         match find(|_, long| long == name) {
             Some(Found::Option(option)) if option.takes == Takes::Nothing && glued.is_some() => {
-                Err(self.unread(at, "option does not take an argument"))
+                Err(self.unread(at, UNWANTED))
             }
             Some(Found::Option(option)) => self.valued(option, glued, at),
             other => Err(self.no_option(other, at)),

@@ -5,9 +5,11 @@ use std::time::Duration;
 use lvs_core::service::Engine;
 use lvs_core::{Family, Persistence, Protocol, ServiceKey, ServiceOptions};
 
+use super::super::options::Meaning;
 use super::super::{BadFlag, SchedulerFlags, ServiceRule};
 use super::CommandError;
 use super::line::Line;
+use super::popt::Given;
 
 /// The flags of the scheduler, whichever command they stand in.
 pub(super) fn flags(line: &Line<'_>) -> Result<SchedulerFlags, CommandError> {
@@ -37,6 +39,7 @@ pub(super) fn rule(
             return Err(CommandError::usage(message).at(line.place("ops")));
         }
     }
+    check_timeouts(line, key)?;
     let (engine, unknown_engine) = match line.engine {
         "" => (None, None),
         "sip" => (Some(Engine::Sip), None),
@@ -59,10 +62,28 @@ pub(super) fn rule(
             persistence,
             one_packet,
             local_addrs: line.local_addrs.as_slice().into(),
-            ..ServiceOptions::default()
+            timeouts: line.own_timeouts,
         },
         servers: Vec::new(),
     })
+}
+
+/// Refuses timeouts of connections that the service never has.
+fn check_timeouts(line: &Line<'_>, key: ServiceKey) -> Result<(), CommandError> {
+    let Some(protocol) = key.protocol() else {
+        return Ok(());
+    };
+    let name = |given: &Given<'_>| match given.option.meaning {
+        Meaning::Timeout(which) if which.protocol() != protocol => Some(given.option.name),
+        _ => None,
+    };
+    match line.all_given().find_map(|g| Some((g.at, name(g)?))) {
+        Some((at, name)) => {
+            let message = format!("Illegal '{name}' option with {protocol} services");
+            Err(CommandError::usage(message).at(at))
+        }
+        None => Ok(()),
+    }
 }
 
 /// The length of the persistence mask. IPVS also takes masks that are no prefix.
