@@ -255,6 +255,18 @@ mod tests {
         for (line, exit, said) in [
             ("-A -t 10.0.0.1:80 -s rr", 0, ""),
             ("-A -t 10.0.0.1:80 -s nosuch", 255, "Service already exists"),
+            ("-A -t 10.0.0.1:80 --pe x", 255, "Service already exists"),
+            ("-E -t 10.0.0.1:81 --pe x", 255, "No such service"),
+            (
+                "-A -t 10.0.0.1:81 --pe x",
+                255,
+                "Scheduler or persistence engine not found",
+            ),
+            (
+                "-E -t 10.0.0.1:80 -s rr -p --pe x",
+                255,
+                "Scheduler or persistence engine not found",
+            ),
             (
                 "-A -t 10.0.0.1:81 -s nosuch",
                 255,
@@ -321,6 +333,81 @@ mod tests {
         }
         assert_eq!(d.config().services().len(), 1);
         assert_eq!(d.config().services()[0].dests().len(), 1);
+        assert_eq!(d.config().services()[0].options().persistence, None);
+    }
+
+    /// Commands of one edit: what is said to each, and the rules for marks that come of it.
+    fn edit(director: &Director, lines: &[&str]) -> (Vec<String>, Vec<String>) {
+        let mut marks = Vec::new();
+        let mut said = Vec::new();
+        let edited: Result<(), ConfigError> = director.edit(|draft| {
+            for line in lines {
+                let words: Vec<&str> = line.split_whitespace().collect();
+                let command = parse_command(&words, &NoNames).expect(line);
+                let refusal = change(draft, &mut marks, &command).map_err(|f| refused(&command, f));
+                said.push(refusal.map_or_else(|e| e.message, |()| String::new()));
+            }
+            Ok(())
+        });
+        edited.unwrap();
+        let marks = marks.iter().map(|m| m.to_string().trim_end().to_owned());
+        (said, marks.collect())
+    }
+
+    #[test]
+    fn marks_are_added_behind_and_deleted_exactly() {
+        let d = Director::new(&Settings::default());
+        let (said, marks) = edit(
+            &d,
+            &[
+                "--mark 9",
+                "--clear-marks",
+                "--mark 1 --source 10.0.0.0/8",
+                "--mark 2 --destination 10.0.0.1",
+                "--mark 3 --source 10.0.0.0/8",
+                "--unmark 3 --source 10.0.0.0/8",
+                "--unmark 1",
+                "--mark 4 --interface eth0",
+                "--unmark 2 --destination 10.0.0.1",
+            ],
+        );
+        let no_such = "No such rule for marks";
+        let exists = "Rule for these packets already exists";
+        assert_eq!(said, ["", "", "", "", exists, no_such, no_such, "", ""]);
+        assert_eq!(
+            marks,
+            ["--mark 1 --source 10.0.0.0/8", "--mark 4 --interface eth0"]
+        );
+    }
+
+    #[test]
+    fn a_command_sees_what_those_before_it_did() {
+        let d = Director::new(&Settings::default());
+        let (said, _) = edit(
+            &d,
+            &[
+                "-Z -f 3",
+                "-A -f 3",
+                "-Z -f 3",
+                "net.ipv4.vs.drop_entry = 2",
+                "-C",
+                "-Z -f 3",
+                "--start-daemon master",
+                "--stop-daemon backup",
+                "-Ln",
+                "-R",
+            ],
+        );
+        let no_sync = "connection synchronisation is not supported yet";
+        let no_change = "this command changes nothing";
+        let gone = "No such service";
+        assert_eq!(
+            said,
+            [
+                gone, "", "", "", "", gone, no_sync, no_sync, no_change, no_change
+            ]
+        );
+        assert_eq!(d.config().sysctls().drop_entry, 2);
     }
 
     #[test]
