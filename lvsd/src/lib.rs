@@ -6,6 +6,7 @@
 //! | [`daemon`] | the running director: threads, ports, guard |
 //! | [`control`] | the control socket: protocol, daemon's side, client's side |
 //! | [`adm`] | ipvsadm's commands carried out, and its listings |
+//! | [`conns`] | `lvsd conns` |
 //! | [`run`] | `lvsd run` |
 //! | [`completions`] | `lvsd completions`: what shells offer |
 //! | [`replay`] | `lvsd replay` |
@@ -14,6 +15,7 @@
 
 pub mod adm;
 pub mod completions;
+pub mod conns;
 pub mod control;
 pub mod daemon;
 pub mod demo;

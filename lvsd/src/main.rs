@@ -13,6 +13,7 @@ A complete Linux Virtual Server in user space: balances TCP and UDP at layer 4 w
 Commands:
   run     forward in the foreground, services from a rule file
   adm     ipvsadm for the running daemon; the same when called by the name ipvsadm
+  conns   show connections of a running director, by service, server, client, state
   demo    show it: a virtual LAN on this machine, real traffic through every forwarding method
   replay  show what the director does with recorded traffic, and why; nothing is sent
   completions  a script for bash, zsh or fish that completes command lines
@@ -35,6 +36,7 @@ fn subcommand(program: &str, args: &[String]) -> ExitCode {
     match args.split_first() {
         Some((command, rest)) => match command.as_str() {
             "run" => lvsd::run::run(rest),
+            "conns" => lvsd::conns::run(rest),
             "adm" => lvsd::adm::run_ours(program, rest),
             "demo" => lvsd::demo::run(rest),
             "replay" => lvsd::replay::run(rest),
