@@ -7,7 +7,8 @@ function __lvsd_complete
     string match -qr '(^|/)lvsd$' -- $words[1]; and set program $words[1]
     set -l found ($program completions --for $words "$typed" 2>/dev/null)
     if test $status -eq 3
-        __fish_complete_path (string replace -r '^--[^=]*=' '' -- "$typed")
+        set -l before (string match -r '^--[^=]*=' -- "$typed")
+        string replace -r -- '^' "$before" (__fish_complete_path (string replace -- "$before" '' "$typed"))
     else
         printf '%s\n' $found
     end

@@ -2,8 +2,8 @@
 # Completion for zsh of lvsd, ipvsadm, ipvsadm-save and ipvsadm-restore; printed by `lvsd completions zsh`.
 
 _lvsd() {
-    local program=lvsd found line
-    local -a offered
+    local program=lvsd tab=$'\t' found line
+    local -a offered shown
     [[ $words[1] == lvsd || $words[1] == */lvsd ]] && program=$words[1]
     found=$(${~program} completions --for "${(@Q)words[1,CURRENT-1]}" "$PREFIX" 2>/dev/null)
     if (( $? == 3 )); then
@@ -11,11 +11,11 @@ _lvsd() {
         _files
         return
     fi
-    # Colons stand between a word and what it means.
     for line in ${(f)found}; do
-        offered+=("${${line%%$'\t'*}//:/\\:}:${line#*$'\t'}")
+        offered+=("${line%%$tab*}")
+        shown+=("${${line/$tab/  -- }%  -- }")
     done
-    _describe -o value offered
+    compadd -l -d shown -a -- offered
 }
 
 if [[ $funcstack[1] == _lvsd ]]; then

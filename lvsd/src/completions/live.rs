@@ -105,7 +105,10 @@ fn is(service: &Service, asked: Option<(&str, &str)>) -> Option<bool> {
 }
 
 fn about(service: &Service) -> String {
-    format!("{}, {} servers", service.scheduler, service.servers.len())
+    match service.servers.len() {
+        1 => format!("{}, 1 server", service.scheduler),
+        n => format!("{}, {n} servers", service.scheduler),
+    }
 }
 
 fn sorted(mut candidates: Vec<Candidate>) -> Vec<Candidate> {
