@@ -9,6 +9,8 @@
 //! | [`conns`] | `lvsd conns` |
 //! | [`run`] | `lvsd run` |
 //! | [`completions`] | `lvsd completions`: what shells offer |
+//! | [`drain`] | `lvsd drain` |
+//! | [`top`] | `lvsd top` |
 //! | [`replay`] | `lvsd replay` |
 //! | [`demo`] | `lvsd demo` |
 #![warn(missing_docs)]
@@ -19,6 +21,9 @@ pub mod conns;
 pub mod control;
 pub mod daemon;
 pub mod demo;
+pub mod drain;
 pub mod replay;
 pub mod rules;
 pub mod run;
+mod span;
+pub mod top;

@@ -14,6 +14,8 @@ Commands:
   run     forward in the foreground, services from a rule file
   adm     ipvsadm for the running daemon; the same when called by the name ipvsadm
   conns   show connections of a running director, by service, server, client, state
+  drain   take a server out of service without losing what it is doing
+  top     services and servers with their rates, live
   demo    show it: a virtual LAN on this machine, real traffic through every forwarding method
   replay  show what the director does with recorded traffic, and why; nothing is sent
   completions  a script for bash, zsh or fish that completes command lines
@@ -38,6 +40,8 @@ fn subcommand(program: &str, args: &[String]) -> ExitCode {
             "run" => lvsd::run::run(rest),
             "conns" => lvsd::conns::run(rest),
             "adm" => lvsd::adm::run_ours(program, rest),
+            "drain" => lvsd::drain::run(rest),
+            "top" => lvsd::top::run(rest),
             "demo" => lvsd::demo::run(rest),
             "replay" => lvsd::replay::run(rest),
             "completions" => lvsd::completions::run(rest),
