@@ -38,8 +38,8 @@ fn ip(last: u8) -> Ip {
 
 fn client(n: u8) -> Endpoint {
     // The port that is never scheduled is among them.
-    let port = if n == 13 { 20 } else { 1000 + u16::from(n % 3) };
-    Endpoint::new(Ip::v4([10, 9, 1, n / 3]), port)
+    let port = if n == 7 { 20 } else { 1000 + u16::from(n % 2) };
+    Endpoint::new(Ip::v4([10, 9, 1, n / 2]), port)
 }
 
 fn server(service: usize, n: usize) -> Endpoint {
@@ -77,7 +77,7 @@ fn service_options(i: usize, bits: u8) -> ServiceOptions {
     let local = LocalAddr {
         ip: Ip::v4([10, 10, 9, 1]),
         first_port: 2000,
-        last_port: 2015,
+        last_port: 2003,
     };
     ServiceOptions {
         persistence: match i {
@@ -127,8 +127,8 @@ fn packet() -> impl Strategy<Value = Packet> {
         1 => Just(Kind::IcmpError),
     ];
     (
-        0..16u8,
-        0..SERVICES,
+        0..8u8,
+        prop_oneof![2 => Just(0), 1 => Just(3), 4 => 0..SERVICES],
         prop::option::weighted(0.1, 0..4usize),
         prop::bool::weighted(0.2),
         any::<u8>(),
@@ -156,7 +156,7 @@ fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
         30 => packet().prop_map(Op::Packet),
         8 => (any::<usize>(), any::<u8>()).prop_map(|(i, what)| Op::Reply(i, what)),
-        1 => (0..16u8, any::<bool>()).prop_map(|(c, any)| Op::Announce(c, any)),
+        1 => (0..8u8, any::<bool>()).prop_map(|(c, any)| Op::Announce(c, any)),
         2 => dest.clone().prop_map(|(s, d, w, u, m)| Op::Add(s, d, w, u, m)),
         3 => dest.prop_map(|(s, d, w, u, m)| Op::Edit(s, d, w, u, m)),
         2 => (0..SERVICES, 0..4usize).prop_map(|(s, d)| Op::Remove(s, d)),
@@ -215,7 +215,7 @@ impl Lab {
         (0..SERVICES).for_each(|s| lab.run(&Op::Renew(s, s as u8)));
         for s in 0..SERVICES {
             let count = if s == 0 { many } else { 2 };
-            (0..count).for_each(|d| lab.run(&Op::Add(s, d, 1 + d as u32 % 3, 0, d % 2)));
+            (0..count).for_each(|d| lab.run(&Op::Add(s, d, 1 + d as u32 % 3, 0, (s + d) % 4)));
         }
         lab
     }
@@ -311,7 +311,7 @@ fn packet_of(op: &Op, lab: &Lab) -> Option<Segment> {
         Op::Packet(p) => {
             let key = service_key(p.service);
             let protocol = key.protocol().unwrap_or(Protocol::TCP);
-            let mut virt = key.addr().unwrap_or(Endpoint::new(ip(104), 443));
+            let mut virt = key.addr().unwrap_or_else(|| Endpoint::new(ip(104), 443));
             if p.other_port {
                 virt.port = 3000;
             }
@@ -364,6 +364,9 @@ fn fits(told: &Explanation, verdict: &Verdict, s: &Segment, opened: u64) -> Resu
         (Outcome::Dropped(a), Verdict::Drop(b)) => a == b,
         (Outcome::Passed(a), Verdict::Pass(b)) => a == b,
         (Outcome::Opens(o), Verdict::Drop(DropReason::TableFull)) => o.full,
+        (Outcome::Opens(o), Verdict::Drop(DropReason::NoLocalPort)) => {
+            o.full || o.by == Chooser::Lot
+        }
         // A direct-routing reply is nobody's to send.
         (Outcome::Follows, Verdict::Pass(_)) => {
             opened == 0
@@ -445,11 +448,11 @@ fn walk(
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(ProptestConfig::with_cases(24))]
 
     #[test]
     fn what_is_told_is_done(
-        ops in prop::collection::vec(op(), 1..80),
+        ops in prop::collection::vec(op(), 1..250),
         flags in 0..4u8,
         many in prop_oneof![Just(2usize), Just(40)],
         limit in prop_oneof![Just(16usize), Just(10_000)],

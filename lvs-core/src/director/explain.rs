@@ -65,7 +65,8 @@ pub struct Opening {
     /// What chooses the server.
     pub by: Chooser,
     /// Whether the table has no room but in the place of a connection that has ended or not come about. If there is none of
-    /// those, the packet is dropped after all, which only shows when it is tried.
+    /// those, or none that gives FullNAT a port where all are taken, the packet is dropped after all, which only shows when
+    /// it is tried.
     pub full: bool,
 }
 
@@ -77,7 +78,7 @@ pub enum Chooser {
     Template(ConnInfo),
     /// The scheduler.
     Scheduler,
-    /// The scheduler by lot: this is one of the servers that may be drawn.
+    /// The scheduler by lot: this is one of the servers that may be drawn, each of which may yet lack a port for FullNAT.
     Lot,
     /// Nothing: for want of a server the packet goes to its own destination (`cache_bypass`).
     Bypass,
@@ -401,6 +402,8 @@ impl Question<'_> {
         let left = place.map(|(_, found)| found);
         let addrs = &service.options.local_addrs;
         if opening.method == Method::FullNat
+            && !opening.full
+            && opening.by != Chooser::Lot
             && !shard.has_port(s.protocol, opening.dest, addrs, left)
         {
             return Err((Verdict::Drop(DropReason::NoLocalPort), None));
