@@ -31,6 +31,7 @@
 //! virtual service too.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use lvs_core::segment::port::ISAKMP;
 use lvs_core::service::LocalAddr;
@@ -127,6 +128,12 @@ impl Role {
     const fn has_port(&self, port: u16) -> bool {
         self.ports.0 <= port && port <= self.ports.1
     }
+
+    fn merge(&mut self, other: Self) {
+        self.flags |= other.flags;
+        let ((low, high), (l, h)) = (self.ports, other.ports);
+        self.ports = (low.min(l), high.max(h));
+    }
 }
 
 /// In the marks of [`Hidden::marks`]: hides packets of the family.
@@ -138,8 +145,16 @@ pub(crate) const fn mark_of(family: Family) -> u32 {
 }
 
 /// Says what is hidden. The default hides nothing.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Hidden {
+    base: Arc<Base>,
+    /// What has come since: few entries, and all that is known about their keys.
+    added: Vec<Entry>,
+    added_roles: BTreeMap<Key, Role>,
+}
+
+#[derive(Debug, Default)]
+struct Base {
     entries: Vec<Entry>,
     roles: BTreeMap<Key, Role>,
     /// Rules that say of which families packets are hidden ([`mark_of`]), or that they are not.
@@ -176,11 +191,34 @@ impl Hidden {
                 roles.entry(key).or_default().flags |= VIRTUAL;
             }
         }
+        let entries = entries.to_vec();
         Self {
-            entries: entries.to_vec(),
-            roles,
-            marks,
+            base: Arc::new(Base {
+                entries,
+                roles,
+                marks,
+            }),
+            ..Self::default()
         }
+    }
+
+    /// Hides these entries too. Costs what is added, not what is there, as long as little has been added since
+    /// [`Self::new`].
+    #[must_use]
+    pub fn with(&self, more: &[Entry]) -> Self {
+        let mut hidden = self.clone();
+        hidden.added.extend(more);
+        for (key, role) in expand(more) {
+            let mut merged = self.role(&key).unwrap_or_default();
+            merged.merge(role);
+            hidden.added_roles.insert(key, merged);
+        }
+        hidden
+    }
+
+    /// Whether something was added since [`Self::new`].
+    pub fn has_more(&self) -> bool {
+        !self.added.is_empty()
     }
 
     /// Whether this packet, which came in by `port`, has been hidden. `is_later` says that it is a later fragment,
@@ -193,7 +231,7 @@ impl Hidden {
         if !known || packet.kind == Kind::IcmpError && is_later {
             return false;
         }
-        let role = |key: Key| self.roles.get(&key).copied().unwrap_or_default();
+        let role = |key: Key| self.role(&key).unwrap_or_default();
         let any_port = |ip| role(key(ip, 0, protocol.0, ANY_PORT));
         let exact = |e: Endpoint| role(key(e.ip, e.port, protocol.0, 0));
         let is_virtual = match is_later {
@@ -223,23 +261,34 @@ impl Hidden {
     fn is_marked(&self, packet: &Segment, is_later: bool, port: PortId) -> bool {
         let family = mark_of(packet.dst.ip.family());
         match is_later {
-            true => self.marks.table().any_marks(packet, port, family),
-            false => self.marks.classify(packet, port) & family != 0,
+            true => self.marks().table().any_marks(packet, port, family),
+            false => self.marks().classify(packet, port) & family != 0,
         }
     }
 
     /// What it was made from, but for the rules.
-    pub fn entries(&self) -> &[Entry] {
-        &self.entries
+    pub fn entries(&self) -> impl Iterator<Item = &Entry> {
+        self.base.entries.iter().chain(&self.added)
     }
 
-    pub(crate) const fn roles(&self) -> &BTreeMap<Key, Role> {
-        &self.roles
+    pub(crate) fn role(&self, key: &Key) -> Option<Role> {
+        let added = self.added_roles.get(key);
+        added.or_else(|| self.base.roles.get(key)).copied()
+    }
+
+    /// What is known about all keys: those that were added last, and instead of what was known before.
+    pub(crate) fn roles(&self) -> impl Iterator<Item = (&Key, &Role)> {
+        self.base.roles.iter().chain(&self.added_roles)
+    }
+
+    /// What is known about the keys that have been added.
+    pub(crate) const fn added_roles(&self) -> &BTreeMap<Key, Role> {
+        &self.added_roles
     }
 
     /// The rules that say what is hidden by its mark.
-    pub(crate) const fn marks(&self) -> &Classifier {
-        &self.marks
+    pub(crate) fn marks(&self) -> &Classifier {
+        &self.base.marks
     }
 }
 
@@ -264,10 +313,8 @@ fn with_ipsec(rule: Rule) -> impl Iterator<Item = Rule> {
 /// The keys that follow from the entries.
 fn expand(entries: &[Entry]) -> BTreeMap<Key, Role> {
     let mut roles: BTreeMap<Key, Role> = BTreeMap::new();
-    let mut add = |key: Key, flags: u32, (low, high): (u16, u16)| {
-        let role = roles.entry(key).or_default();
-        role.flags |= flags;
-        role.ports = (role.ports.0.min(low), role.ports.1.max(high));
+    let mut add = |key: Key, flags: u32, ports: (u16, u16)| {
+        roles.entry(key).or_default().merge(Role { flags, ports });
     };
     let none = Role::default().ports;
     for entry in entries {

@@ -158,6 +158,7 @@ fn the_programs_and_the_rules_in_rust_agree() {
         prop::collection::vec(entry(), 0..8),
         prop::collection::vec(rule(), 0..12),
         prop::collection::vec(sample(), 60),
+        0..8_usize,
     );
     let config = ProptestConfig {
         cases: 400,
@@ -165,9 +166,16 @@ fn the_programs_and_the_rules_in_rust_agree() {
         ..ProptestConfig::default()
     };
     let mut runner = TestRunner::new(config);
-    let result = runner.run(&cases, |(entries, rules, packets)| {
+    let result = runner.run(&cases, |(entries, rules, packets, at_once)| {
+        // Some at once, the others one after the other.
+        let (first, more) = entries.split_at(at_once.min(entries.len()));
+        let mut added = Hidden::new(first, &rules, has_service);
+        guard.borrow_mut().set(&added, ifindex).unwrap();
+        for entry in more {
+            added = added.with(&[*entry]);
+            guard.borrow_mut().add(&added).unwrap();
+        }
         let hidden = Hidden::new(&entries, &rules, has_service);
-        guard.borrow_mut().set(&hidden, ifindex).unwrap();
         let guard = guard.borrow();
         for (protocol, (v4, a, b, c, d), sport, dport, n) in packets {
             let protocol = match protocol {
@@ -191,6 +199,8 @@ fn the_programs_and_the_rules_in_rust_agree() {
             };
             let bytes = frames::packet(src, dst, protocol.0, part, &head);
             let expected = hidden.hides(&packet, part == Part::Later, PORT);
+            let says = added.hides(&packet, part == Part::Later, PORT);
+            prop_assert_eq!(says, expected, "{:?} {:?}", packet, part);
             let got = run(guard.program(), &bytes) == guard::DROP;
             prop_assert_eq!(got, expected, "{:?} {:?}", packet, part);
             prop_assert!(

@@ -1,6 +1,6 @@
 //! The control thread: follows the kernel and keeps everything else in step with it.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::os::fd::{AsFd as _, AsRawFd as _};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::mpsc::Receiver;
@@ -33,6 +33,8 @@ const MANAGED: usize = 512;
 /// How long replies of a removed server are still hidden from the host: most of its connections have been
 /// given up by then.
 const LINGER: Duration = Duration::from_secs(120);
+/// Changes that come one upon the other are followed together, so often: to look at everything takes its time.
+const PACE: Duration = Duration::from_millis(100);
 
 #[derive(Debug)]
 pub(super) struct Control {
@@ -52,8 +54,7 @@ pub(super) struct Control {
     announced: HashSet<Ip>,
     /// What was followed last.
     followed: Option<(Arc<Config>, Arc<Classifier>, Arc<Topology>)>,
-    last: Vec<Entry>,
-    lingering: Vec<(Entry, Time)>,
+    lingering: HashMap<Entry, Time>,
     gone: HashSet<u32>,
     log: fn(&str),
 }
@@ -84,12 +85,6 @@ impl Control {
             .map_err(failed)?;
         let waker = Waker::new(poll.registry(), Token(1)).map_err(failed)?;
         let mailbox = Arc::new(Mailbox::new(waker));
-        let config = director.config();
-        let last = entries::of(
-            entries::services(&config),
-            &classifier.load(),
-            &topology.load(),
-        );
         let control = Self {
             monitor,
             resolver,
@@ -105,8 +100,7 @@ impl Control {
             announcing: Vec::new(),
             announced: HashSet::new(),
             followed: None,
-            last,
-            lingering: Vec::new(),
+            lingering: HashMap::new(),
             gone: HashSet::new(),
             log,
         };
@@ -116,6 +110,7 @@ impl Control {
     pub(super) fn run(mut self, workers: Vec<Arc<Mailbox>>) {
         let mut events = Events::with_capacity(4);
         let mut next_tick = self.clock.now();
+        let mut next_look = next_tick;
         while !self.stopping.load(Relaxed) {
             let now = self.clock.now();
             // An error (the kernel ran out of memory for us, say) may pass; the old tables serve meanwhile.
@@ -128,7 +123,9 @@ impl Control {
                 // A refusal (the interface has just gone) leaves the address unresolved, which is counted.
                 let _ = self.resolver.resolve(ifindex, ip, now);
             }
-            self.follow(now);
+            if now >= next_look && self.follow(now) {
+                next_look = now + PACE;
+            }
             if now >= next_tick {
                 // Ticks do not drift, since rates are estimated from one to the next; but none is made up for.
                 let late = now.since(next_tick) >= TICK;
@@ -138,39 +135,42 @@ impl Control {
                 let pages = memory::available_pages(self.director.config().sysctls());
                 self.director.tick(now, pages);
             }
-            let _ = self.poll.poll(&mut events, Some(next_tick.since(now)));
+            let next = match next_look > now {
+                true => next_look.min(next_tick),
+                false => next_tick,
+            };
+            let _ = self.poll.poll(&mut events, Some(next.since(now)));
         }
     }
 
-    /// Keeps guard and next hops in step with configuration and addresses; does nothing while those stay.
-    fn follow(&mut self, now: Time) {
+    /// Keeps guard and next hops in step with configuration and addresses. Returns whether there was anything to do.
+    fn follow(&mut self, now: Time) -> bool {
         // Held from the first look at the configuration on: whoever changes it meanwhile sets its entries after us.
         let mut guard = guard::lock(&self.guard);
         let (config, topology) = (self.director.config(), self.topology.load_full());
         let classifier = self.classifier.load_full();
         let same = self.followed.as_ref().is_some_and(|(c, k, t)| {
             let same = Arc::ptr_eq(k, &classifier) && Arc::ptr_eq(t, &topology);
-            same && (Arc::ptr_eq(c, &config) || entries::is_same(c, entries::services(&config)))
+            same && (Arc::ptr_eq(c, &config) || entries::is_same(c, &config))
         });
         self.followed = Some((config.clone(), classifier.clone(), topology.clone()));
-        let lingered = self.lingering.iter().any(|(_, until)| *until <= now);
-        if same && !lingered && !guard.is_lost() {
-            return;
+        let lingered = self.lingering.values().any(|until| *until <= now);
+        if same && !lingered && !guard.is_lost() && !guard.has_more() {
+            return false;
         }
         let entries = entries::of(entries::services(&config), &classifier, &topology);
         let current: HashSet<&Entry> = entries.iter().collect();
-        let gone = entries::lingering(&self.last, &entries);
-        let until = now + LINGER;
-        self.lingering.extend(gone.into_iter().map(|e| (e, until)));
+        for gone in entries::lingering(guard.hidden().entries(), &entries) {
+            self.lingering.entry(gone).or_insert(now + LINGER);
+        }
         self.lingering
-            .retain(|(e, until)| *until > now && !current.contains(e));
+            .retain(|e, until| *until > now && !current.contains(e));
         let mut hidden = entries.clone();
-        hidden.extend(self.lingering.iter().map(|(e, _)| *e));
+        hidden.extend(self.lingering.keys());
         let is_served = |key: &ServiceKey| config.service(key).is_some();
         guard.set(entries::hidden(&hidden, &classifier, is_served));
         guard.take_notes().iter().for_each(|line| (self.log)(line));
         drop(guard);
-        self.last = entries;
         self.report_interfaces();
 
         let unspecified = [Ip::v4([0; 4]), Ip::UNSPECIFIED]; // the default routes' gateways
@@ -210,6 +210,7 @@ impl Control {
                 self.announcing.push((ip, ANNOUNCEMENTS));
             }
         }
+        true
     }
 
     /// Says which interfaces have gone. Ports stay with the interface they were opened on, so one that is made

@@ -37,20 +37,25 @@ pub(super) fn of<'a>(
     classifier: &Classifier,
     topology: &Topology,
 ) -> Vec<Entry> {
-    let mut entries: HashSet<Entry> = topology.local_addrs().map(Entry::Own).collect();
-    for service in services {
-        let local_addrs = &service.options().local_addrs;
-        entries.extend(local_addrs.iter().copied().map(Entry::Local));
-        let ends = match service.key() {
-            ServiceKey::Addr { protocol, addr } => {
-                entries.extend(virtual_entries(protocol, addr));
-                asked_at(protocol, addr.port)
-            }
-            ServiceKey::Mark { mark, .. } => marked_ends(classifier, mark),
-        };
-        entries.extend(replies(service, &ends));
-    }
+    let own = topology.local_addrs().map(Entry::Own);
+    let services = services.into_iter().flat_map(|s| of_service(s, classifier));
+    let entries: HashSet<Entry> = own.chain(services).collect();
     entries.into_iter().collect()
+}
+
+/// What the host must be spared because of one service.
+pub(super) fn of_service(service: &Service, classifier: &Classifier) -> Vec<Entry> {
+    let local_addrs = &service.options().local_addrs;
+    let mut entries: Vec<Entry> = local_addrs.iter().copied().map(Entry::Local).collect();
+    let ends = match service.key() {
+        ServiceKey::Addr { protocol, addr } => {
+            entries.extend(virtual_entries(protocol, addr));
+            asked_at(protocol, addr.port)
+        }
+        ServiceKey::Mark { mark, .. } => marked_ends(classifier, mark),
+    };
+    entries.extend(replies(service, &ends));
+    entries
 }
 
 /// The entries, and what is known by its mark.
@@ -66,17 +71,19 @@ pub(super) fn hidden(
 
 /// Whether these services have the addresses of the present ones, so that nothing else need be hidden, resolved or
 /// announced: most changes are of weights.
-pub(super) fn is_same<'a>(
-    config: &Config,
-    services: impl IntoIterator<Item = &'a Service>,
-) -> bool {
-    let mut count = 0;
-    let is_same = |new: &Service| {
-        count += 1;
-        let old = config.service(&new.key());
-        old.is_some_and(|old| std::ptr::eq(&**old, new) || has_same_addresses(old, new))
-    };
-    services.into_iter().all(is_same) && count == config.services().len()
+pub(super) fn is_same(old: &Config, new: &Config) -> bool {
+    new.services().len() == old.services().len() && changed(old, services(new)).next().is_none()
+}
+
+/// Those of the new services whose addresses are not those of the present ones.
+pub(super) fn changed<'a>(
+    old: &Config,
+    new: impl IntoIterator<Item = &'a Service>,
+) -> impl Iterator<Item = &'a Service> {
+    new.into_iter().filter(|new| {
+        let old = old.service(&new.key());
+        old.is_none_or(|old| !std::ptr::eq(&**old, *new) && !has_same_addresses(old, new))
+    })
 }
 
 fn has_same_addresses(a: &Service, b: &Service) -> bool {
@@ -173,10 +180,13 @@ fn replies(service: &Service, ends: &[End]) -> Vec<Entry> {
 
 /// The servers of `before` that are not in `now`: their last replies, to connections that have just lost
 /// them, must not be forwarded by the host untranslated.
-pub(super) fn lingering(before: &[Entry], now: &[Entry]) -> Vec<Entry> {
+pub(super) fn lingering<'a>(
+    before: impl IntoIterator<Item = &'a Entry>,
+    now: &[Entry],
+) -> Vec<Entry> {
     let now: HashSet<&Entry> = now.iter().collect();
     let gone = |e: &&Entry| matches!(e, Entry::Reply { .. }) && !now.contains(e);
-    before.iter().filter(gone).copied().collect()
+    before.into_iter().filter(gone).copied().collect()
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use arc_swap::ArcSwap;
 use lvs_core::{Config, Family};
 use lvs_fwd::frame::PortId;
-use lvs_fwd::hidden::Hidden;
+use lvs_fwd::hidden::{Entry, Hidden};
 use lvs_fwd::io::bpf::{self, BpfError, Program};
 use lvs_fwd::io::nft::NftGuard;
 use lvs_fwd::io::packet::Device;
@@ -28,6 +28,8 @@ pub(super) struct Guard {
     lost: bool,
     /// In the order of their ports.
     interfaces: Vec<Device>,
+    /// What is hidden.
+    hidden: Arc<Hidden>,
     /// What the packet path gives back: all that is hidden, if there is a way back, or else nothing.
     returnable: Arc<ArcSwap<Hidden>>,
     notes: Vec<String>,
@@ -57,6 +59,7 @@ impl Guard {
             attached: false,
             lost: false,
             interfaces: interfaces.to_vec(),
+            hidden: Arc::default(),
             returnable: Arc::default(),
             notes: Vec::new(),
         };
@@ -168,18 +171,19 @@ impl Guard {
     /// If it is too much; then what was hidden stays.
     pub(super) fn replace(&mut self, hidden: Hidden) -> Result<(), BpfError> {
         let hidden = Arc::new(hidden);
-        let before = self.returnable.load_full();
-        if self.attached {
-            // Before the guard: better that the host gets a packet twice for a moment than never.
-            self.returnable.store(hidden.clone());
-        }
         let devices = &self.interfaces;
-        if let Some(g) = &mut self.bpf
-            && let Err(e) = g.set(&hidden, |port| ifindex(devices, port))
-        {
-            self.returnable.store(before);
-            return Err(e);
+        if let Some(g) = &mut self.bpf {
+            let before = self.returnable.load_full();
+            if self.attached {
+                // Before the guard: better that the host gets a packet twice for a moment than never.
+                self.returnable.store(hidden.clone());
+            }
+            if let Err(e) = g.set(&hidden, |port| ifindex(devices, port)) {
+                self.returnable.store(before);
+                return Err(e);
+            }
         }
+        self.hidden = hidden.clone();
         if self.lost
             && let Ok(g) = NftGuard::start(&self.interfaces())
         {
@@ -197,6 +201,36 @@ impl Guard {
             Err(e) => self.lose(&e.to_string()),
         }
         Ok(())
+    }
+
+    /// Hides these too, if there is room for them; costs what they are, not what is hidden already.
+    ///
+    /// # Errors
+    ///
+    /// If it is too much; then some of them may be hidden.
+    pub(super) fn add(&mut self, more: &[Entry]) -> Result<(), BpfError> {
+        let hidden = self.hidden.with(more);
+        let Some(g) = self.bpf.as_mut().filter(|_| self.attached) else {
+            return self.replace(hidden);
+        };
+        let hidden = Arc::new(hidden);
+        let before = self.returnable.swap(hidden.clone());
+        if let Err(e) = g.add(&hidden) {
+            self.returnable.store(before);
+            return Err(e);
+        }
+        self.hidden = hidden;
+        Ok(())
+    }
+
+    /// Whether some of that was [added](Self::add), and perhaps for nothing.
+    pub(super) fn has_more(&self) -> bool {
+        self.hidden.has_more()
+    }
+
+    /// What is hidden.
+    pub(super) fn hidden(&self) -> &Arc<Hidden> {
+        &self.hidden
     }
 
     /// Hides exactly this, as far as there is room for it.
@@ -218,6 +252,7 @@ impl Guard {
     pub(super) fn detach(&mut self) {
         self.lost = false;
         self.attached = false;
+        self.hidden = Arc::default();
         self.returnable.store(Arc::default());
         self.bpf = None;
         self.nft = None;

@@ -4,12 +4,12 @@
 //!
 //! Rule: changes wait for each other. What a change needs hidden is hidden before it is published, since until then the
 //! host would answer; if it is refused after all, what was hidden before is hidden again. What need not be hidden any more goes
-//! by and by (see `control`).
+//! by and by (see `control`). A change costs what it changes: only a new mark has everything looked at.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
-use lvs_core::{ConfigError, Director, Draft, ServiceKey, Time};
+use lvs_core::{ConfigError, Director, Draft, Service, ServiceKey, Time};
 use lvs_fwd::classify::Classifier;
 use lvs_fwd::route::Topology;
 
@@ -47,10 +47,9 @@ impl Live {
         let mut marks = self.lock_marks();
         let mut wanted = marks.clone();
         let mut guard = guard::lock(&self.guard);
+        let before = guard.hidden().clone();
         let (topology, config) = (self.topology.load(), self.director.config());
         let old = self.classifier.load_full();
-        let before = || entries::of(entries::services(&config), &old, &topology);
-        let mut hidden_anew = false;
         let edited = self.director.edit(|draft| {
             change(draft, &mut wanted)?;
             apply::refuse_host_addresses(&config, draft, &topology)?;
@@ -58,20 +57,26 @@ impl Live {
                 true => old.clone(),
                 false => Arc::new(marks::classifier(&wanted, &self.interfaces)?),
             };
-            if !Arc::ptr_eq(&classifier, &old) || !entries::is_same(&config, draft.services()) {
+            let changed: Vec<&Service> = entries::changed(&config, draft.services()).collect();
+            let is_new_mark =
+                |s: &&Service| s.key().addr().is_none() && config.service(&s.key()).is_none();
+            if !Arc::ptr_eq(&classifier, &old) || changed.iter().any(is_new_mark) {
                 let mut entries = entries::of(draft.services(), &classifier, &topology);
-                entries.extend(entries::lingering(&before(), &entries));
+                entries.extend(entries::lingering(before.entries(), &entries));
                 let is_served = |key: &ServiceKey| draft.service(key).is_some();
                 let hidden = entries::hidden(&entries, &classifier, is_served);
-                hidden_anew = true;
                 guard.replace(hidden).map_err(Error::Guard)?;
+            } else if !changed.is_empty() {
+                let new = changed
+                    .iter()
+                    .flat_map(|s| entries::of_service(s, &classifier));
+                guard.add(&new.collect::<Vec<_>>()).map_err(Error::Guard)?;
             }
             Ok::<_, E>(classifier)
         });
         let classifier = edited.inspect_err(|_| {
-            if hidden_anew {
-                let is_served = |key: &ServiceKey| config.service(key).is_some();
-                guard.set(entries::hidden(&before(), &old, is_served));
+            if !Arc::ptr_eq(guard.hidden(), &before) {
+                guard.set((*before).clone());
             }
         })?;
         if !Arc::ptr_eq(&classifier, &old) {

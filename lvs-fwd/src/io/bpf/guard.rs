@@ -55,6 +55,11 @@ impl Guard {
         self.roles.set(hidden, ifindex)
     }
 
+    /// Hides what has been [added](Hidden::with) too, [as `Roles` does](Roles::add).
+    pub fn add(&mut self, hidden: &Hidden) -> Result<(), BpfError> {
+        self.roles.add(hidden)
+    }
+
     /// Guards an interface (needs Linux 6.6: [`BpfError::Unsupported`] otherwise), and turns round there what is
     /// sent with the [mark](Self::return_mark). Does nothing if it is guarded already.
     pub fn attach(&mut self, ifindex: u32) -> Result<(), BpfError> {

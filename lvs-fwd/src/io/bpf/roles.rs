@@ -193,6 +193,27 @@ impl Roles {
     }
 }
 
+impl Roles {
+    /// Puts what has been [added](Hidden::with) to `hidden` into the maps, which hold the rest of it.
+    pub fn add(&mut self, hidden: &Hidden) -> Result<(), BpfError> {
+        let current = &mut self.current.roles;
+        let added = hidden.added_roles();
+        let new = added.keys().filter(|k| !current.contains_key(*k)).count();
+        if current.len() + new > MAX_ENTRIES as usize {
+            return Err(BpfError::Full);
+        }
+        for (key, role) in added {
+            let chain = current.get(key).map_or([0; 4], chain_of);
+            let role = role_bytes(role, u32::from_ne_bytes(chain));
+            if current.get(key) != Some(&role) {
+                self.roles.insert(key, &role)?;
+                current.insert(*key, role);
+            }
+        }
+        Ok(())
+    }
+}
+
 /// Makes the content of `map`, which is `current`, what is `wanted`.
 fn sync<const K: usize, const V: usize, T: PartialEq + Clone>(
     map: &Map<K, V>,
@@ -223,20 +244,27 @@ const fn chain(step: u32, base: u32) -> u32 {
     }
 }
 
+fn role_bytes(role: &Role, chain: u32) -> [u8; ROLE_LEN] {
+    let [f0, f1, f2, f3] = role.flags.to_ne_bytes();
+    let ([l0, l1], [h0, h1]) = (role.ports.0.to_ne_bytes(), role.ports.1.to_ne_bytes());
+    let [c0, c1, c2, c3] = chain.to_ne_bytes();
+    [f0, f1, f2, f3, l0, l1, h0, h1, c0, c1, c2, c3]
+}
+
+const fn chain_of([.., c0, c1, c2, c3]: &[u8; ROLE_LEN]) -> [u8; 4] {
+    [*c0, *c1, *c2, *c3]
+}
+
 fn content(hidden: &Hidden, rules: Vec<RuleBytes>, base: u32) -> Content {
     let table = hidden.marks().table();
-    let bytes = |role: &Role, chain: u32| {
-        let [f0, f1, f2, f3] = role.flags.to_ne_bytes();
-        let ([l0, l1], [h0, h1]) = (role.ports.0.to_ne_bytes(), role.ports.1.to_ne_bytes());
-        let [c0, c1, c2, c3] = chain.to_ne_bytes();
-        [f0, f1, f2, f3, l0, l1, h0, h1, c0, c1, c2, c3]
-    };
-    let roles = hidden.roles().iter();
-    let mut roles: BTreeMap<_, _> = roles.map(|(key, role)| (*key, bytes(role, 0))).collect();
+    let roles = hidden.roles();
+    let mut roles: BTreeMap<_, _> = roles
+        .map(|(key, role)| (*key, role_bytes(role, 0)))
+        .collect();
     for (protocol, endpoint, head) in table.exact() {
         let key = hidden::key(endpoint.ip, endpoint.port, protocol.0, 0);
-        let role = hidden.roles().get(&key).copied().unwrap_or_default();
-        roles.insert(key, bytes(&role, chain(head, base)));
+        let role = hidden.role(&key).unwrap_or_default();
+        roles.insert(key, role_bytes(&role, chain(head, base)));
     }
     let prefix = |len: u8, address: &[u8; 16]| {
         let mut key = [0; PREFIX_LEN];

@@ -82,7 +82,7 @@ const ADD: &str = "{\"request\":\"apply\",\"commands\":[[\"-A\",\"-t\",\"10.0.0.
 #[test]
 fn rubbish_is_answered_with_an_error_and_the_end() {
     let place = Place::open("rubbish");
-    let rubbish: Vec<u8> = (0..100_000_u32).map(|i| (i * 7919 >> 3) as u8).collect();
+    let rubbish: Vec<u8> = (0..100_000_u32).map(|i| ((i * 7919) >> 3) as u8).collect();
     let request = |text: &str| format!("{HELLO}{text}{ADD}");
     for said in [
         place.say(&rubbish),
