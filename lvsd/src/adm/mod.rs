@@ -20,4 +20,7 @@ pub mod listing;
 pub mod names;
 pub mod save;
 
+#[cfg(test)]
+mod tests;
+
 pub use front::{run, run_ours};

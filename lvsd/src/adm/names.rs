@@ -63,18 +63,25 @@ impl Shown for SystemShown {
 const LONGEST: usize = 59;
 
 /// An address with its port, each by name if it has one, as ipvsadm shows it in listings.
-pub fn endpoint(names: &dyn Shown, at: Endpoint, protocol: Protocol) -> String {
-    let mut text = whole_endpoint(names, at, protocol);
+pub(super) fn endpoint(names: &dyn Shown, at: Endpoint, protocol: Protocol) -> String {
+    let mut text = written(at, names.host(at.ip), names.port(at.port, protocol));
     if let Some((end, _)) = text.char_indices().nth(LONGEST) {
         text.truncate(end);
     }
     text
 }
 
-/// The same however long it is.
-pub(super) fn whole_endpoint(names: &dyn Shown, at: Endpoint, protocol: Protocol) -> String {
-    let host = names.host(at.ip).unwrap_or_else(|| at.ip.to_string());
-    let port = names.port(at.port, protocol);
+/// The same as `-R` reads it again: that wants IPv6 addresses as numbers, and nothing cut off.
+pub(super) fn readable_endpoint(names: &dyn Shown, at: Endpoint, protocol: Protocol) -> String {
+    let host = match at.ip.family() {
+        Family::V4 => names.host(at.ip),
+        Family::V6 => None,
+    };
+    written(at, host, names.port(at.port, protocol))
+}
+
+fn written(at: Endpoint, host: Option<String>, port: Option<String>) -> String {
+    let host = host.unwrap_or_else(|| at.ip.to_string());
     let port = port.unwrap_or_else(|| at.port.to_string());
     match at.ip.family() {
         Family::V4 => format!("{host}:{port}"),
@@ -102,13 +109,62 @@ fn host_name(ip: Ip) -> Option<String> {
         )
     };
     let name = CStr::from_bytes_until_nul(&name).ok();
-    let name = name.filter(|name| failed == 0 && !name.is_empty())?;
-    Some(visible(&name.to_string_lossy()))
+    let name = name.filter(|_| failed == 0)?;
+    let name = name.to_string_lossy();
+    is_name(&name).then(|| name.into_owned())
 }
 
-/// Whoever answers for an address may answer anything: a listing has one line a line, and does nothing to a terminal.
-fn visible(name: &str) -> String {
-    let is_plain = |c: char| !c.is_control() && !c.is_whitespace();
-    let plain = |c: char| if is_plain(c) { c } else { '?' };
-    name.chars().map(plain).collect()
+/// Whoever answers for an address may answer anything. A name has letters, and nothing that could be mistaken for something else.
+fn is_name(name: &str) -> bool {
+    let fits = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.');
+    name.chars().all(fits) && name.contains(char::is_alphabetic) && !name.starts_with('-')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_resolver_says_need_not_be_a_name() {
+        for name in [
+            "localhost",
+            "web-1.example.com",
+            "odd_name",
+            "b\u{fc}cher.example",
+            "3com",
+        ] {
+            assert!(is_name(name), "{name}");
+        }
+        for other in [
+            "",
+            "10.0.0.1",
+            "a b",
+            "a:80",
+            "[a]",
+            "a\n-C",
+            "\u{1b}[2J",
+            "-C",
+            "a\u{fffd}",
+        ] {
+            assert!(!is_name(other), "{other}");
+        }
+    }
+
+    #[test]
+    fn what_was_asked_once_is_remembered() {
+        let names = SystemShown::default();
+        let nobody: Ip = "192.0.2.255".parse().unwrap();
+        assert_eq!(names.port(0, Protocol::TCP), None);
+        names
+            .hosts
+            .borrow_mut()
+            .insert(nobody, Some("nobody".to_owned()));
+        assert_eq!(names.host(nobody).as_deref(), Some("nobody"));
+    }
+
+    #[test]
+    fn a_machine_has_a_name_for_itself_or_none() {
+        let local = host_name("127.0.0.1".parse().unwrap());
+        assert!(local.is_none_or(|name| is_name(&name)));
+    }
 }

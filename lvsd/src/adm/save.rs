@@ -5,9 +5,9 @@
 
 use lvs_core::{Protocol, ServiceKey};
 
-use super::names::{Shown, whole_endpoint};
-use crate::control::table::Table;
-use crate::rules::{Command, ServerRule};
+use super::names::{Shown, readable_endpoint};
+use crate::control::table::{Server, Table};
+use crate::rules::Command;
 
 /// A line for each rule for marks, service and server.
 pub fn lines(table: &Table, names: &dyn Shown) -> Vec<String> {
@@ -21,10 +21,9 @@ pub fn lines(table: &Table, names: &dyn Shown) -> Vec<String> {
         let protocol = key.protocol().unwrap_or(Protocol(0));
         let line = |command: &Command| named(command.words(), names, protocol);
         let rule = service.rule();
-        let servers: Vec<ServerRule> = service.servers.iter().map(|s| s.rule()).collect();
         lines.push(line(&Command::AddService(rule)));
-        let server = |rule| line(&Command::AddServer(key, rule));
-        lines.extend(servers.into_iter().map(server));
+        let servers = service.servers.iter().map(Server::rule);
+        lines.extend(servers.map(|rule| line(&Command::AddServer(key, rule))));
     }
     lines
 }
@@ -38,7 +37,7 @@ fn named(words: Vec<String>, names: &dyn Shown, protocol: Protocol) -> String {
             line.push(' ');
         }
         match word.parse() {
-            Ok(at) if is_address => line.push_str(&whole_endpoint(names, at, protocol)),
+            Ok(at) if is_address => line.push_str(&readable_endpoint(names, at, protocol)),
             _ => line.push_str(&word),
         }
         is_address = matches!(&*word, "-t" | "-u" | "--sctp-service" | "-r");
