@@ -27,9 +27,6 @@ pub(super) struct Given<'a> {
     pub(super) value_at: usize,
 }
 
-/// What is wrong with a flag that has a value.
-const UNWANTED: &str = "option does not take an argument";
-
 /// Reads words one by one.
 #[derive(Debug)]
 pub(super) struct Items<'a> {
@@ -53,8 +50,17 @@ pub(super) struct Head<'a> {
 
 /// What an option's letter or name stands for.
 enum Found {
-    Verb(Verb, Takes),
+    Verb(Verb),
     Option(&'static Opt),
+}
+
+impl Found {
+    fn takes(&self) -> Takes {
+        match self {
+            Self::Verb(verb) => verb.takes(),
+            Self::Option(option) => option.takes,
+        }
+    }
 }
 
 /// The command of a line and the rest of it.
@@ -91,10 +97,10 @@ impl<'a> Items<'a> {
                 (find(|short, _| short == Some(letter))?, None)
             }
         };
-        let Found::Verb(verb, takes) = found else {
+        let Found::Verb(verb) = found else {
             return None;
         };
-        let (value, value_at) = match (takes, glued) {
+        let (value, value_at) = match (verb.takes(), glued) {
             (Takes::Nothing, None) => ("", 0),
             (Takes::Nothing, Some(_)) => return None,
             (_, Some(value)) => (value, 0),
@@ -135,42 +141,40 @@ impl<'a> Items<'a> {
     }
 
     fn short(&mut self, letter: char, rest: &'a str, at: usize) -> Result<Item<'a>, CommandError> {
-        match find(|short, _| short == Some(letter)) {
-            Some(Found::Option(option)) if option.takes == Takes::Nothing => {
-                if rest.starts_with('=') {
-                    return Err(self.unread(at, UNWANTED));
-                }
+        let found = find(|short, _| short == Some(letter));
+        match found.as_ref().map(Found::takes) {
+            Some(Takes::Nothing) if !rest.starts_with('=') => {
                 self.bundle = rest;
-                self.valued(option, None, at)
+                self.found(found, None, at)
             }
-            Some(Found::Option(option)) => {
+            _ => {
                 self.bundle = "";
                 let glued = rest.strip_prefix('=').unwrap_or(rest);
-                self.valued(option, (!rest.is_empty()).then_some(glued), at)
+                self.found(found, (!rest.is_empty()).then_some(glued), at)
             }
-            other => Err(self.no_option(other, at)),
         }
     }
 
     fn long(&mut self, name: &'a str, at: usize) -> Result<Item<'a>, CommandError> {
         let (name, glued) = split_value(name);
-        match find(|_, long| long == name) {
-            Some(Found::Option(option)) if option.takes == Takes::Nothing && glued.is_some() => {
-                Err(self.unread(at, UNWANTED))
-            }
-            Some(Found::Option(option)) => self.valued(option, glued, at),
-            other => Err(self.no_option(other, at)),
-        }
+        self.found(find(|_, long| long == name), glued, at)
     }
 
-    fn valued(
+    /// What was found in a word, with the value that is glued on there or else comes next.
+    fn found(
         &mut self,
-        option: &'static Opt,
+        found: Option<Found>,
         glued: Option<&'a str>,
         at: usize,
     ) -> Result<Item<'a>, CommandError> {
+        let Some(found) = found else {
+            return Err(self.unread(at, "unknown option"));
+        };
         let next = self.next;
-        let (value, value_at) = match (option.takes, glued) {
+        let (value, value_at) = match (found.takes(), glued) {
+            (Takes::Nothing, Some(_)) => {
+                return Err(self.unread(at, "option does not take an argument"));
+            }
             (_, Some(value)) => (Some(value), at),
             (Takes::Nothing, None) => (None, at),
             (Takes::Value, None) => match self.word() {
@@ -182,29 +186,25 @@ impl<'a> Items<'a> {
                 _ => (None, at),
             },
         };
-        Ok(Item::Option(Given {
-            option,
-            value,
-            at,
-            value_at,
-        }))
+        match found {
+            Found::Option(option) => Ok(Item::Option(Given {
+                option,
+                value,
+                at,
+                value_at,
+            })),
+            // Only the first word is a command. ipvsadm names the word it read last.
+            Found::Verb(_) => {
+                let word = self.words.get(value_at).copied().unwrap_or_default();
+                Err(CommandError::usage(format!("invalid option `{word}'")).at(at))
+            }
+        }
     }
 
     fn word(&mut self) -> Option<&'a str> {
         let word = self.words.get(self.next)?;
         self.next += 1;
         Some(word)
-    }
-
-    /// The refusal of a word in which there is no option, but perhaps a command.
-    fn no_option(&self, found: Option<Found>, at: usize) -> CommandError {
-        match found {
-            None => self.unread(at, "unknown option"),
-            Some(_) => {
-                let word = self.words.get(at).copied().unwrap_or_default();
-                CommandError::usage(format!("invalid option `{word}'")).at(at)
-            }
-        }
     }
 
     /// A refusal of the option parser.
@@ -226,7 +226,7 @@ fn find(is: impl Fn(Option<char>, &str) -> bool) -> Option<Found> {
     let verb = VERBS.iter().find(|v| is(v.short, v.long));
     let option = || OPTIONS.iter().find(|o| is(o.short, o.long));
     match verb {
-        Some(spelling) => Some(Found::Verb(spelling.verb, spelling.verb.takes())),
+        Some(spelling) => Some(Found::Verb(spelling.verb)),
         None => option().map(Found::Option),
     }
 }

@@ -83,7 +83,12 @@ fn what_the_parser_cannot_read() {
 -AD => 2 invalid option `-AD'
 -A --delete-service => 2 invalid option `--delete-service'
 -L -Z => 2 invalid option `-Z'
--C --mark => 2 invalid option `--mark'
+-C --list=5 => 255 --list=5: option does not take an argument
+-C -L= => 255 -L=: option does not take an argument
+-C --start-daemon => 255 --start-daemon: missing argument
+-C --start-daemon master => 2 invalid option `master'
+-C --start-daemon=x => 2 invalid option `--start-daemon=x'
+-C --mark 5 => 2 invalid option `5'
 -C x => 2 unexpected argument x
 -C - => 2 unexpected argument -
 -C '' => 2 unexpected argument
