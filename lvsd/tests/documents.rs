@@ -1,10 +1,12 @@
 //! What documents show is what the program does.
 
+use std::collections::BTreeSet;
+use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
-use std::{env, fs};
 
 use serde_json::Value;
 
@@ -71,7 +73,7 @@ fn without_version(mut value: Value) -> Value {
 
 #[test]
 fn the_conversations_of_control_md_happen() {
-    let village = Village::new();
+    let village = Village::of("");
     let document = document("docs/control.md");
     let mut conversation = None;
     let mut replies = 0;
@@ -102,4 +104,165 @@ fn the_conversations_of_control_md_happen() {
         "the last example ends it"
     );
     assert!(replies >= 10, "{replies} replies are as good as none");
+}
+
+/// What lvsd prints when called so.
+fn lvsd(args: &[&str]) -> String {
+    let output = Command::new(env!("CARGO_BIN_EXE_lvsd"))
+        .args(args)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "lvsd {args:?}: {output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// What shells offer where the last of these words is.
+fn offered(words: &[&str]) -> Vec<String> {
+    let lines = lvsd(&[&["completions", "--for"], words].concat());
+    let words = lines.lines().map(|l| l.split('\t').next().unwrap());
+    words.map(str::to_owned).collect()
+}
+
+/// The long options that a text has.
+fn options(text: &str) -> BTreeSet<String> {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || c == '-';
+    let words = text.split(|c| !is_part(c));
+    let is_long = |w: &&str| w.len() > 3 && w.starts_with("--") && !w.ends_with('-');
+    words.filter(is_long).map(str::to_owned).collect()
+}
+
+/// Whether a manual page has this option or command: `-t`, `--tcp-service`.
+fn is_in_page(page: &str, option: &str) -> bool {
+    let name = option.strip_prefix('-').unwrap();
+    let words = |line: &str| line.split([' ', ',']).any(|word| word == name);
+    let mut lines = page
+        .lines()
+        .filter(|line| line.starts_with(".It") || line.starts_with(".Op"));
+    lines.any(words)
+}
+
+/// The lines of ipvsadm's grammar up to where options of each kind may stand.
+const LINES: [&[&str]; 19] = [
+    &[],
+    &["-A"],
+    &["-A", "-f", "1"],
+    &["-E"],
+    &["-D"],
+    &["-C"],
+    &["-a"],
+    &["-a", "-t", "10.0.0.1:80"],
+    &["-a", "-t", "10.0.0.1:80", "-r", "10.0.0.2:80"],
+    &["-e"],
+    &["-d"],
+    &["-L"],
+    &["-Z"],
+    &["-S"],
+    &["-R"],
+    &["--mark", "1"],
+    &["--unmark", "1"],
+    &["--start-daemon", "master"],
+    &["--stop-daemon", "master"],
+];
+
+#[test]
+fn the_manual_page_of_ipvsadm_has_all_of_the_grammar() {
+    let page = document("lvsd/man/lvsd-ipvsadm.8");
+    let mut all = BTreeSet::new();
+    for line in LINES {
+        for dashes in ["-", "--"] {
+            all.extend(offered(&[&["ipvsadm"], line, &[dashes]].concat()));
+        }
+    }
+    assert!(all.len() > 100, "the grammar has more than {all:?}");
+    for option in all {
+        assert!(is_in_page(&page, &option), "{option} is not in the page");
+    }
+}
+
+#[test]
+fn the_document_of_rule_files_has_their_options() {
+    let document = options(&document("docs/rules.md"));
+    let lines: [&[&str]; 4] = [
+        &["-A", "-f", "1", "--"],
+        &["-A", "--"],
+        &["-a", "-t", "10.0.0.1:80", "--"],
+        &["--mark", "1", "--"],
+    ];
+    for line in lines {
+        for option in offered(&[&["ipvsadm"], line].concat()) {
+            assert!(
+                document.contains(&option),
+                "{option} is not in docs/rules.md"
+            );
+        }
+    }
+}
+
+#[test]
+fn every_option_of_every_command_is_offered_and_in_the_manual() {
+    let page = document("lvsd/man/lvsd.8");
+    let help = lvsd(&["--help"]);
+    let commands = help
+        .split("Commands:\n")
+        .nth(1)
+        .unwrap()
+        .split("\n\n")
+        .next()
+        .unwrap();
+    let commands = commands
+        .lines()
+        .map(|l| l.split_whitespace().next().unwrap());
+    let commands: BTreeSet<&str> = commands.collect();
+    let known = offered(&["lvsd", ""]);
+    assert_eq!(commands, known.iter().map(String::as_str).collect());
+    for command in commands {
+        assert!(
+            page.contains(&format!("\n.Ss {command}\n")),
+            "{command} is not in the page"
+        );
+        if command == "adm" {
+            continue; // ipvsadm's grammar
+        }
+        let help = lvsd(&[command, "--help"]);
+        // What stands in quotes is not the command's own.
+        let help: Vec<&str> = help.split('`').step_by(2).collect();
+        let mut options = options(&help.concat());
+        let offered = offered(&["lvsd", command, "--"]);
+        for option in &options {
+            // What only the shells' scripts use is not for fingers.
+            let is_offered = offered.contains(option) || option == "--for";
+            assert!(is_offered, "{command}: {option} is not offered");
+        }
+        options.extend(offered);
+        for option in options {
+            assert!(
+                is_in_page(&page, &option),
+                "{command}: {option} is not in the page"
+            );
+        }
+    }
+}
+
+/// Warnings about pages that need not be installed are none.
+#[test]
+fn manual_pages_are_well_formed() {
+    let Ok(version) = Command::new("mandoc").arg("-V").output() else {
+        println!("mandoc is not installed: nothing is tested");
+        return;
+    };
+    drop(version);
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("man");
+    for page in fs::read_dir(folder).unwrap() {
+        let page = page.unwrap().path();
+        let output = Command::new("mandoc")
+            .args(["-T", "lint"])
+            .arg(&page)
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        let mut complaints = said
+            .lines()
+            .filter(|l| !l.contains("referenced manual not found"));
+        assert_eq!(complaints.next(), None, "{}", page.display());
+    }
 }

@@ -2,7 +2,6 @@
 
 use std::fs;
 
-use lvs_core::Protocol;
 use lvs_core::state::State;
 
 use super::live::Live;
@@ -32,13 +31,21 @@ impl Candidate {
     }
 }
 
+/// The options that name a service.
+const SERVICES: [&str; 4] = [
+    "tcp-service",
+    "udp-service",
+    "sctp-service",
+    "fwmark-service",
+];
+
 /// What may stand where the last of these words is; the first is the program's name.
 pub(super) fn of(words: &[&str]) -> Offer {
     let Some((program, args)) = words.split_first() else {
         return Offer::Words(Vec::new());
     };
     let offer = match program.rsplit('/').next().unwrap_or_default() {
-        "ipvsadm" => ipvsadm(args),
+        "ipvsadm" => grammar(args, None),
         "ipvsadm-save" => {
             Offer::Words(vec![Candidate::new("-n", "addresses and ports as numbers")])
         }
@@ -64,7 +71,7 @@ fn lvsd(args: &[&str]) -> Offer {
             Offer::Words(all.map(|s| Candidate::new(s.name, s.about)).collect())
         }
         [name, rest @ ..] => match SUBCOMMANDS.iter().find(|s| s.name == *name) {
-            Some(s) if s.words == Kind::Ipvsadm => ipvsadm(rest),
+            Some(s) if s.words == Kind::Ipvsadm => adm(rest),
             Some(s) => subcommand(s, rest),
             None => Offer::Words(Vec::new()),
         },
@@ -72,33 +79,35 @@ fn lvsd(args: &[&str]) -> Offer {
 }
 
 /// ipvsadm's arguments, with ours before them: `--socket PATH`, or the word `diff`.
-fn ipvsadm(args: &[&str]) -> Offer {
-    match args {
-        ["--socket", _] | ["diff", _] => Offer::File,
-        [glued] if glued.starts_with("--socket=") => Offer::File,
-        ["--socket", path, rest @ ..] => grammar(rest, Some(path)),
-        [glued, rest @ ..] if glued.starts_with("--socket=") => {
-            grammar(rest, glued.strip_prefix("--socket="))
+fn adm(args: &[&str]) -> Offer {
+    let (socket, args) = match args {
+        ["--socket", path, rest @ ..] if !rest.is_empty() => (Some(*path), rest),
+        ["--socket", ..] => return Offer::File,
+        [glued, rest @ ..] if glued.starts_with("--socket=") => match rest {
+            [] => return Offer::File,
+            _ => (glued.strip_prefix("--socket="), rest),
+        },
+        _ => (None, args),
+    };
+    match (args, grammar(args, socket)) {
+        (["diff", _], _) => Offer::File,
+        ([_], Offer::Words(mut words)) => {
+            words.push(Candidate::new("diff", "what a file would change"));
+            if socket.is_none() {
+                words.push(Candidate::new("--socket", "the daemon's control socket"));
+            }
+            Offer::Words(words)
         }
-        ["diff", ..] => Offer::Words(Vec::new()),
-        _ => grammar(args, None),
+        (_, offer) => offer,
     }
 }
 
+/// ipvsadm's arguments.
 fn grammar(args: &[&str], socket: Option<&str>) -> Offer {
-    match next(args) {
+    let words = match next(args) {
         Next::Words(words) => {
-            let mut words: Vec<Candidate> = words
-                .into_iter()
-                .map(|s| Candidate::new(s.word, s.about))
-                .collect();
-            if args.len() == 1 {
-                words.push(Candidate::new("diff", "what a file would change"));
-                if socket.is_none() {
-                    words.push(Candidate::new("--socket", "the daemon's control socket"));
-                }
-            }
-            Offer::Words(words)
+            let words = words.into_iter();
+            words.map(|s| Candidate::new(s.word, s.about)).collect()
         }
         Next::Value { before, wanted } => {
             let typed = args.last().copied().unwrap_or_default();
@@ -108,9 +117,10 @@ fn grammar(args: &[&str], socket: Option<&str>) -> Offer {
                 word: format!("{before}{}", c.word),
                 ..c
             });
-            Offer::Words(glued.collect())
+            glued.collect()
         }
-    }
+    };
+    Offer::Words(words)
 }
 
 fn value(wanted: &Wanted, typed: &str, live: &Live) -> Vec<Candidate> {
@@ -198,20 +208,11 @@ fn of_kind(kind: Kind, before: &str, given: &[(&Flag, &str)]) -> Offer {
         Kind::File => return Offer::File,
         Kind::Nothing | Kind::Anything | Kind::Ipvsadm => Vec::new(),
         Kind::Interface => interfaces(),
-        Kind::Service("udp-service") => live().services(Protocol::UDP),
-        Kind::Service("sctp-service") => live().services(Protocol::SCTP),
-        Kind::Service(_) => live().services(Protocol::TCP),
+        Kind::Service(protocol) => live().services(protocol),
         Kind::Mark => live().marks(),
         Kind::Server => {
-            let service = [
-                "tcp-service",
-                "udp-service",
-                "sctp-service",
-                "fwmark-service",
-            ]
-            .into_iter()
-            .find_map(|long| Some((long, of(&format!("--{long}"))?)));
-            live().servers(service)
+            let named = |long: &&'static str| Some((*long, of(&format!("--{long}"))?));
+            live().servers(SERVICES.iter().find_map(named))
         }
         Kind::State => {
             let mut names: Vec<&str> = State::ALL.iter().map(|s| s.name()).collect();

@@ -1,5 +1,7 @@
 //! lvsd's own commands and their options. A test compares them with what each says to `--help`.
 
+use lvs_core::Protocol;
+
 /// A command.
 #[derive(Debug)]
 pub(super) struct Subcommand {
@@ -29,10 +31,13 @@ pub(super) enum Kind {
     Anything,
     File,
     Interface,
-    /// A network service of TCP, UDP or SCTP, by the option it is of.
-    Service(&'static str),
+    /// A service of this protocol.
+    Service(Protocol),
+    /// The firewall mark of a service.
     Mark,
+    /// A server of the service that is named before it.
     Server,
+    /// A connection's state.
     State,
     OneOf(&'static [&'static str]),
     /// ipvsadm's grammar.
@@ -69,10 +74,40 @@ const fn repeated(long: &'static str, value: Kind, about: &'static str) -> Flag 
 const HELP: Flag = short("-h", "--help", Kind::Nothing, "help");
 const SOCKET: Flag = flag("--socket", Kind::File, "the daemon's control socket");
 
+const TCP: Flag = short(
+    "-t",
+    "--tcp-service",
+    Kind::Service(Protocol::TCP),
+    "a TCP service",
+);
+const UDP: Flag = short(
+    "-u",
+    "--udp-service",
+    Kind::Service(Protocol::UDP),
+    "a UDP service",
+);
+const SCTP: Flag = flag(
+    "--sctp-service",
+    Kind::Service(Protocol::SCTP),
+    "an SCTP service",
+);
+const MARK: Flag = short(
+    "-f",
+    "--fwmark-service",
+    Kind::Mark,
+    "the service of a firewall mark",
+);
+const IPV6: Flag = short(
+    "-6",
+    "--ipv6",
+    Kind::Nothing,
+    "with -f: that of IPv6 packets",
+);
+
 /// All commands.
 #[rustfmt::skip]
 pub(super) const SUBCOMMANDS: &[Subcommand] = {
-    use Kind::{Anything, File, Interface, Ipvsadm, Mark, Nothing, OneOf, Server, Service, State};
+    use Kind::{Anything, File, Interface, Ipvsadm, Nothing, OneOf, Server, State};
     &[
         Subcommand {
             name: "run",
@@ -93,6 +128,54 @@ pub(super) const SUBCOMMANDS: &[Subcommand] = {
             about: "what ipvsadm does, with the running daemon",
             options: &[SOCKET],
             words: Ipvsadm,
+        },
+        Subcommand {
+            name: "conns",
+            about: "connections by service, server, client, state",
+            options: &[
+                TCP, UDP, SCTP, MARK, IPV6,
+                short("-r", "--server", Server, "to this real server"),
+                flag("--client", Anything, "of clients under this prefix"),
+                flag("--state", State, "in this state, or one of several with commas between"),
+                flag("--protocol", OneOf(&["tcp", "udp", "sctp", "ip"]), "of this protocol"),
+                flag("--templates", Nothing, "only persistence templates"),
+                flag("--no-templates", Nothing, "only connections"),
+                flag("--limit", Anything, "at most so many"),
+                flag("--count", Nothing, "only how many there are"),
+                flag("--json", Nothing, "a JSON object for each"),
+                short("-n", "--numeric", Nothing, "as always"),
+                SOCKET,
+                HELP,
+            ],
+            words: Nothing,
+        },
+        Subcommand {
+            name: "drain",
+            about: "take a server out of service without losing what it does",
+            options: &[
+                TCP, UDP, SCTP, MARK, IPV6,
+                short("-r", "--real-server", Server, "the real server"),
+                flag("--deadline", Anything, "wait no longer than that (15m)"),
+                flag("--move-udp", Nothing, "move its UDP clients at once"),
+                flag("--move-templates", Nothing, "forget at once which clients it has by persistence"),
+                flag("--keep", Nothing, "leave it at weight 0 instead of removing it"),
+                flag("--json", Nothing, "JSON objects"),
+                SOCKET,
+                HELP,
+            ],
+            words: Nothing,
+        },
+        Subcommand {
+            name: "top",
+            about: "services and servers with their rates, live",
+            options: &[
+                flag("--interval", Anything, "ask that often (1s)"),
+                flag("--once", Nothing, "print everything once"),
+                flag("--sort", OneOf(&["cps", "pps", "bps", "conns", "name"]), "sort by this"),
+                SOCKET,
+                HELP,
+            ],
+            words: Nothing,
         },
         Subcommand {
             name: "demo",

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::{env, process};
 
-use lvs_core::{Director, Endpoint, Protocol, Segment, Settings, TcpFlags, Time};
+use lvs_core::{Director, Endpoint, Protocol, Segment, Settings, TcpFlags, Time, Worker};
 use lvsd::control::client::Client;
 use lvsd::control::desk::{Change, Plane, Stop};
 use lvsd::control::server::{Options, Server};
@@ -19,20 +19,6 @@ pub(crate) struct Village {
 }
 
 impl Village {
-    /// Without services.
-    pub(crate) fn new() -> Self {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let number = NEXT.fetch_add(1, Relaxed);
-        let name = format!("lvsd-village-{}-{number}.sock", process::id());
-        let path = env::temp_dir().join(name);
-        let plane = Arc::new(Green {
-            director: Director::new(&Settings::default()),
-            marks: Mutex::default(),
-        });
-        let _server = Server::start(Options::new(path.clone()), plane).unwrap();
-        Self { path, _server }
-    }
-
     /// With what these commands make, a line each.
     pub(crate) fn of(lines: &str) -> Self {
         let village = Self::new();
@@ -45,6 +31,22 @@ impl Village {
         village
     }
 
+    /// Without services.
+    fn new() -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Relaxed);
+        let name = format!("lvsd-village-{}-{number}.sock", process::id());
+        let path = env::temp_dir().join(name);
+        let director = Director::new(&Settings::default());
+        let plane = Arc::new(Green {
+            worker: Mutex::new(director.worker().unwrap()),
+            director,
+            marks: Mutex::default(),
+        });
+        let _server = Server::start(Options::new(path.clone()), plane).unwrap();
+        Self { path, _server }
+    }
+
     /// Where the socket is.
     pub(crate) fn path(&self) -> &Path {
         &self.path
@@ -55,6 +57,7 @@ impl Village {
 #[derive(Debug)]
 struct Green {
     director: Arc<Director>,
+    worker: Mutex<Worker>,
     marks: Mutex<Vec<MarkRule>>,
 }
 
@@ -94,7 +97,7 @@ impl Green {
             ..Segment::new(Protocol::TCP, client, vip)
         });
         if self.director.connection_count() == 0 {
-            let mut worker = self.director.worker().unwrap();
+            let mut worker = self.worker.lock().unwrap();
             worker.decide(self.now(), &opening.collect::<Vec<_>>(), &mut Vec::new());
         }
     }
