@@ -32,6 +32,7 @@
 
 mod aged;
 mod buckets;
+pub mod cost;
 pub mod dh;
 mod flags;
 pub mod fo;

@@ -10,14 +10,21 @@ const ACTIVE_COST: u64 = 256;
 
 /// The overhead of all that count connections: 256 × active + inactive connections.
 pub(crate) fn overhead(dest: &DestLive) -> u64 {
-    let active = dest.active().saturating_mul(ACTIVE_COST);
-    active.saturating_add(dest.inactive())
+    overhead_of(dest.active(), dest.inactive())
+}
+
+pub(crate) const fn overhead_of(active: u64, inactive: u64) -> u64 {
+    active.saturating_mul(ACTIVE_COST).saturating_add(inactive)
 }
 
 /// The delay `sed` and `nq` expect, before it is divided by the weight: active connections, the new one
 /// included.
 pub(crate) fn expected_delay(dest: &DestLive) -> u64 {
-    dest.active().saturating_add(1)
+    expected_delay_of(dest.active())
+}
+
+pub(crate) const fn expected_delay_of(active: u64) -> u64 {
+    active.saturating_add(1)
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@
 //! | [`control`] | the control socket: protocol, daemon's side, client's side |
 //! | [`adm`] | ipvsadm's commands carried out, and its listings |
 //! | [`conns`] | `lvsd conns` |
+//! | [`explain`] | `lvsd explain` |
 //! | [`run`] | `lvsd run` |
 //! | [`completions`] | `lvsd completions`: what shells offer |
 //! | [`drain`] | `lvsd drain` |
@@ -22,6 +23,7 @@ pub mod control;
 pub mod daemon;
 pub mod demo;
 pub mod drain;
+pub mod explain;
 pub mod replay;
 pub mod rules;
 pub mod run;

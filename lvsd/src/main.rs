@@ -16,6 +16,7 @@ Commands:
   conns   show connections of a running director, by service, server, client, state
   drain   take a server out of service without losing what it is doing
   top     services and servers with their rates, live
+  explain say what becomes of a packet, and why: its service, connection, server
   demo    show it: a virtual LAN on this machine, real traffic through every forwarding method
   replay  show what the director does with recorded traffic, and why; nothing is sent
   completions  a script for bash, zsh or fish that completes command lines
@@ -39,6 +40,7 @@ fn subcommand(program: &str, args: &[String]) -> ExitCode {
         Some((command, rest)) => match command.as_str() {
             "run" => lvsd::run::run(rest),
             "conns" => lvsd::conns::run(rest),
+            "explain" => lvsd::explain::run(rest),
             "adm" => lvsd::adm::run_ours(program, rest),
             "drain" => lvsd::drain::run(rest),
             "top" => lvsd::top::run(rest),

@@ -4,7 +4,7 @@
 //! comes; who has read enough (`| head`) ends it.
 
 mod options;
-mod text;
+pub(crate) mod text;
 
 use std::io::{self, BufWriter, ErrorKind, Write as _};
 use std::ops::ControlFlow;

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::{error, fmt};
 
 use super::conns::{Connection, Count, Filter};
+use super::explained::{Explained, Packet};
 use super::message::{Hello, Refusal, Reply, Request, VERSION};
 use super::table::Table;
 
@@ -151,6 +152,18 @@ impl Client {
     pub fn count(&mut self, filter: Filter) -> Result<Vec<Count>, ClientError> {
         match self.ask(&Request::Count { filter })? {
             Reply::Counts { counts } => Ok(counts),
+            other => Err(self.nonsense(&other)),
+        }
+    }
+
+    /// What becomes of a packet.
+    ///
+    /// # Errors
+    ///
+    /// If the daemon cannot be asked.
+    pub fn explain(&mut self, packet: Packet) -> Result<Explained, ClientError> {
+        match self.ask(&Request::Explain { packet })? {
+            Reply::Explained { explained } => Ok(*explained),
             other => Err(self.nonsense(&other)),
         }
     }

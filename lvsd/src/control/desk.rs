@@ -5,11 +5,14 @@
 
 use std::collections::HashMap;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use lvs_core::state::State;
 use lvs_core::{ConfigError, ConnInfo, Director, Draft, Endpoint, Protocol, ServiceKey, Time};
+use lvs_fwd::route::Topology;
 
 use super::conns::{Connection, Count, Filter};
+use super::explained::Explained;
 use super::message::{Refusal, Reply, Request};
 use super::table::Table;
 use crate::adm::execute::{self, Fault};
@@ -29,6 +32,11 @@ pub trait Plane: Send + Sync {
 
     /// The rules for marks, in order.
     fn marks(&self) -> Vec<MarkRule>;
+
+    /// Interfaces and routes; `None` if nothing is sent.
+    fn topology(&self) -> Option<Arc<Topology>> {
+        None
+    }
 
     /// Changes services and rules for marks: all that `change` does, or, if it or the plane refuses, nothing.
     ///
@@ -71,8 +79,8 @@ pub fn answer(plane: &dyn Plane, request: Request, say: &mut dyn FnMut(Reply) ->
             ControlFlow::Break(()) => return,
         },
         Request::Count { filter } => count(plane, &filter),
-        Request::Explain { .. } => Reply::Error {
-            message: "this request is not supported yet".to_owned(),
+        Request::Explain { packet } => Reply::Explained {
+            explained: Box::new(Explained::of(plane, &packet)),
         },
         Request::Evict {
             service,

@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::conns::{Connection, Count, Filter};
-use super::explained::Packet;
+use super::explained::{Explained, Packet};
 use super::table::{Key, Table};
 
 /// The version of the protocol spoken here. Another one is spoken when old clients would misunderstand; new requests and new
@@ -121,6 +121,11 @@ pub enum Reply {
     Counts {
         /// In no particular order.
         counts: Vec<Count>,
+    },
+    /// What becomes of a packet.
+    Explained {
+        /// All about it.
+        explained: Box<Explained>,
     },
     /// How many connections and templates have been forgotten.
     Evicted {
