@@ -106,6 +106,10 @@ impl Plane for Live {
         self.lock_marks().clone()
     }
 
+    fn topology(&self) -> Option<Arc<Topology>> {
+        Some(self.topology.load_full())
+    }
+
     fn change(&self, change: Change<'_>) -> Result<(), Stop> {
         self.edit(|draft, marks| change(draft, marks))
     }
