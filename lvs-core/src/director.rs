@@ -142,9 +142,11 @@ impl Director {
         let current = self.config.load();
         let mut draft = Draft::new(&current, &mut trash, self.workers);
         let result = change(&mut draft)?;
+        let removes = draft.removes();
         let next = draft.finish(&self.seed)?;
         self.defence.judge(next.sysctls(), None);
-        let sweep = next.sysctls().expire_nodest_conn;
+        let expires = |config: &Config| config.sysctls().expire_nodest_conn;
+        let sweep = expires(&next) && (removes || !expires(&current));
         self.config.store(Arc::new(next));
         drop(trash);
         if sweep {

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use ahash::RandomState;
 
-use super::{Config, ConfigError, Globals};
+use super::{Config, ConfigError, Digest, Globals};
 use crate::addr::{Endpoint, Family, Ip};
 use crate::dest::{Dest, DestLive, DestOptions, Encapsulation, Method};
 use crate::sched::{Edit, Scheduler};
@@ -63,10 +63,8 @@ fn of_service<T>(map: &BTreeMap<DestKey, T>, key: ServiceKey) -> impl Iterator<I
 pub struct Draft<'a> {
     /// What is published.
     from: &'a Config,
-    /// Services as published.
-    services: BTreeMap<ServiceKey, Arc<Service>>,
-    /// Services that differ from the published ones.
-    edited: BTreeMap<ServiceKey, Service>,
+    /// Services that differ from the published ones; `None` are removed.
+    edited: BTreeMap<ServiceKey, Option<Service>>,
     removed: BTreeMap<DestKey, Dest>,
     revived: BTreeMap<DestKey, Arc<DestLive>>,
     /// Published services that this draft has removed and added again.
@@ -82,7 +80,6 @@ impl<'a> Draft<'a> {
     pub(crate) fn new(from: &'a Config, trash: &'a mut Trash, stripes: usize) -> Self {
         Self {
             from,
-            services: from.services.iter().map(|(k, s)| (*k, s.clone())).collect(),
             edited: BTreeMap::new(),
             removed: BTreeMap::new(),
             revived: BTreeMap::new(),
@@ -96,46 +93,41 @@ impl<'a> Draft<'a> {
 
     /// The service as this draft has it.
     pub fn service(&self, key: &ServiceKey) -> Option<&Service> {
-        self.edited
-            .get(key)
-            .or_else(|| self.services.get(key).map(|s| &**s))
+        match self.edited.get(key) {
+            Some(edited) => edited.as_ref(),
+            None => self.from.service(key).map(|s| &**s),
+        }
     }
 
     /// The services as this draft has them, in no particular order.
     pub fn services(&self) -> impl Iterator<Item = &Service> {
-        let untouched = self.services.values().map(|s| &**s);
-        untouched.chain(self.edited.values())
+        let published = self.from.services.iter();
+        let untouched = published.filter(|(key, _)| !self.edited.contains_key(*key));
+        let untouched = untouched.map(|(_, service)| &**service);
+        untouched.chain(self.edited.values().flatten())
     }
 
     /// The keys of all services of this draft, in order.
     pub fn keys(&self) -> Vec<ServiceKey> {
-        let mut keys: Vec<_> = self
-            .services
-            .keys()
-            .chain(self.edited.keys())
-            .copied()
-            .collect();
+        let mut keys: Vec<_> = self.services().map(Service::key).collect();
         keys.sort_unstable();
-        keys.dedup();
         keys
     }
 
     fn edit(&mut self, key: ServiceKey) -> Result<&mut Service, ConfigError> {
-        match self.edited.entry(key) {
-            Entry::Occupied(e) => Ok(e.into_mut()),
-            Entry::Vacant(e) => {
-                let s = self
-                    .services
-                    .remove(&key)
-                    .ok_or(ConfigError::NoSuchService(key))?;
-                Ok(e.insert(Service::new(
+        let edited = match self.edited.entry(key) {
+            Entry::Occupied(e) => e.into_mut().as_mut(),
+            Entry::Vacant(e) => self.from.service(&key).and_then(|s| {
+                let copy = Service::new(
                     s.live.clone(),
                     s.options.clone(),
                     s.dests.clone(),
                     s.scheduler.fork(),
-                )))
-            }
-        }
+                );
+                e.insert(Some(copy)).as_mut()
+            }),
+        };
+        edited.ok_or(ConfigError::NoSuchService(key))
     }
 
     /// The timeouts of this draft.
@@ -185,7 +177,7 @@ impl<'a> Draft<'a> {
             Arc::new(ServiceLive::new(key, self.stripes))
         };
         let service = Service::new(live, options, Vec::new(), scheduler);
-        self.edited.insert(key, service);
+        self.edited.insert(key, Some(service));
         Ok(())
     }
 
@@ -215,11 +207,18 @@ impl<'a> Draft<'a> {
     /// Removes a service with its destinations. Their connections stay until they time out, and their
     /// packets are dropped.
     pub fn remove_service(&mut self, key: ServiceKey) -> Result<(), ConfigError> {
-        let dests = match (self.services.remove(&key), self.edited.remove(&key)) {
-            (Some(published), _) => published.dests.clone(),
-            (None, Some(edited)) => edited.dests,
-            (None, None) => return Err(ConfigError::NoSuchService(key)),
+        let published = self.from.service(&key);
+        let dests = match (self.edited.remove(&key), published) {
+            (Some(Some(edited)), _) => edited.dests,
+            (None, Some(published)) => published.dests.clone(),
+            (removed, _) => {
+                self.edited.extend(removed.map(|none| (key, none)));
+                return Err(ConfigError::NoSuchService(key));
+            }
         };
+        if published.is_some() {
+            self.edited.insert(key, None);
+        }
         let removed = dests.into_iter().map(|d| ((key, d.addr()), d));
         self.removed.extend(removed);
         Ok(())
@@ -284,19 +283,15 @@ impl<'a> Draft<'a> {
         Ok(())
     }
 
+    /// Whether destinations are removed.
+    pub(crate) fn removes(&self) -> bool {
+        !self.removed.is_empty()
+    }
+
     /// Checks the whole and makes the snapshot. Only then do destinations become available or cease to be.
     pub(crate) fn finish(mut self, seed: &RandomState) -> Result<Config, ConfigError> {
         let edited: Vec<ServiceKey> = self.edited.keys().copied().collect();
-        for (key, mut service) in std::mem::take(&mut self.edited) {
-            let was = self.from.service(&key);
-            let was = was.filter(|was| self.returned.contains(&key) && was.is_just_like(&service));
-            let service = was.cloned().unwrap_or_else(|| {
-                service.scheduler.settle(&service.dests);
-                Arc::new(service)
-            });
-            self.services.insert(key, service);
-        }
-        let config = Config::new(self.services, self.globals, seed)?;
+        let config = self.config(seed)?;
         for (key, live) in self.revived {
             live.set_available(true);
             self.trash.remove(&key);
@@ -323,6 +318,38 @@ impl<'a> Draft<'a> {
             }
         }
         Ok(config)
+    }
+
+    /// The snapshot, if it is sound.
+    fn config(&mut self, seed: &RandomState) -> Result<Config, ConfigError> {
+        let mut services = self.from.services.clone();
+        let says = |globals: &Globals| globals.sysctls.nat_icmp_send;
+        let mut same_digest = says(&self.globals) == says(&self.from.globals);
+        for (key, edited) in std::mem::take(&mut self.edited) {
+            let was = self.from.service(&key);
+            let Some(mut edited) = edited else {
+                services.remove(&key);
+                same_digest = false;
+                continue;
+            };
+            same_digest &= was.is_some_and(|was| Digest::is_same_for(was, &edited));
+            let unchanged =
+                was.filter(|was| self.returned.contains(&key) && was.is_just_like(&edited));
+            let service = unchanged.cloned().unwrap_or_else(|| {
+                edited.scheduler.settle(&edited.dests);
+                Arc::new(edited)
+            });
+            services.insert(key, service);
+        }
+        let digest = match same_digest {
+            true => self.from.digest.clone(),
+            false => Arc::new(Digest::new(&services, &self.globals, seed)?),
+        };
+        Ok(Config {
+            services,
+            digest,
+            globals: self.globals.clone(),
+        })
     }
 }
 

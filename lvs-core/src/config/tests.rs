@@ -6,11 +6,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use proptest::prelude::*;
 
 use super::*;
-use crate::dest::{DestLive, DestOptions};
+use crate::dest::{DestLive, DestOptions, Method};
 use crate::director::tests::{Least, ep};
 use crate::sched::{Arrival, Edit, Scheduler};
 use crate::segment::Protocol;
-use crate::service::{LocalAddr, ServiceOptions, ServiceTimeouts};
+use crate::service::{Engine, LocalAddr, Persistence, ServiceOptions, ServiceTimeouts};
 use crate::{Director, Settings};
 
 const VIP: &str = "10.9.0.100:80";
@@ -149,6 +149,80 @@ fn what_cannot_be_is_refused_and_nothing_of_it_done() {
             .iter()
             .all(|t| t.contains("10.") || t.contains("2147483647"))
     );
+}
+
+/// Whether the snapshot's digest is what gathering it anew gives.
+fn has_right_digest(config: &Config) -> bool {
+    let seed = config.services.hasher();
+    Digest::new(&config.services, &config.globals, seed).unwrap() == *config.digest
+}
+
+/// Changes one by one, and whether each leaves the digest as it is.
+#[test]
+fn the_digest_is_gathered_again_when_it_must_be() {
+    type Change<'a> = &'a dyn Fn(&mut Draft<'_>) -> Result<(), ConfigError>;
+    const NAT: DestOptions = DestOptions::new(Method::Nat, 1);
+    const SIP: &str = "10.9.0.100:5060";
+    let sip = |draft: &mut Draft<'_>, engine| {
+        let persistence = Some(Persistence {
+            timeout: Duration::from_secs(60),
+            prefix: 32,
+            engine,
+        });
+        let options = ServiceOptions {
+            persistence,
+            ..ServiceOptions::default()
+        };
+        draft.set_options(ServiceKey::udp(ep(SIP)), options)
+    };
+    let nat_icmp_send = |draft: &mut Draft<'_>, yes| {
+        let mut sysctls = draft.sysctls().clone();
+        sysctls.nat_icmp_send = yes;
+        draft.set_sysctls(sysctls);
+        Ok(())
+    };
+    let changes: [(bool, Change<'_>); 13] = [
+        (true, &|_| Ok(())),
+        (true, &|d| {
+            d.edit_dest(
+                key(),
+                ep(R1),
+                &DestOptions {
+                    weight: 5,
+                    upper: 9,
+                    ..NAT
+                },
+            )
+        }),
+        (true, &|d| d.set_scheduler(key(), least())),
+        (false, &|d| nat_icmp_send(d, true)),
+        (false, &|d| {
+            d.edit_dest(key(), ep(R1), &DestOptions::new(Method::Tunnel, 5))
+        }),
+        (false, &|d| d.add_dest(key(), ep(R2), &NAT)),
+        (false, &|d| d.remove_dest(key(), ep(R1))),
+        (false, &|d| d.set_options(key(), timeouts(None, None))),
+        (false, &|d| {
+            d.add_service(ServiceKey::udp(ep(SIP)), least(), ServiceOptions::default())?;
+            d.add_dest(ServiceKey::udp(ep(SIP)), ep("10.10.0.11:5060"), &NAT)
+        }),
+        (false, &|d| sip(d, Some(Engine::Sip))),
+        (false, &|d| sip(d, None)),
+        (false, &|d| nat_icmp_send(d, false)),
+        (false, &|d| d.remove_service(key())),
+    ];
+    let director = director();
+    for (n, (stays, change)) in changes.into_iter().enumerate() {
+        let before = director.config();
+        director.edit(|d| change(d)).unwrap();
+        let after = director.config();
+        assert_eq!(
+            Arc::ptr_eq(&before.digest, &after.digest),
+            stays,
+            "change {n}"
+        );
+        assert!(has_right_digest(&after), "change {n}");
+    }
 }
 
 #[test]
@@ -423,6 +497,7 @@ proptest! {
                 prop_assert!(Arc::ptr_eq(&before, &after));
             }
             prop_assert_eq!(observed(&after), model.clone());
+            prop_assert!(has_right_digest(&after));
             let owned: BTreeSet<_> = after.owned().map(|ip| ip.to_string()).collect();
             let expected = &model.virtuals() | &model.locals();
             prop_assert_eq!(owned, expected);
