@@ -95,7 +95,7 @@ fn say(socket: PathBuf, world: &World, line: &str) -> Said {
     let words: Vec<&str> = line.split_whitespace().collect();
     let (mut out, mut err) = (Vec::new(), Vec::new());
     let mut front = Front {
-        program: "ipvsadm",
+        program: "./ipvsadm",
         socket,
         names: world,
         shown: world,
@@ -258,7 +258,7 @@ fn marks_are_listed_in_their_order() {
 
 #[test]
 fn refusals_have_ipvsadms_words_and_status() {
-    const HINT: &str = "Try `ipvsadm -h' or 'ipvsadm --help' for more information.";
+    const HINT: &str = "Try `./ipvsadm -h' or './ipvsadm --help' for more information.";
     const NO_SYNC: &str = "connection synchronisation is not supported yet";
     const NOT_HERE: &str = "Illegal 'forwarding-method' option with the 'delete-server' command";
     let desk = Desk::open();
@@ -334,7 +334,7 @@ fn without_a_daemon_it_is_said_what_to_do() {
     assert_eq!(say("-A").exit, 2);
     let help = say("-h");
     assert!(
-        help.exit == 0 && help.out.starts_with("Usage: ipvsadm "),
+        help.exit == 0 && help.out.starts_with("Usage: ./ipvsadm "),
         "{help:?}"
     );
     let version = say("--version");
@@ -397,7 +397,7 @@ fn output_that_nobody_wants_ends_quietly_and_a_full_disk_does_not() {
         ] {
             let mut err = Vec::new();
             let mut front = Front {
-                program: "ipvsadm",
+                program: "./ipvsadm",
                 socket: desk.path().to_owned(),
                 names: &world,
                 shown: &world,
