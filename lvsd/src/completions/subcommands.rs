@@ -166,6 +166,20 @@ pub(super) const SUBCOMMANDS: &[Subcommand] = {
             words: Nothing,
         },
         Subcommand {
+            name: "explain",
+            about: "what becomes of a packet, and why",
+            options: &[
+                short("-t", "--tcp", Nothing, "a TCP packet (default)"),
+                short("-u", "--udp", Nothing, "a UDP packet"),
+                flag("--sctp", Nothing, "an SCTP packet"),
+                flag("--interface", Interface, "the interface it comes in by"),
+                flag("--json", Nothing, "the daemon's answer as JSON"),
+                SOCKET,
+                HELP,
+            ],
+            words: Nothing,
+        },
+        Subcommand {
             name: "top",
             about: "services and servers with their rates, live",
             options: &[

@@ -6,7 +6,7 @@ use lvs_core::Protocol;
 
 use super::SchedulerFlags;
 use super::options::{
-    Criterion, Meaning, NEED_SERVER, NEED_SERVICE, OPTIONS, Opt, Takes, VERBS, Verb,
+    Criterion, LISTED, Meaning, NEED_SERVER, NEED_SERVICE, OPTIONS, Opt, Takes, VERBS, Verb,
 };
 
 /// What may stand where the last word is.
@@ -87,21 +87,6 @@ pub(crate) fn next(words: &[&str]) -> Next {
     line.next(last)
 }
 
-/// Every command and option as it may be written, and what it means.
-#[cfg(test)]
-pub(crate) fn everything() -> impl Iterator<Item = Suggestion> {
-    let verbs = VERBS.iter().map(|v| (v.short, v.long));
-    let options = OPTIONS.iter().map(|o| (o.short, o.long));
-    verbs.chain(options).flat_map(|(short, long)| {
-        let short = short.map(|c| format!("-{c}"));
-        let words = short.into_iter().chain([format!("--{long}")]);
-        words.map(move |word| Suggestion {
-            word,
-            about: about(long),
-        })
-    })
-}
-
 fn command(first: &str) -> Option<Verb> {
     let spelled = VERBS.iter().find(|v| match first.strip_prefix("--") {
         Some(long) => long.split('=').next() == Some(v.long),
@@ -122,7 +107,7 @@ fn commands(typed: &str) -> Vec<Suggestion> {
 fn command_value(verb: Verb) -> Option<Wanted> {
     match verb {
         Verb::StartDaemon | Verb::StopDaemon => Some(Wanted::OneOf(&["master", "backup"])),
-        Verb::Mark => Some(Wanted::Mark { new: false }),
+        Verb::Mark | Verb::Unmark => Some(Wanted::Mark { new: false }),
         _ => None,
     }
 }
@@ -225,6 +210,7 @@ impl<'a> Line<'a> {
             o.verbs.contains(&self.verb)
                 && (!self.has(o.name) || o.meaning == Meaning::LocalAddress)
                 && (o.meaning != Meaning::Ipv6 || self.has_mark())
+                && !(self.verb == Verb::List && LISTED.contains(&o.name) && self.lists())
                 && match self.must() {
                     Some(name) if last.is_empty() => o.name == name,
                     _ => true,
@@ -232,6 +218,11 @@ impl<'a> Line<'a> {
         };
         let options = OPTIONS.iter().filter(fits);
         Next::Words(options.map(|o| spell(o.short, o.long, last)).collect())
+    }
+
+    /// Whether it is said what is listed: it can be one thing only.
+    fn lists(&self) -> bool {
+        LISTED.iter().any(|name| self.has(name))
     }
 
     fn has_mark(&self) -> bool {
@@ -413,8 +404,15 @@ mod tests {
 
     #[test]
     fn everything_has_a_description() {
-        for Suggestion { word, about } in everything() {
-            assert!(!about.is_empty(), "{word} has no description");
+        let verbs = VERBS.iter().map(|v| v.long);
+        for long in verbs.chain(OPTIONS.iter().map(|o| o.long)) {
+            assert!(!about(long).is_empty(), "--{long} has no description");
+        }
+        let is_known = |long: &str| {
+            VERBS.iter().any(|v| v.long == long) || OPTIONS.iter().any(|o| o.long == long)
+        };
+        for (long, _) in ABOUT {
+            assert!(is_known(long), "there is no --{long}");
         }
     }
 
@@ -428,6 +426,8 @@ mod tests {
         assert!(server.contains(&"-m".to_owned()) && !server.contains(&"-s".to_owned()));
         assert!(!words("-a -t 10.0.0.1:80 -r 10.0.0.2 -m -").contains(&"-g".to_owned()));
         assert!(words("-A -t 10.0.0.1:80 -p ").contains(&"-s".to_owned()));
+        assert!(words("-L --stats -").contains(&"-c".to_owned()));
+        assert!(!words("-L -t 10.0.0.1:80 -").contains(&"-c".to_owned()));
         assert_eq!(words("nonsense "), [""; 0]);
     }
 
