@@ -1,7 +1,10 @@
 //! A command's words, taken apart as ipvsadm's option parser does it.
 //!
 //! It differs from how a rule file is read in what is an error, when, and what is then said: a value may begin with a dash,
-//! an unknown option is named as the whole word, and a command anywhere but in front is an invalid option.
+//! an unknown option is named as the whole word, and a command that is not the first option is an invalid one. Words that are no
+//! options are left over wherever they stand.
+
+use std::ops::Range;
 
 use super::super::options::{OPTIONS, Opt, Takes, VERBS, Verb};
 use super::CommandError;
@@ -31,7 +34,9 @@ pub(super) struct Given<'a> {
 #[derive(Debug)]
 pub(super) struct Items<'a> {
     words: &'a [&'a str],
-    /// The place of the next word.
+    /// The places of words before the command that have not been read yet.
+    before: Range<usize>,
+    /// The place of the next word behind the command.
     next: usize,
     /// What is left of a bundle of short options, in the word before the next.
     bundle: &'a str,
@@ -67,21 +72,24 @@ impl Found {
 ///
 /// # Errors
 ///
-/// The line does not begin with a command.
+/// Its first option is no command.
 pub(super) fn read<'a>(words: &'a [&'a str]) -> Result<(Head<'a>, Items<'a>), CommandError> {
+    let at = words.iter().position(|word| is_option(word));
+    let at = at.unwrap_or(words.len());
     let mut items = Items {
         words,
-        next: 1,
+        before: 0..at,
+        next: at + 1,
         bundle: "",
         is_over: false,
     };
-    let head = words.first().and_then(|first| items.head(first));
+    let head = words.get(at).and_then(|first| items.head(first, at));
     Ok((head.ok_or_else(CommandError::no_command)?, items))
 }
 
 impl<'a> Items<'a> {
-    /// The command in the first word.
-    fn head(&mut self, first: &'a str) -> Option<Head<'a>> {
+    /// The command in the first option.
+    fn head(&mut self, first: &'a str, at: usize) -> Option<Head<'a>> {
         let (found, glued) = match first.strip_prefix("--") {
             Some(name) => {
                 let (name, glued) = split_value(name);
@@ -101,10 +109,10 @@ impl<'a> Items<'a> {
             return None;
         };
         let (value, value_at) = match (verb.takes(), glued) {
-            (Takes::Nothing, None) => ("", 0),
+            (Takes::Nothing, None) => ("", at),
             (Takes::Nothing, Some(_)) => return None,
-            (_, Some(value)) => (value, 0),
-            (_, None) => (self.word()?, 1),
+            (_, Some(value)) => (value, at),
+            (_, None) => (self.word()?, at + 1),
         };
         Some(Head {
             verb,
@@ -115,6 +123,9 @@ impl<'a> Items<'a> {
 
     /// The next option or word.
     pub(super) fn next(&mut self) -> Result<Option<Item<'a>>, CommandError> {
+        if let Some(at) = self.before.next() {
+            return Ok(self.words.get(at).map(|word| Item::Word(word, at)));
+        }
         let mut letters = self.bundle.chars();
         if let Some(letter) = letters.next() {
             let at = self.next.saturating_sub(1);
@@ -124,7 +135,7 @@ impl<'a> Items<'a> {
         let Some(word) = self.word() else {
             return Ok(None);
         };
-        if self.is_over || word.len() < 2 || !word.starts_with('-') {
+        if self.is_over || !is_option(word) {
             return Ok(Some(Item::Word(word, at)));
         }
         match word.strip_prefix("--") {
@@ -193,7 +204,7 @@ impl<'a> Items<'a> {
                 at,
                 value_at,
             })),
-            // Only the first word is a command. ipvsadm names the word it read last.
+            // Only the first option is a command. ipvsadm names the word it read last.
             Found::Verb(_) => {
                 let word = self.words.get(value_at).copied().unwrap_or_default();
                 Err(CommandError::usage(format!("invalid option `{word}'")).at(at))
@@ -212,6 +223,10 @@ impl<'a> Items<'a> {
         let word = self.words.get(at).copied().unwrap_or_default();
         CommandError::new(255, format!("{word}: {why}")).at(at)
     }
+}
+
+fn is_option(word: &str) -> bool {
+    word.len() >= 2 && word.starts_with('-')
 }
 
 fn split_value(name: &str) -> (&str, Option<&str>) {

@@ -43,6 +43,21 @@ fn a_line_begins_with_a_command() {
 }
 
 #[test]
+fn words_before_the_command_are_left_over() {
+    for (line, said) in [
+        ("word -L", "2 unexpected argument word"),
+        ("- -L", "2 unexpected argument -"),
+        ("one -L two", "2 unexpected argument one"),
+        ("x --set 1 2 3", "2 invalid timeout value `x' specified"),
+        ("word -n -L", HINT),
+        ("-- -L", HINT),
+    ] {
+        assert_eq!(refusal(line), said, "{line}");
+    }
+    assert_meanings("1 --set 2 3 => --set 1 2 3\n");
+}
+
+#[test]
 fn options_are_written_in_many_ways() {
     assert_meanings(
         "
