@@ -1,0 +1,239 @@
+//! The table of what lvsd deliberately does in another way than ipvsadm 1.31.
+
+use crate::sides::Outcome;
+use crate::story::Line;
+
+/// A deliberate difference.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Difference {
+    /// How docs/ipvsadm.md tells of it.
+    pub(crate) documented: &'static str,
+    /// Why it is right.
+    pub(crate) reason: &'static str,
+    /// Takes just that difference out of what ipvsadm and lvsd did. Where it is there at all, it says what becomes of the story.
+    pub(crate) take_out: fn(&Line, &mut Outcome, &mut Outcome) -> Option<Then>,
+}
+
+/// What becomes of a story after a difference.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Then {
+    /// Both tables are still the same.
+    Goes,
+    /// They are not, so that there is nothing more to compare.
+    Ends,
+}
+
+/// All of them.
+pub(crate) const DIFFERENCES: [Difference; 12] = [
+    Difference {
+        documented: "Nothing else differs but the help text",
+        reason: "it is our own, and tells of our options",
+        take_out: help,
+    },
+    Difference {
+        documented: "| `-v` | ends in",
+        reason: "it says whose program this is",
+        take_out: version,
+    },
+    Difference {
+        documented: "| `--start-daemon`, `--stop-daemon` |",
+        reason: "there is no connection synchronisation yet",
+        take_out: synchronisation,
+    },
+    Difference {
+        documented: "| `-M` with `-p`, for IPv4: a mask with gaps",
+        reason: "clients are grouped by leading bits",
+        take_out: odd_mask,
+    },
+    Difference {
+        documented: "IPv4 in brackets |",
+        reason: "ipvsadm forgets the port",
+        take_out: bracketed,
+    },
+    Difference {
+        documented: "| IPv4 addresses mapped into IPv6",
+        reason: "no packet bears them",
+        take_out: mapped,
+    },
+    Difference {
+        documented: "| `-b ,`: nothing but commas | crashes |",
+        reason: "there are no flags in it",
+        take_out: crash,
+    },
+    Difference {
+        documented: "| `--pe` without `-p` |",
+        reason: "an engine without persistence does nothing",
+        take_out: idle_engine,
+    },
+    Difference {
+        documented: "| `-S`: thresholds |",
+        reason: "a saved table should be the table",
+        take_out: saved_thresholds,
+    },
+    Difference {
+        documented: "| `-S`: marks from 2³¹ on |",
+        reason: "-R refuses negative ones",
+        take_out: saved_marks,
+    },
+    Difference {
+        documented: "| counters of servers |",
+        reason: "they are to be compared with those of services",
+        take_out: server_counters,
+    },
+    Difference {
+        documented: "| `--nosort` |",
+        reason: "the kernel's order is that of its hash table",
+        take_out: unsorted,
+    },
+];
+
+fn help(_: &Line, theirs: &mut Outcome, ours: &mut Outcome) -> Option<Then> {
+    let is_help = |o: &Outcome| o.status == Some(0) && o.stdout.contains("Usage:");
+    take_over(theirs, ours, is_help(theirs) && is_help(ours), Then::Goes)
+}
+
+/// The version that is stood in for, and that of IPVS, are the same; between them stands who made it.
+fn version(_: &Line, theirs: &mut Outcome, ours: &mut Outcome) -> Option<Then> {
+    let (start, end) = ("ipvsadm v1.31 2019/12/24 (", "IPVS v1.2.1)\n");
+    let is_version = |o: &Outcome| o.stdout.starts_with(start) && o.stdout.ends_with(end);
+    let both = is_version(theirs) && is_version(ours);
+    take_over(theirs, ours, both, Then::Goes)
+}
+
+fn synchronisation(_: &Line, theirs: &mut Outcome, ours: &mut Outcome) -> Option<Then> {
+    const REFUSAL: &str = "connection synchronisation is not supported yet\n";
+    const NOT_RUNNING: &str = "No daemon is running\n";
+    let refused = ours.status == Some(255) && ours.stderr == REFUSAL;
+    let carried_out = theirs.status == Some(0) && theirs.stderr.is_empty();
+    let not_running = theirs.status == Some(255) && theirs.stderr == NOT_RUNNING;
+    let then = if carried_out { Then::Ends } else { Then::Goes };
+    take_over(theirs, ours, refused && (carried_out || not_running), then)
+}
+
+fn odd_mask(line: &Line, theirs: &mut Outcome, ours: &mut Outcome) -> Option<Then> {
+    let refused = ours.refused("illegal virtual server persistent mask specified\n");
+    let has_mask = line.mentions("-M") || line.mentions("M") || line.mentions("--netmask");
+    take_over(theirs, ours, refused && has_mask, Then::Ends)
+}
+
+fn bracketed(line: &Line, theirs: &mut Outcome, ours: &mut Outcome) -> Option<Then> {
+    let there = ours.refused(ILLEGAL_ADDRESS) && line.mentions("[10.");
+    take_over(theirs, ours, there, Then::Ends)
+}
+
+fn mapped(line: &Line, theirs: &mut Outcome, ours: &mut Outcome) -> Option<Then> {
+    let there = ours.refused(ILLEGAL_ADDRESS) && line.mentions("::ffff:");
+    take_over(theirs, ours, there, Then::Ends)
+}
+
+const ILLEGAL_ADDRESS: &str = "server address[:port] specified\n";
+
+fn crash(line: &Line, theirs: &mut Outcome, ours: &mut Outcome) -> Option<Then> {
+    let there = theirs.status.is_none() && line.mentions(",");
+    take_over(theirs, ours, there, Then::Ends)
+}
+
+fn idle_engine(_: &Line, theirs: &mut Outcome, _: &mut Outcome) -> Option<Then> {
+    theirs.amend(|line| {
+        let idle = line.starts_with("-A ") && !line.contains(" -p ");
+        idle.then(|| line.replace(" --pe sip", ""))
+    })
+}
+
+fn saved_thresholds(_: &Line, _: &mut Outcome, ours: &mut Outcome) -> Option<Then> {
+    ours.amend(|line| {
+        let mut words: Vec<_> = line.strip_prefix("-a ")?.split(' ').collect();
+        for option in ["-y", "-x"] {
+            if let [.., name, value] = words[..]
+                && name == option
+                && value.parse::<u32>().is_ok_and(|n| n > 0)
+            {
+                words.truncate(words.len() - 2);
+            }
+        }
+        Some(format!("-a {}", words.join(" ")))
+    })
+}
+
+fn saved_marks(_: &Line, theirs: &mut Outcome, _: &mut Outcome) -> Option<Then> {
+    theirs.amend(|line| {
+        let (before, after) = line.split_once(" -f -")?;
+        let end = after.find(' ').unwrap_or(after.len());
+        let mark = after[..end].parse::<u32>().ok()?.wrapping_neg();
+        Some(format!("{before} -f {mark}{}", &after[end..]))
+    })
+}
+
+/// Here all have counted the same, so that a server's columns are those of its service.
+fn server_counters(line: &Line, theirs: &mut Outcome, _: &mut Outcome) -> Option<Then> {
+    const COUNTERS: usize = 5;
+    const NAME_WIDTH: usize = 33;
+    if line.counters.is_none() || !(line.has("--stats") || line.has("--rate")) {
+        return None;
+    }
+    let name = |line: &str| -> String {
+        let mut rest = line;
+        for _ in 0..COUNTERS {
+            rest = rest
+                .trim_end()
+                .trim_end_matches(|c: char| !c.is_whitespace());
+        }
+        rest.trim_end().to_owned()
+    };
+    let mut of_service = String::new();
+    theirs.amend(|line| {
+        if line.starts_with("  -> RemoteAddress") {
+            return None;
+        }
+        let name = name(line);
+        if line.starts_with("  -> ") {
+            return Some(format!("{name:<NAME_WIDTH$}{of_service}"));
+        }
+        of_service = line.get(name.len().max(NAME_WIDTH)..)?.to_owned();
+        None
+    })
+}
+
+fn unsorted(line: &Line, theirs: &mut Outcome, ours: &mut Outcome) -> Option<Then> {
+    if !line.mentions("--nosort") {
+        return None;
+    }
+    for outcome in [theirs, ours] {
+        let mut lines: Vec<_> = outcome.stdout.lines().collect();
+        lines.sort_unstable();
+        outcome.stdout = lines.join("\n");
+    }
+    Some(Then::Goes)
+}
+
+/// Where the difference is `there`, takes ours for theirs.
+fn take_over(theirs: &mut Outcome, ours: &Outcome, there: bool, then: Then) -> Option<Then> {
+    there.then(|| {
+        theirs.clone_from(ours);
+        then
+    })
+}
+
+impl Outcome {
+    /// Whether the command line was wrong, and the last complaint ends so.
+    fn refused(&self, complaint: &str) -> bool {
+        self.status == Some(2) && self.stderr.ends_with(complaint)
+    }
+
+    /// Replaces lines of the output by what `amended` makes of them, if anything. Tells whether any was another then.
+    fn amend(&mut self, mut amended: impl FnMut(&str) -> Option<String>) -> Option<Then> {
+        let lines = self.stdout.lines();
+        let lines = lines.map(|line| amended(line).unwrap_or_else(|| line.to_owned()) + "\n");
+        let stdout: String = lines.collect();
+        let there = stdout != self.stdout;
+        self.stdout = stdout;
+        there.then_some(Then::Goes)
+    }
+}
+
+impl Line {
+    /// Whether it says this anywhere.
+    fn mentions(&self, what: &str) -> bool {
+        self.words.iter().any(|word| word.contains(what)) || self.input.contains(what)
+    }
+}

@@ -1,0 +1,208 @@
+//! The real ipvsadm 1.31 and ours, side by side, over a few thousand command lines.
+//!
+//! Lines are made up from ipvsadm's grammar (right, borderline and wrong) and follow each other in stories, each from an empty
+//! table on. After each line both must have printed the same, complained of the same and ended with
+//! the same status, but for the [`differences`] that are deliberate. What differs otherwise is reported with the
+//! shortest story that shows it.
+//!
+//! `DIFFERENTIAL_STORIES` says how many stories, `DIFFERENTIAL_SEED` which is the first.
+
+mod differences;
+mod grammar;
+mod line;
+mod proxy;
+mod random;
+mod sides;
+mod story;
+
+use std::collections::BTreeMap;
+use std::env;
+use std::fmt::Write as _;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::thread;
+
+use differences::{DIFFERENCES, Then};
+use sides::{Outcome, Sides};
+use story::{Line, story};
+
+/// Where both went apart.
+#[derive(Debug)]
+struct Parting {
+    /// The line's place.
+    at: usize,
+    theirs: Outcome,
+    ours: Outcome,
+}
+
+/// What came of all stories.
+#[derive(Debug, Default)]
+struct Tally {
+    lines: usize,
+    /// How often each difference occurred, by what is said of it.
+    differences: BTreeMap<&'static str, usize>,
+    /// What differed without a rule: a kind of parting, and a story that shows it.
+    partings: BTreeMap<String, String>,
+}
+
+#[test]
+fn command_lines_do_what_they_do_in_ipvsadm() {
+    let stories = number("DIFFERENTIAL_STORIES", 180);
+    let first = number("DIFFERENTIAL_SEED", 1);
+    let next = AtomicU64::new(first);
+    let tally = Mutex::new(Tally::default());
+    thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                let sides = Sides::new();
+                loop {
+                    let seed = next.fetch_add(1, Relaxed);
+                    if seed >= first + stories {
+                        break;
+                    }
+                    compare(&sides, seed, &tally);
+                }
+            });
+        }
+    });
+
+    let tally = tally.into_inner().expect("nobody panicked");
+    println!(
+        "{} lines; deliberate differences: {:?}",
+        tally.lines, tally.differences
+    );
+    let count = tally.partings.len();
+    let report: Vec<_> = tally.partings.into_values().collect();
+    assert!(
+        count == 0,
+        "{count} differences that are in no table:\n\n{}",
+        report.join("\n")
+    );
+    if stories >= 100 {
+        for difference in &DIFFERENCES {
+            let text = difference.documented;
+            assert!(
+                tally.differences.contains_key(text),
+                "did not occur: {text}"
+            );
+        }
+    }
+}
+
+fn number(variable: &str, usual: u64) -> u64 {
+    env::var(variable).map_or(usual, |n| n.parse().expect("it is a number"))
+}
+
+fn compare(sides: &Sides, seed: u64, tally: &Mutex<Tally>) {
+    let mut lines = story(seed);
+    let mut seen = BTreeMap::new();
+    let parting = play(sides, &lines, &mut seen);
+    let mut told = tally.lock().expect("nobody panics");
+    told.lines += parting.as_ref().map_or(lines.len(), |p| p.at + 1);
+    for (row, count) in seen {
+        *told.differences.entry(row).or_default() += count;
+    }
+    let Some(mut parting) = parting else { return };
+    let kind = kind(&lines, &parting);
+    if told.partings.contains_key(&kind) {
+        return;
+    }
+    told.partings.insert(kind.clone(), String::new());
+    drop(told);
+    shorten(sides, &mut lines, &mut parting);
+    let report = report(seed, &lines, &parting);
+    tally
+        .lock()
+        .expect("nobody panics")
+        .partings
+        .insert(kind, report);
+}
+
+/// Plays a story on both sides until they part.
+fn play(
+    sides: &Sides,
+    lines: &[Line],
+    seen: &mut BTreeMap<&'static str, usize>,
+) -> Option<Parting> {
+    sides.reset();
+    for (at, line) in lines.iter().enumerate() {
+        let (theirs, ours) = (sides.theirs(line), sides.ours(line));
+        let (mut left, mut right) = (theirs.clone(), ours.clone());
+        let mut then = Then::Goes;
+        for difference in &DIFFERENCES {
+            if left == right {
+                break;
+            }
+            if let Some(next) = (difference.take_out)(line, &mut left, &mut right) {
+                *seen.entry(difference.documented).or_default() += 1;
+                if next == Then::Ends {
+                    then = next;
+                }
+            }
+        }
+        if left != right {
+            return Some(Parting { at, theirs, ours });
+        }
+        if then == Then::Ends {
+            return None;
+        }
+    }
+    None
+}
+
+/// Leaves out what the parting does not need, many lines at a time at first.
+fn shorten(sides: &Sides, lines: &mut Vec<Line>, parting: &mut Parting) {
+    lines.truncate(parting.at + 1);
+    let mut many = lines.len();
+    while many > 0 {
+        // The first line empties the tables, the last one shows it.
+        let mut end = lines.len() - 1;
+        while end > 1 {
+            let start = end.saturating_sub(many).max(1);
+            let mut fewer = lines.clone();
+            fewer.drain(start..end);
+            if let Some(p) = play(sides, &fewer, &mut BTreeMap::new())
+                && p.at + 1 == fewer.len()
+            {
+                *lines = fewer;
+                *parting = p;
+            }
+            end = start;
+        }
+        many /= 2;
+    }
+}
+
+/// Partings of one kind have most likely one cause.
+fn kind(lines: &[Line], parting: &Parting) -> String {
+    let first = |text: &str| text.lines().next().unwrap_or_default().to_owned();
+    let command = lines[parting.at].words.first();
+    let command: String = command.map_or_else(String::new, |word| word.chars().take(5).collect());
+    let Parting { theirs, ours, .. } = parting;
+    format!(
+        "{command} {:?} {} {:?} {}",
+        theirs.status,
+        first(&theirs.stderr),
+        ours.status,
+        first(&ours.stderr)
+    )
+}
+
+fn report(seed: u64, lines: &[Line], parting: &Parting) -> String {
+    let mut report = format!("story {seed}:\n");
+    for line in lines {
+        let _ = writeln!(report, "  {line}");
+    }
+    for (who, outcome) in [("ipvsadm", &parting.theirs), ("lvsd", &parting.ours)] {
+        let status = outcome
+            .status
+            .map_or_else(|| "a signal".to_owned(), |s| s.to_string());
+        let _ = writeln!(report, "{who}: {status}");
+        for (mark, text) in [(" |", &outcome.stdout), (" !", &outcome.stderr)] {
+            for line in text.lines() {
+                let _ = writeln!(report, " {mark}{line}");
+            }
+        }
+    }
+    report
+}
