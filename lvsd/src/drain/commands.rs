@@ -2,10 +2,7 @@
 //!
 //! `-e` replaces everything about a server. So that only the weight changes, everything else is said as it stands.
 
-use lvs_core::dest::GueChecksum;
-use lvs_core::{DestOptions, Encapsulation};
-
-use crate::control::table::{Checksum, Key, Server, Tunnel};
+use crate::control::table::{Key, Server};
 use crate::rules::{Command, ServerRule};
 
 /// The words that give the server this weight and leave it as it is otherwise.
@@ -24,29 +21,9 @@ pub(super) fn remove(service: Key, server: &Server) -> Vec<String> {
 }
 
 fn rule(server: &Server, weight: u32) -> ServerRule {
-    let mut options = DestOptions::new(server.method, weight);
-    options.upper = server.upper;
-    options.lower = server.lower;
-    options.encapsulation = server.tunnel.map_or(Encapsulation::Ipip, encapsulation);
-    let addr = server.endpoint();
-    ServerRule { addr, options }
-}
-
-fn encapsulation(tunnel: Tunnel) -> Encapsulation {
-    match tunnel {
-        Tunnel::Ipip => Encapsulation::Ipip,
-        Tunnel::Gre { checksum } => Encapsulation::Gre {
-            checksum: checksum != Checksum::None,
-        },
-        Tunnel::Gue { port, checksum } => Encapsulation::Gue {
-            port,
-            checksum: match checksum {
-                Checksum::None => GueChecksum::None,
-                Checksum::Full => GueChecksum::Full,
-                Checksum::Remote => GueChecksum::Remote,
-            },
-        },
-    }
+    let mut rule = server.rule();
+    rule.options.weight = weight;
+    rule
 }
 
 #[cfg(test)]

@@ -76,7 +76,7 @@ pub fn run(args: &[String]) -> ExitCode {
             return ExitCode::SUCCESS;
         }
         Err(message) => {
-            let message = message.escape_debug();
+            let message = report::printable(&message);
             let _ = writeln!(
                 io::stderr(),
                 "lvsd drain: {message}\nSee `lvsd drain --help`."

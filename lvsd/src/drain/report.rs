@@ -100,12 +100,8 @@ pub(super) fn verdict(options: &Options, course: &Course, end: &End, after: Dura
             ("removed", 0, message)
         }
         End::Removed(l) => {
-            let cut = format!("{} cut", left(l));
-            (
-                "removed",
-                3,
-                format!("{server} is removed from {service} after {after}: {cut}"),
-            )
+            let what = format!("{server} is removed from {service} after {after}");
+            ("removed", 3, format!("{what}: {} cut", left(l)))
         }
         End::Kept {
             is_drained: true, ..
@@ -175,7 +171,7 @@ pub(super) fn failed(options: &Options, course: &Course, trouble: &str) -> Verdi
     Verdict {
         outcome: "failed",
         exit: 1,
-        message: trouble.to_owned(),
+        message: printable(trouble),
         // It may have begun.
         advice: told("give it its weight back", options, course.undo()),
     }
@@ -199,15 +195,18 @@ fn typed(words: &[String]) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:,=@%+[]".contains(c);
     let quoted = |word: &String| match !word.is_empty() && word.chars().all(is_plain) {
         true => word.clone(),
-        false => format!(
-            "'{}'",
-            word.escape_debug()
-                .to_string()
-                .replace("\\'", "'")
-                .replace('\'', "'\\''")
-        ),
+        false => format!("'{}'", printable(word).replace('\'', "'\\''")),
     };
     words.iter().map(quoted).collect::<Vec<_>>().join(" ")
+}
+
+/// Without what could be more to a terminal than text.
+pub(super) fn printable(text: &str) -> String {
+    let each = text.chars().map(|c| match c.is_control() {
+        true => c.escape_default().to_string(),
+        false => c.to_string(),
+    });
+    each.collect()
 }
 
 fn plural(n: u64) -> &'static str {
@@ -224,4 +223,176 @@ fn some<T: ToString>(all: &[T]) -> String {
         _ => {}
     }
     names.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::SystemNames;
+
+    fn options(line: &str) -> Options {
+        let args: Vec<String> = line.split(' ').map(str::to_owned).collect();
+        Options::parse(&args, &SystemNames::default())
+            .unwrap()
+            .unwrap()
+    }
+
+    fn left(active: u64, inactive: u64, persistent: u64, closed: u64) -> Left {
+        Left {
+            active,
+            inactive,
+            persistent,
+            closed,
+        }
+    }
+
+    #[test]
+    fn how_it_stands_is_one_short_line() {
+        let timed = options("-t 10.0.0.1:80 -r 10.1.0.1:8080 --deadline 90s");
+        let now = Duration::from_secs(28);
+        assert_eq!(
+            progress(&timed, left(3, 40, 2, 0), now),
+            "10.1.0.1:8080: 3 active, 40 inactive, 2 persistent; 1m02s left"
+        );
+        assert_eq!(
+            progress(&timed, left(0, 40, 0, 39), Duration::from_secs(100)),
+            "10.1.0.1:8080: 0 active, 40 inactive (39 closed), 0 persistent; 0s left"
+        );
+        let for_ever = options("-t [fd00::1]:80 -r fd00::2 --deadline never");
+        assert_eq!(
+            progress(&for_ever, left(0, 0, 0, 0), now),
+            "[fd00::2]:80: 0 active, 0 inactive, 0 persistent; for 28s"
+        );
+    }
+
+    #[test]
+    fn every_end_has_words_and_an_exit_status() {
+        let options = options("-t 10.0.0.1:80 -r 10.1.0.1");
+        let course = Course::new(options.clone());
+        let five = ["10.1.0.2:80", "10.1.0.3:80"].map(|s| s.parse().unwrap());
+        let many = vec![five[0]; 7];
+        for (end, outcome, exit, words) in [
+            (
+                End::NoService,
+                "no-service",
+                1,
+                "there is no service TCP 10.0.0.1:80",
+            ),
+            (
+                End::NoServer(five.to_vec()),
+                "no-server",
+                1,
+                "TCP 10.0.0.1:80 has no server 10.1.0.1:80; it has 10.1.0.2:80, 10.1.0.3:80",
+            ),
+            (End::NoServer(many), "no-server", 1, "10.1.0.2:80, 2 more"),
+            (End::NoServer(Vec::new()), "no-server", 1, "it has none"),
+            (
+                End::Removed(left(0, 5, 2, 5)),
+                "removed",
+                0,
+                "10.1.0.1:80 is removed from TCP 10.0.0.1:80 after 42s: no connection was left",
+            ),
+            (
+                End::Removed(left(2, 5, 0, 4)),
+                "removed",
+                3,
+                "after 42s: 3 connections (2 active, 5 inactive (4 closed), 0 persistent) cut",
+            ),
+            (
+                End::Removed(left(1, 0, 0, 0)),
+                "removed",
+                3,
+                ": 1 connection (1 active",
+            ),
+            (
+                End::Kept {
+                    left: left(0, 0, 1, 0),
+                    is_drained: true,
+                },
+                "kept",
+                0,
+                "10.1.0.1:80 of TCP 10.0.0.1:80 is drained after 42s, and kept at weight 0",
+            ),
+            (
+                End::Kept {
+                    left: left(0, 0, 1, 0),
+                    is_drained: false,
+                },
+                "kept",
+                3,
+                "is kept at weight 0 after 42s: 0 connections (0 active, 0 inactive, 1 persistent) left",
+            ),
+            (
+                End::Gone(left(0, 0, 0, 0)),
+                "gone",
+                0,
+                "somebody else has removed 10.1.0.1:80",
+            ),
+            (
+                End::Gone(left(1, 0, 0, 0)),
+                "gone",
+                3,
+                "1 connection (1 active",
+            ),
+            (
+                End::CalledOff(7),
+                "called-off",
+                1,
+                "somebody else has given",
+            ),
+        ] {
+            let verdict = verdict(&options, &course, &end, Duration::from_secs(42));
+            assert_eq!((verdict.outcome, verdict.exit), (outcome, exit), "{end:?}");
+            assert!(
+                verdict.message.contains(words),
+                "{end:?}: {}",
+                verdict.message
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_to_be_typed_can_be() {
+        let words = [
+            "lvsd",
+            "adm",
+            "--socket",
+            "/tmp/my 'own'.sock",
+            "-r",
+            "[fd00::1]:80",
+            "",
+        ];
+        let words = words.map(str::to_owned);
+        let wanted = r"lvsd adm --socket '/tmp/my '\''own'\''.sock' -r [fd00::1]:80 ''";
+        assert_eq!(typed(&words), wanted);
+        assert_eq!(
+            printable("a\x1b[2Jb\u{9b}c\u{e9}\n"),
+            "a\\u{1b}[2Jb\\u{9b}c\u{e9}\\n"
+        );
+    }
+
+    #[test]
+    fn events_are_objects() {
+        let event = Event::Progress {
+            left: left(1, 2, 3, 4),
+            seconds: 5,
+            seconds_left: None,
+        };
+        assert_eq!(
+            serde_json::to_string(&event).unwrap(),
+            r#"{"event":"progress","active":1,"inactive":2,"persistent":3,"closed":4,"seconds":5,"seconds_left":null}"#
+        );
+        let event = Event::End {
+            outcome: "kept",
+            left: left(0, 0, 0, 0),
+            seconds: 5,
+            message: "so",
+            undo: Some(vec!["-e".to_owned()]),
+            exit: 0,
+        };
+        assert_eq!(
+            serde_json::to_string(&event).unwrap(),
+            r#"{"event":"end","outcome":"kept","active":0,"inactive":0,"persistent":0,"closed":0,"seconds":5,"message":"so","undo":["-e"],"exit":0}"#
+        );
+    }
 }

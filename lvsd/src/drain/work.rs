@@ -95,7 +95,7 @@ fn drain(
 
 fn reason(refusals: &[Refusal]) -> String {
     let first = refusals.first().map_or("no reason", |r| &r.message);
-    format!("the daemon refuses: {}", first.escape_debug())
+    format!("the daemon refuses: {first}")
 }
 
 fn move_away(
@@ -133,3 +133,6 @@ fn count_closed(client: &mut Client, options: &Options) -> Result<u64, ClientErr
     let is_ours = |c: &&Count| c.server == options.server && closed.contains(&&*c.state);
     Ok(counts.iter().filter(is_ours).map(|c| c.count).sum())
 }
+
+#[cfg(test)]
+mod tests;
