@@ -180,25 +180,6 @@ fn the_manual_page_of_ipvsadm_has_all_of_the_grammar() {
 }
 
 #[test]
-fn the_document_of_rule_files_has_their_options() {
-    let document = options(&document("docs/rules.md"));
-    let lines: [&[&str]; 4] = [
-        &["-A", "-f", "1", "--"],
-        &["-A", "--"],
-        &["-a", "-t", "10.0.0.1:80", "--"],
-        &["--mark", "1", "--"],
-    ];
-    for line in lines {
-        for option in offered(&[&["ipvsadm"], line].concat()) {
-            assert!(
-                document.contains(&option),
-                "{option} is not in docs/rules.md"
-            );
-        }
-    }
-}
-
-#[test]
 fn every_option_of_every_command_is_offered_and_in_the_manual() {
     let page = document("lvsd/man/lvsd.8");
     let help = lvsd(&["--help"]);
@@ -241,6 +222,65 @@ fn every_option_of_every_command_is_offered_and_in_the_manual() {
             );
         }
     }
+}
+
+#[test]
+fn the_manual_has_every_scheduler() {
+    let page = document("lvsd/man/lvsd.8");
+    let schedulers = offered(&["ipvsadm", "-A", "-f", "1", "-s", ""]);
+    assert!(schedulers.len() > 10);
+    for scheduler in schedulers {
+        assert!(
+            page.contains(&format!("\n.It Cm {scheduler}\n")),
+            "{scheduler} is not in the page"
+        );
+    }
+}
+
+/// The anchor of a heading, as forges make it.
+fn anchor(heading: &str) -> String {
+    let kept = heading.chars().filter_map(|c| match c {
+        ' ' | '-' => Some('-'),
+        c if c.is_alphanumeric() || c == '_' => c.to_lowercase().next(),
+        _ => None,
+    });
+    kept.collect()
+}
+
+#[test]
+fn links_lead_somewhere() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let docs = fs::read_dir(root.join("docs")).unwrap();
+    let mut pages: Vec<_> = docs.map(|page| page.unwrap().path()).collect();
+    pages.extend(["README.md", "DESIGN.md"].map(|name| root.join(name)));
+    let mut tried = 0;
+    for page in pages {
+        let text = fs::read_to_string(&page).unwrap();
+        for link in text.split("](").skip(1) {
+            let link = link.split(')').next().unwrap();
+            if link.contains("://") {
+                continue;
+            }
+            let (file, place) = link.split_once('#').unwrap_or((link, ""));
+            let target = match file {
+                "" => page.clone(),
+                _ => page.parent().unwrap().join(file),
+            };
+            assert!(target.exists(), "{}: {link} is not there", page.display());
+            if !place.is_empty() {
+                let text = fs::read_to_string(&target).unwrap();
+                let mut headings = text.lines().filter(|l| l.starts_with('#'));
+                let is_it = |l: &str| anchor(l.trim_start_matches('#').trim()) == place;
+                assert!(
+                    headings.any(is_it),
+                    "{}: {link} is no heading",
+                    page.display()
+                );
+            }
+            tried += 1;
+        }
+    }
+    assert!(tried > 20, "{tried} links are as good as none");
 }
 
 /// Warnings about pages that need not be installed are none.

@@ -5,9 +5,9 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`subcommands`] | the options of lvsd's own commands |
-//! | [`candidates`] | what may stand there |
-//! | [`live`] | services and servers of the running daemon |
+//! | `subcommands` | the options of lvsd's own commands |
+//! | `candidates` | what may stand there |
+//! | `live` | services and servers of the running daemon |
 
 mod candidates;
 mod live;
