@@ -106,6 +106,19 @@ fn the_conversations_of_control_md_happen() {
     assert!(replies >= 10, "{replies} replies are as good as none");
 }
 
+#[test]
+fn rules_for_marks_of_migrate_md_are_taken() {
+    let document = document("docs/migrate.md");
+    let lines = blocks(&document, "text").concat();
+    let rules = lines
+        .lines()
+        .map(str::trim)
+        .filter(|l| l.starts_with("--mark"));
+    let rules: Vec<&str> = rules.collect();
+    assert!(rules.len() > 2, "{rules:?}");
+    Village::of(&rules.join("\n"));
+}
+
 /// What lvsd prints when called so.
 fn lvsd(args: &[&str]) -> String {
     let output = Command::new(env!("CARGO_BIN_EXE_lvsd"))
