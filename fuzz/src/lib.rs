@@ -25,10 +25,12 @@ use lvs_fwd::route::{Interface, Mac, Route, Topology};
 use lvsd::adm::execute::execute;
 use lvsd::rules::{self, Command, Names, RuleSet};
 
+mod control;
 mod payload;
 mod replay;
 mod segment;
 
+pub use control::control;
 pub use payload::{ftp, sip};
 pub use replay::{capture, trace};
 pub use segment::segment;

@@ -23,6 +23,26 @@ fn replay(target: &str, run: fn(&[u8])) {
 }
 
 #[test]
+fn control() {
+    replay("control", targets::control);
+}
+
+/// Every stored conversation with some bytes changed in some ways, and broken off there.
+#[test]
+fn conversations_damaged_in_one_place() {
+    replay("control", |input| {
+        for at in (0..input.len()).step_by(17) {
+            for change in [0x01, 0x20, 0x80] {
+                let mut damaged = input.to_vec();
+                damaged[at] ^= change;
+                targets::control(&damaged);
+            }
+            targets::control(&input[..at]);
+        }
+    });
+}
+
+#[test]
 fn ftp() {
     replay("ftp", targets::ftp);
 }
