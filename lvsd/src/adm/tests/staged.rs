@@ -7,6 +7,7 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 use std::{fs, thread};
 
 use serde_json::json;
@@ -22,6 +23,7 @@ use crate::rules::{Command, parse_command};
 pub(super) struct Stage {
     path: PathBuf,
     script: Arc<Mutex<Script>>,
+    player: Option<JoinHandle<()>>,
 }
 
 #[derive(Debug, Default)]
@@ -31,6 +33,7 @@ struct Script {
     connections: Vec<Connection>,
     /// Services in the order in which they came.
     order: Vec<Key>,
+    is_over: bool,
 }
 
 impl Stage {
@@ -40,12 +43,19 @@ impl Stage {
         let listener = UnixListener::bind(&path).unwrap();
         let script = Arc::<Mutex<Script>>::default();
         let played = script.clone();
-        thread::spawn(move || {
+        let player = thread::spawn(move || {
             for stream in listener.incoming() {
+                if played.lock().unwrap().is_over {
+                    return;
+                }
                 play(stream.unwrap(), &desk, &played);
             }
         });
-        Self { path, script }
+        Self {
+            path,
+            script,
+            player: Some(player),
+        }
     }
 
     pub(super) fn path(&self) -> PathBuf {
@@ -75,6 +85,13 @@ impl Stage {
 
 impl Drop for Stage {
     fn drop(&mut self) {
+        // A test that fails while the script is held leaves a file: no matter.
+        if let Ok(mut script) = self.script.lock() {
+            script.is_over = true;
+            drop(script);
+            let _ = UnixStream::connect(&self.path);
+            let _ = self.player.take().map(JoinHandle::join);
+        }
         let _ = fs::remove_file(&self.path);
     }
 }
