@@ -40,7 +40,6 @@ pub(super) fn host(text: &str, names: &dyn Names) -> Option<Ip> {
 
 /// A decimal number as C's `strtol` reads it: blanks and a sign may come first. `None` outside of the range.
 pub(super) fn number(text: &str, least: u32, most: u32) -> Option<u32> {
-    let is_blank = |c: char| matches!(c, ' ' | '\t'..='\r');
     let rest = text.trim_start_matches(is_blank);
     let digits = rest.strip_prefix(['+', '-']).unwrap_or(rest);
     if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
@@ -49,6 +48,19 @@ pub(super) fn number(text: &str, least: u32, most: u32) -> Option<u32> {
     let value: i64 = rest.parse().ok()?;
     let value = u32::try_from(value).ok()?;
     (least..=most).contains(&value).then_some(value)
+}
+
+/// A number as C's `atoi` reads it: what follows the digits does not count.
+pub(super) fn leading_number(text: &str, least: u32, most: u32) -> Option<u32> {
+    let digits = text.trim_start_matches(is_blank);
+    let signed = digits.strip_prefix(['+', '-']).unwrap_or(digits);
+    let rest = signed.trim_start_matches(|c: char| c.is_ascii_digit());
+    number(text.strip_suffix(rest)?, least, most)
+}
+
+/// A blank as C has it (`isspace`).
+fn is_blank(c: char) -> bool {
+    matches!(c, ' ' | '\t'..='\r')
 }
 
 fn ipv6(text: &str) -> Option<Ip> {
@@ -63,8 +75,10 @@ fn port_number(text: &str, protocol: Option<Protocol>, names: &dyn Names) -> Opt
     }
 }
 
-/// One to four numbers, decimal, octal (`0…`) or hexadecimal (`0x…`); the last fills all bytes that are left.
+/// One to four numbers, decimal, octal (`0…`) or hexadecimal (`0x…`); the last fills all bytes that are left. What follows a
+/// blank does not count.
 pub(super) fn inet_aton(text: &str) -> Option<u32> {
+    let text = text.split(is_blank).next()?;
     let parts: Vec<u32> = text.split('.').map(c_number).collect::<Option<_>>()?;
     let (last, first) = parts.split_last()?;
     let left = 4_u32
@@ -111,11 +125,29 @@ mod tests {
             ("10.0.0.0.1", None),
             ("10..1", None),
             ("08.1", None),
+            ("10.0.0.1 x", Some(0x0a00_0001)),
+            (" 10.0.0.1", None),
             ("0x", None),
             ("+1.2.3.4", None),
             ("", None),
         ] {
             assert_eq!(inet_aton(text), want, "{text}");
+        }
+    }
+
+    #[test]
+    fn numbers_in_the_manner_of_atoi() {
+        for (text, want) in [
+            ("64", Some(64)),
+            (" +64x9", Some(64)),
+            ("64 ", Some(64)),
+            ("x64", None),
+            ("-1", None),
+            ("129", None),
+            ("", None),
+            ("-", None),
+        ] {
+            assert_eq!(leading_number(text, 1, 128), want, "{text}");
         }
     }
 

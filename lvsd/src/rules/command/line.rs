@@ -8,7 +8,7 @@ use super::super::address::local_address;
 use super::super::options::{Checksum, Meaning, Opt, Verb};
 use super::super::words::Word;
 use super::super::{MarkRule, Names};
-use super::address::{host, host_port, number};
+use super::address::{host, host_port, leading_number, number};
 use super::popt::{self, Given, Head, Item};
 use super::{CommandError, MAX_SECONDS, Role, SetTimeouts, SyncDaemon};
 
@@ -259,7 +259,7 @@ impl<'a> Line<'a> {
     fn netmask(&mut self, text: &str, names: &dyn Names) -> Result<(), CommandError> {
         if self.service.is_some_and(|s| s.family() == Family::V6) {
             let refused = || CommandError::usage("illegal ipv6 netmask specified");
-            let prefix = number(text, 1, 128).ok_or_else(refused)?;
+            let prefix = leading_number(text, 1, 128).ok_or_else(refused)?;
             self.prefix = u8::try_from(prefix).unwrap_or(128);
             return Ok(());
         }

@@ -74,9 +74,9 @@ fn persistence() {
     let refused = "x '' 255.255.255.256 fd00:: /24";
     let message = "illegal virtual server persistent mask specified";
     check("-A -f 7 -M", "", taken, refused, message);
-    let refused = "0 129 ffff:: '' 255.0.0.0";
+    let refused = "0 129 ffff:: '' 255.0.0.0 -1";
     let message = "illegal ipv6 netmask specified";
-    check("-A -f 7 -6 -M", "", "1 64 128", refused, message);
+    check("-A -f 7 -6 -M", "", "1 64 128 64x", refused, message);
 }
 
 #[test]
