@@ -193,3 +193,26 @@ fn render(lines: &[Line], width: usize) -> Vec<u8> {
     bytes.extend(b"\x1b[?2026l");
     bytes
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_frame_is_one_piece_without_remains_of_the_last() {
+        let line = |text: &str, style| Line {
+            text: text.to_owned(),
+            style,
+        };
+        let lines = [
+            line("ab", Style::Plain),
+            line("abcd", Style::Reverse),
+            line("", Style::Dim),
+        ];
+        let bytes = String::from_utf8(render(&lines, 4)).unwrap();
+        assert_eq!(
+            bytes,
+            "\x1b[?2026h\x1b[1;1Hab\x1b[K\x1b[2;1H\x1b[7mabcd\x1b[0m\x1b[3;1H\x1b[2m\x1b[0m\x1b[K\x1b[?2026l"
+        );
+    }
+}

@@ -377,7 +377,7 @@ fn totals(table: &Table) -> String {
         out_bytes,
     } = table.rates;
     format!(
-        "{} connections, {} templates, {} CPS, in {} PPS {} bit/s, out {} PPS {} bit/s",
+        "{} conns, {} templates, {} cps, in {} pps {} bps, out {} pps {} bps",
         short(table.connections, 7),
         short(table.templates, 7),
         short(conns, 5),
@@ -404,3 +404,6 @@ fn zeroed(before: &Table, now: &Table) -> Option<String> {
     let (key, _) = fallen.find(|(key, now)| old.get(key).is_some_and(|old| fell(old, now)))?;
     Some(format!("the counters of {key} have begun anew"))
 }
+
+#[cfg(test)]
+mod tests;

@@ -171,3 +171,102 @@ fn stop_process() -> io::Result<()> {
         false => Err(io::Error::last_os_error()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::FromRawFd as _;
+    use std::sync::mpsc;
+    use std::thread;
+
+    use super::*;
+
+    /// A terminal without anybody before it, 30 rows of 100 columns: our end and the program's.
+    #[expect(unsafe_code, reason = "the standard library does not know terminals")]
+    fn pseudo_terminal() -> (File, OwnedFd) {
+        let size = libc::winsize {
+            ws_row: 30,
+            ws_col: 100,
+            ws_xpixel: 0,
+            ws_ypixel: 0,
+        };
+        let (mut ours, mut theirs) = (-1, -1);
+        let none = ptr::null_mut();
+        // SAFETY: both places for descriptors and the size outlive the call; a null name and null attributes are allowed;
+        // the two new descriptors are nobody else's.
+        unsafe {
+            let opened = libc::openpty(
+                &raw mut ours,
+                &raw mut theirs,
+                none,
+                none.cast(),
+                &raw const size,
+            );
+            assert_eq!(opened, 0, "{}", io::Error::last_os_error());
+            (File::from_raw_fd(ours), OwnedFd::from_raw_fd(theirs))
+        }
+    }
+
+    /// What matters of how a terminal is set.
+    fn setting(terminal: &OwnedFd) -> (u32, u32, [u8; 32]) {
+        let a = attributes(terminal.as_fd()).unwrap();
+        (a.c_lflag, a.c_iflag, a.c_cc)
+    }
+
+    /// One test, since there is one screen.
+    #[test]
+    fn the_terminal_is_given_back_in_any_case() {
+        let (mut ours, theirs) = pseudo_terminal();
+        let before = setting(&theirs);
+        let (sender, seen) = mpsc::channel();
+        thread::spawn(move || {
+            let mut bytes = [0; 1000];
+            while let Ok(n @ 1..) = io::Read::read(&mut ours, &mut bytes) {
+                sender.send(bytes[..n].to_vec()).unwrap();
+            }
+        });
+        let written = || {
+            let mut all = Vec::new();
+            while let Ok(some) = seen.recv_timeout(std::time::Duration::from_millis(300)) {
+                all.extend(some);
+            }
+            String::from_utf8(all).unwrap()
+        };
+        assert_eq!(
+            size(&theirs),
+            Some(Size {
+                rows: 30,
+                columns: 100
+            })
+        );
+
+        let screen = FullScreen::enter(theirs.try_clone().unwrap()).unwrap();
+        assert_eq!(
+            screen.size(),
+            Some(Size {
+                rows: 30,
+                columns: 100
+            })
+        );
+        let during = setting(&theirs);
+        assert_eq!(during.0 & (libc::ICANON | libc::ECHO), 0);
+        assert_ne!(during.0 & libc::ISIG, 0, "Ctrl-C stays a signal");
+        screen.write(b"hello").unwrap();
+        drop(screen);
+        assert_eq!(setting(&theirs), before);
+        let wanted = "\x1b[?1049h\x1b[?25lhello\x1b[0m\x1b[?25h\x1b[?1049l";
+        assert_eq!(written(), wanted);
+
+        // A panic gives it back before it prints, and once.
+        let panicked = panic::catch_unwind(|| {
+            let _screen = FullScreen::enter(theirs.try_clone().unwrap()).unwrap();
+            panic!("on purpose");
+        });
+        assert!(panicked.is_err());
+        assert_eq!(setting(&theirs), before);
+        assert_eq!(written(), wanted.replace("hello", ""));
+
+        let (reader, _writer) = io::pipe().unwrap();
+        assert_eq!(size(&reader), None);
+        assert!(FullScreen::enter(reader.into()).is_err());
+    }
+}
