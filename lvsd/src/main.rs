@@ -31,6 +31,8 @@ fn main() -> ExitCode {
     let name = Path::new(&program).file_name();
     match name.and_then(OsStr::to_str) {
         Some("ipvsadm") => lvsd::adm::run(&program, &args),
+        Some("ipvsadm-save") => lvsd::adm::run_save(&args),
+        Some("ipvsadm-restore") => lvsd::adm::run_restore(),
         _ => subcommand(&program, &args),
     }
 }

@@ -178,6 +178,27 @@ impl From<ConfigError> for Fault {
     }
 }
 
+impl Fault {
+    /// ipvsadm's name for the option whose value is at fault, if one is.
+    pub(crate) const fn about(&self) -> Option<&'static str> {
+        match self {
+            Self::NoScheduler => Some("scheduler"),
+            Self::NotUnicast => Some("real-server"),
+            Self::Config(e) => match e {
+                ConfigError::ServiceExists(_) | ConfigError::NoSuchService(_) => {
+                    Some("service-address")
+                }
+                ConfigError::DestinationExists(..)
+                | ConfigError::NoSuchDestination(..)
+                | ConfigError::FamilyMismatch(..) => Some("real-server"),
+                ConfigError::BadThresholds(..) => Some("l-threshold"),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+}
+
 /// The fault in ipvsadm's words, which depend on the command.
 pub(crate) fn refused(command: &Command, fault: Fault) -> CommandError {
     use Command::{AddServer, DeleteServer, EditServer};

@@ -15,7 +15,7 @@ use std::process::ExitCode;
 
 use super::listing::{self, Layout};
 use super::names::{Numbers, Shown, SystemShown};
-use super::{connections, help, json, save};
+use super::{connections, help, json, restore, save};
 use crate::control::client::{Client, ClientError};
 use crate::control::conns::{Connection, Filter};
 use crate::control::socket_path;
@@ -33,15 +33,32 @@ const REFUSED: u8 = 255;
 
 /// Runs a command line. `program` is how the program was called, `args` what follows.
 pub fn run(program: &str, args: &[String]) -> ExitCode {
-    at(program, None, args)
+    at(program, None, args, |front, words| front.command(words))
 }
 
-/// Runs `lvsd adm`, which takes `--socket PATH` before ipvsadm's arguments. `lvsd` is how lvsd was called, `args` what follows
+/// Runs `ipvsadm-save`. `args` is what follows the program's name.
+pub fn run_save(args: &[String]) -> ExitCode {
+    at("ipvsadm", None, args, |front, words| {
+        front.save_script(words)
+    })
+}
+
+/// Runs `ipvsadm-restore`, for which it does not matter what follows its name.
+pub fn run_restore() -> ExitCode {
+    at("ipvsadm", None, &[], |front, _| front.restore_script())
+}
+
+/// Runs `lvsd adm`, which takes `--socket PATH` before ipvsadm's arguments, and knows the word `diff`. `lvsd` is how lvsd was called, `args` what follows
 /// `adm`.
 pub fn run_ours(lvsd: &str, args: &[String]) -> ExitCode {
     let program = format!("{lvsd} adm");
     match leading_socket(args) {
-        Ok((socket, args)) => at(&program, socket, args),
+        Ok((socket, args)) => match args {
+            [first, rest @ ..] if first == "diff" => {
+                at(&program, socket, rest, |front, words| front.diff(words))
+            }
+            args => at(&program, socket, args, |front, words| front.command(words)),
+        },
         Err(message) => {
             let _ = writeln!(io::stderr(), "{message}");
             ExitCode::from(UNUSABLE)
@@ -61,7 +78,12 @@ fn leading_socket(args: &[String]) -> Result<(Option<&str>, &[String]), &'static
     }
 }
 
-fn at(program: &str, socket: Option<&str>, args: &[String]) -> ExitCode {
+fn at(
+    program: &str,
+    socket: Option<&str>,
+    args: &[String],
+    run: impl FnOnce(&mut Front<'_>, &[&str]) -> u8,
+) -> ExitCode {
     let words: Vec<&str> = args.iter().map(String::as_str).collect();
     let mut front = Front {
         program,
@@ -72,7 +94,7 @@ fn at(program: &str, socket: Option<&str>, args: &[String]) -> ExitCode {
         out: &mut BufWriter::with_capacity(1 << 16, io::stdout().lock()),
         err: &mut io::stderr().lock(),
     };
-    ExitCode::from(front.command(&words))
+    ExitCode::from(run(&mut front, &words))
 }
 
 /// Where a command line comes from and its answers go.
@@ -108,6 +130,8 @@ impl fmt::Debug for Front<'_> {
 pub(super) enum Failure {
     /// It is said why, and this is the exit status.
     Said(u8, String),
+    /// It has been said already, and this is the exit status.
+    IsSaid(u8),
     /// What is printed cannot be written.
     Output(io::Error),
 }
@@ -121,10 +145,16 @@ impl From<io::Error> for Failure {
 impl<'a> Front<'a> {
     /// Carries out a command line, given without the program's name, and returns the exit status.
     pub fn command(&mut self, words: &[&str]) -> u8 {
-        let done = self.execute(words);
+        self.done(|front| front.execute(words))
+    }
+
+    /// Does something, says what goes wrong, and returns the exit status.
+    pub(super) fn done(&mut self, what: impl FnOnce(&mut Self) -> Result<(), Failure>) -> u8 {
+        let done = what(self);
         let written = self.out.flush().map_err(Failure::Output);
         match done.and(written) {
             Ok(()) => 0,
+            Err(Failure::IsSaid(exit)) => exit,
             // Whoever closed our output does not want to read on.
             Err(Failure::Output(e)) if e.kind() == ErrorKind::BrokenPipe => 0,
             Err(Failure::Output(e)) => self.say(UNLISTED, &format!("cannot write: {e}")),
@@ -147,10 +177,8 @@ impl<'a> Front<'a> {
             Command::Save { numeric } => self.save(numeric),
             // Such lines are for files.
             Command::Setting { .. } => Err(self.wrong(&CommandError::no_command())),
-            Command::Restore { .. } => Err(Failure::Said(
-                UNLISTED,
-                "-R is not supported yet".to_owned(),
-            )),
+            Command::Restore { compat: true } => restore::line_by_line(self),
+            Command::Restore { compat: false } => restore::all(self, &[]),
             change => self.change(&change),
         }
     }
@@ -268,7 +296,7 @@ impl<'a> Front<'a> {
         Ok(rows.end(self.out)?)
     }
 
-    fn save(&mut self, numeric: bool) -> Result<(), Failure> {
+    pub(super) fn save(&mut self, numeric: bool) -> Result<(), Failure> {
         let mut table = table(&mut self.client()?)?;
         listing::sort(&mut table.services);
         let lines = save::lines(&table, self.shown(numeric));
@@ -295,7 +323,7 @@ pub(super) trait Rows {
     fn end(&mut self, out: &mut dyn Write) -> io::Result<()>;
 }
 
-fn table(client: &mut Client) -> Result<Table, Failure> {
+pub(super) fn table(client: &mut Client) -> Result<Table, Failure> {
     client.table().map_err(unlisted)
 }
 

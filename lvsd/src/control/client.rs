@@ -8,7 +8,7 @@ use std::{error, fmt};
 
 use super::conns::{Connection, Count, Filter};
 use super::explained::{Explained, Packet};
-use super::message::{Hello, Refusal, Reply, Request, VERSION};
+use super::message::{Hello, LONGEST_REQUEST, Refusal, Reply, Request, VERSION};
 use super::table::Table;
 
 /// A connection to a daemon.
@@ -27,6 +27,8 @@ pub enum ClientError {
     Connect(PathBuf, io::Error),
     /// System: the daemon has gone, or what it says makes no sense.
     Broken(PathBuf, io::Error),
+    /// The request is longer than a daemon takes.
+    TooLong,
     /// The daemon speaks another version of the protocol, or does not know the request.
     Unsupported(String),
 }
@@ -61,6 +63,11 @@ impl fmt::Display for ClientError {
                     path.escape_debug()
                 )
             }
+            Self::TooLong => write!(
+                f,
+                "this is more than can be asked for at once: over {} MiB",
+                LONGEST_REQUEST >> 20
+            ),
             Self::Unsupported(message) => {
                 write!(f, "lvsd refuses to talk: {}", message.escape_debug())
             }
@@ -181,6 +188,9 @@ impl Client {
     fn send(&mut self, message: &impl serde::Serialize) -> Result<(), ClientError> {
         let mut line = serde_json::to_vec(message).map_err(|e| self.broken(e.into()))?;
         line.push(b'\n');
+        if line.len() > LONGEST_REQUEST {
+            return Err(ClientError::TooLong);
+        }
         // A daemon that refuses says so before it closes: what it said is still to be read.
         match self.stream.get_mut().write_all(&line) {
             Err(e) if e.kind() != ErrorKind::BrokenPipe => Err(self.broken(e)),

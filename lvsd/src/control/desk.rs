@@ -15,9 +15,9 @@ use super::conns::{Connection, Count, Filter};
 use super::explained::Explained;
 use super::message::{Refusal, Reply, Request};
 use super::table::Table;
-use crate::adm::execute::{self, Fault};
+use crate::adm::execute;
 use crate::adm::listing::protocol_name;
-use crate::rules::{Command, MarkRule, Names, parse_command};
+use crate::rules::{Command, CommandError, MarkRule, Names, parse_command, place_of};
 
 /// Connections told at a time.
 const PART: usize = 256;
@@ -201,7 +201,8 @@ impl Names for NoNames {
 }
 
 fn apply(plane: &dyn Plane, commands: &[Vec<String>], rehearse: bool) -> Reply {
-    let commands = match read(commands) {
+    let words = commands;
+    let commands = match read(words) {
         Ok(commands) => commands,
         Err(refusals) => return Reply::Refused { refusals },
     };
@@ -209,7 +210,12 @@ fn apply(plane: &dyn Plane, commands: &[Vec<String>], rehearse: bool) -> Reply {
         let mut refusals = Vec::new();
         for (place, command) in commands.iter().enumerate() {
             if let Err(fault) = execute::change(draft, marks, command) {
-                refusals.push(refusal(place, command, fault));
+                let about = fault.about();
+                let words = words.get(place).map_or(&[][..], Vec::as_slice);
+                refusals.push(Refusal {
+                    word: about.and_then(|option| place_of(&texts(words), option)),
+                    ..refusal(place, execute::refused(command, fault))
+                });
             }
         }
         match refusals.is_empty() {
@@ -240,15 +246,9 @@ fn read(commands: &[Vec<String>]) -> Result<Vec<Command>, Vec<Refusal>> {
     let mut read = Vec::with_capacity(commands.len());
     let mut refusals = Vec::new();
     for (place, words) in commands.iter().enumerate() {
-        let words: Vec<&str> = words.iter().map(String::as_str).collect();
-        match parse_command(&words, &NoNames) {
+        match parse_command(&texts(words), &NoNames) {
             Ok(command) => read.push(command),
-            Err(e) => refusals.push(Refusal {
-                command: Some(place),
-                exit: e.exit,
-                message: e.message,
-                word: None,
-            }),
+            Err(e) => refusals.push(refusal(place, e)),
         }
     }
     match refusals.is_empty() {
@@ -257,13 +257,16 @@ fn read(commands: &[Vec<String>]) -> Result<Vec<Command>, Vec<Refusal>> {
     }
 }
 
-fn refusal(place: usize, command: &Command, fault: Fault) -> Refusal {
-    let e = execute::refused(command, fault);
+fn texts(words: &[String]) -> Vec<&str> {
+    words.iter().map(String::as_str).collect()
+}
+
+fn refusal(place: usize, e: CommandError) -> Refusal {
     Refusal {
         command: Some(place),
         exit: e.exit,
         message: e.message,
-        word: None,
+        word: e.word,
     }
 }
 

@@ -22,7 +22,7 @@ pub(super) struct CommandLine<'a> {
 }
 
 /// Help on the form of a line.
-const FORM: &str = "lines are `-A SERVICE [options]`, `-a SERVICE -r SERVER [options]`, `--mark MARK [options]`, \
+pub(super) const FORM: &str = "lines are `-A SERVICE [options]`, `-a SERVICE -r SERVER [options]`, `--mark MARK [options]`, \
                     `--set TCP TCPFIN UDP` and `net.ipv4.vs.NAME = VALUE`";
 
 /// What a rule file is made of.

@@ -29,6 +29,7 @@
 //! | `service`, `server`, `marks`, `settings` | what the kinds of lines say |
 //! | `table` | whether the lines go together |
 //! | `command` | ipvsadm's commands, read in its own manner |
+//! | `script` | files of commands, taken whole or not at all |
 //! | `save` | rules as text again |
 //! | `suggest` | what may stand next, for shells |
 
@@ -41,6 +42,7 @@ mod names;
 mod options;
 mod problem;
 mod save;
+mod script;
 mod server;
 mod service;
 mod settings;
@@ -54,6 +56,7 @@ mod words;
 
 use lvs_core::{DestOptions, Endpoint, ServiceKey, ServiceOptions, Sysctls};
 
+pub(crate) use command::place_of;
 pub use command::{
     Command, CommandError, Listing, Role, SetTimeouts, SyncDaemon, What, parse_command,
 };
@@ -61,6 +64,7 @@ pub use flags::{BadFlag, SchedulerFlags};
 pub use marks::MarkRule;
 pub use names::{Names, SystemNames};
 pub use problem::{Problem, render};
+pub use script::{ScriptLine, parse_script};
 pub(crate) use suggest::{Next, Wanted, next};
 
 /// What a rule file asks for.

@@ -16,7 +16,7 @@ pub struct Problem {
     pub length: usize,
     /// What is wrong, one line without control characters.
     pub message: String,
-    /// What to write instead, one line without control characters.
+    /// What to write instead, one line without control characters; empty if the message says all there is to say.
     pub help: String,
 }
 
@@ -55,16 +55,16 @@ pub fn render(problems: &[Problem], file: &str, source: &str) -> String {
              {gutter}--> {file}:{number}:{column}\n\
              {gutter} |\n\
              {number} | {shown}\n\
-             {gutter} | {blanks}{carets}\n\
-             {gutter} |\n\
-             {gutter} = help: {help}\n",
+             {gutter} | {blanks}{carets}\n",
             message = problem.message,
             column = problem.column,
             shown = excerpt.shown,
             blanks = " ".repeat(excerpt.before),
             carets = "^".repeat(excerpt.marked.max(1)),
-            help = problem.help,
         );
+        if !problem.help.is_empty() {
+            let _ = write!(text, "{gutter} |\n{gutter} = help: {}\n", problem.help);
+        }
     }
     text
 }

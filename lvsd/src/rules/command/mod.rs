@@ -10,6 +10,7 @@
 //! | `check` | whether they go with the command and with each other |
 //! | `service`, `server`, `sync` | what they make together |
 //! | `address` | addresses and numbers |
+//! | `places` | where in a command something is said |
 //! | `write` | a command as words again |
 //! | `error` | refusals |
 
@@ -17,6 +18,7 @@ mod address;
 mod check;
 mod error;
 mod line;
+mod places;
 mod popt;
 mod server;
 mod service;
@@ -33,6 +35,8 @@ use super::words::Word;
 use super::{MarkRule, Names, ServerRule, ServiceRule, settings};
 pub use error::CommandError;
 use line::Line;
+pub(super) use places::option_at;
+pub(crate) use places::place_of;
 pub use sync::{Role, SyncDaemon};
 
 /// How long a client stays on its server unless another time is given, in seconds.

@@ -1,0 +1,129 @@
+//! Files of commands, a line each, as `ipvsadm -R` reads them.
+//!
+//! Problem: ipvsadm carries out one line after the other and stops in the midst if one is wrong.
+//!
+//! Rule: a file is read as a whole, and everything that is wrong with it is found and shown in its place, before anything
+//! is done.
+
+use super::command::{option_at, place_of};
+use super::command_line::FORM;
+use super::names::Remembered;
+use super::problem::{Problem, escaped, quoted};
+use super::table::Table;
+use super::words::{self, Word};
+use super::{Command, CommandError, Names, parse_command};
+
+/// A command, and where in the file it stands.
+#[derive(Debug)]
+pub struct ScriptLine<'a> {
+    /// The command.
+    pub command: Command,
+    words: Vec<Word<'a>>,
+}
+
+/// Reads a file of commands. As in rule files, the word `ipvsadm` means nothing wherever it stands, and empty lines and
+/// comments are allowed; so are lines `net.ipv4.vs.NAME = VALUE`. Commands that only show something are none here.
+///
+/// # Errors
+///
+/// Everything that is wrong with the lines, each by itself, in their order; never empty.
+pub fn parse_script<'a>(
+    source: &'a str,
+    names: &dyn Names,
+) -> Result<Vec<ScriptLine<'a>>, Vec<Problem>> {
+    let names = Remembered::new(names);
+    let (mut lines, mut problems) = (Vec::new(), Vec::new());
+    for (number, text) in (1..).zip(source.lines()) {
+        let mut words = words::split(number, text);
+        words.retain(|word| word.text != "ipvsadm");
+        if words.is_empty() {
+            continue;
+        }
+        match parse_command(&texts(&words), &names) {
+            Ok(command) if command.is_change() => lines.push(ScriptLine { command, words }),
+            Ok(_) => problems.push(no_change(&words)),
+            Err(e) => problems.push(explained(&words, &e, &names)),
+        }
+    }
+    match problems.is_empty() {
+        true => Ok(lines),
+        false => Err(problems),
+    }
+}
+
+impl ScriptLine<'_> {
+    /// What is wrong with this line. `place` is the offending word's in the command as [`Command::words`] has it.
+    pub fn problem(&self, message: &str, place: Option<usize>) -> Problem {
+        let option = place.and_then(|place| self.option_at(place));
+        let here = option.and_then(|name| place_of(&texts(&self.words), name));
+        match here.and_then(|place| self.words.get(place)) {
+            Some(word) => Problem::at(*word, escaped(message, usize::MAX), ""),
+            None => whole(&self.words, message),
+        }
+    }
+
+    /// ipvsadm's name for the option that this word of the command belongs to, as [`Command::words`] has it.
+    pub fn option_at(&self, place: usize) -> Option<&'static str> {
+        let words = self.command.words();
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        option_at(&words, place)
+    }
+}
+
+impl Command {
+    /// Whether it changes something, and does not only show something.
+    fn is_change(&self) -> bool {
+        !matches!(
+            self,
+            Self::List(_) | Self::Save { .. } | Self::Restore { .. } | Self::Help | Self::Version
+        )
+    }
+}
+
+fn texts<'a>(words: &[Word<'a>]) -> Vec<&'a str> {
+    words.iter().map(|word| word.text).collect()
+}
+
+fn no_change(words: &[Word<'_>]) -> Problem {
+    let first = words.first().copied().unwrap_or_default();
+    let message =
+        "this command changes nothing, and so has no place among those that are done at once";
+    let help = "take it out, or let `-R --compat` do the lines one by one";
+    Problem::at(first, message, help)
+}
+
+/// What is wrong with a line that is refused as ipvsadm refuses it. If the reader of rule files has more to say about the
+/// offending word, it is heard.
+fn explained(words: &[Word<'_>], e: &CommandError, names: &dyn Names) -> Problem {
+    let Some(word) = e.word.and_then(|place| words.get(place)).copied() else {
+        let end = words
+            .last()
+            .map(|w| w.tail(w.text.len()))
+            .unwrap_or_default();
+        return Problem::at(end, escaped(&e.message, usize::MAX), "");
+    };
+    if e.hint {
+        let message = format!("expected a command instead of {}", quoted(word.text));
+        let help =
+            "a line begins with a command like `-A`, `-a` or `--set`; comments begin with `#`";
+        return Problem::at(word, message, help);
+    }
+    let mut strict = Table::new(names);
+    strict.line(words);
+    let is_here = |p: &Problem| (word.column..word.column + word.length()).contains(&p.column);
+    let mut better = strict.problems.into_iter().find(is_here);
+    // Rule files know fewer commands.
+    if let Some(problem) = better.as_mut().filter(|p| p.help == FORM) {
+        problem.help.clear();
+    }
+    better.unwrap_or_else(|| Problem::at(word, escaped(&e.message, usize::MAX), ""))
+}
+
+/// What is wrong with a line as a whole.
+fn whole(words: &[Word<'_>], message: &str) -> Problem {
+    let first = words.first().copied().unwrap_or_default();
+    let last = words.last().copied().unwrap_or_default();
+    let mut problem = Problem::at(first, escaped(message, usize::MAX), "");
+    problem.length = (last.column + last.length()).saturating_sub(first.column);
+    problem
+}
