@@ -3,6 +3,7 @@
 
 mod accounts;
 mod bursts;
+mod explain;
 mod helpers;
 mod life;
 mod listing;
