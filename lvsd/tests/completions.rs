@@ -133,6 +133,8 @@ fn bash_offers_what_may_stand_there() {
         ["mh-port"]
     );
     assert_eq!(offered("ipvsadm-save -"), ["-n"]);
+    assert_eq!(offered("lvsd adm di"), ["diff"]);
+    assert_eq!(offered("lvsd adm --socket s diff --json we"), ["web.rules"]);
     assert_eq!(offered("ipvsadm nonsense -"), [""; 0]);
 }
 

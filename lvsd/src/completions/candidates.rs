@@ -90,7 +90,10 @@ fn adm(args: &[&str]) -> Offer {
         _ => (None, args),
     };
     match (args, grammar(args, socket)) {
-        (["diff", _], _) => Offer::File,
+        (["diff", .., last], _) if last.starts_with('-') => {
+            Offer::Words(vec![Candidate::new("--json", "as JSON")])
+        }
+        (["diff", _] | ["diff", "--json", _], _) => Offer::File,
         ([_], Offer::Words(mut words)) => {
             words.push(Candidate::new("diff", "what a file would change"));
             if socket.is_none() {
