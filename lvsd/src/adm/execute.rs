@@ -389,15 +389,20 @@ mod tests {
                 "--unmark 3 --source 10.0.0.0/8",
                 "--unmark 1",
                 "--mark 4 --interface eth0",
+                "--mark 4 --interface eth1",
                 "--unmark 2 --destination 10.0.0.1",
             ],
         );
         let no_such = "No such rule for marks";
         let exists = "Rule for these packets already exists";
-        assert_eq!(said, ["", "", "", "", exists, no_such, no_such, "", ""]);
+        assert_eq!(said, ["", "", "", "", exists, no_such, no_such, "", "", ""]);
         assert_eq!(
             marks,
-            ["--mark 1 --source 10.0.0.0/8", "--mark 4 --interface eth0"]
+            [
+                "--mark 1 --source 10.0.0.0/8",
+                "--mark 4 --interface eth0",
+                "--mark 4 --interface eth1"
+            ]
         );
     }
 

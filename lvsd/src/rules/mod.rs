@@ -5,15 +5,17 @@
 //!
 //! ```text
 //! -A SERVICE [-s SCHEDULER] [-b FLAGS] [-p [SECONDS]] [-M MASK] [--pe sip] [-o] [--local-address ADDRESS[:LOW-HIGH]]...
+//!    [--tcp-timeout SECONDS] [--tcpfin-timeout SECONDS] [--udp-timeout SECONDS]
 //! -a SERVICE -r ADDRESS[:PORT] [-g|-i|-m|--fullnat] [-w WEIGHT] [-x UPPER] [-y LOWER] [--tun-type ...]
+//! --clear-marks
 //! --mark MARK [--source PREFIX] [--destination PREFIX] [--protocol NAME] [--destination-port PORTS] ...
 //! --set TCP TCPFIN UDP
 //! net.ipv4.vs.NAME = VALUE
 //! ```
 //!
 //! A SERVICE is `-t|-u|--sctp-service ADDRESS:PORT`, or `-f MARK [-6]`. The first two kinds of lines, and `--set`, are
-//! ipvsadm's, but for `--fullnat` and `--local-address` (IPVS has no FullNAT); settings are as in files of sysctl.d;
-//! `--mark` stands for what netfilter does for IPVS. docs/rules.md tells users of all of it.
+//! ipvsadm's, but for `--fullnat`, `--local-address` and the timeouts of one service (IPVS has none of these); settings are
+//! as in files of sysctl.d; `--mark` stands for what netfilter does for IPVS. docs/rules.md tells users of all of it.
 //!
 //! As in ipvsadm, options may come in any order after the command, letters may be bundled, values glued on
 //! (`-w3`, `--weight=3`), hosts and ports be names, and the word `ipvsadm` stand anywhere without meaning. Unlike there,

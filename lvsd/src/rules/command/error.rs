@@ -42,10 +42,10 @@ impl CommandError {
         }
     }
 
-    /// The same, with the offending word's place unless that is known already.
+    /// The same, with the offending word's place.
     pub(super) fn at(self, word: usize) -> Self {
         Self {
-            word: self.word.or(Some(word)),
+            word: Some(word),
             ..self
         }
     }
