@@ -92,13 +92,10 @@ impl Bench {
     }
 }
 
-/// Whether a shell is there. `scripts/test` installs it; whoever runs the tests otherwise need not have it.
-fn is_there(shell: &str) -> bool {
+/// A shell that is missing is a failure, as everywhere in these tests.
+fn needs(shell: &str) {
     let is_there = Command::new(shell).arg("--version").output().is_ok();
-    if !is_there {
-        println!("{shell} is not installed: nothing is tested");
-    }
-    is_there
+    assert!(is_there, "{shell} is missing: scripts/test installs it");
 }
 
 /// Lines typed, and what they become.
@@ -182,9 +179,7 @@ fn keys_typed_to_bash_become_whole_words() {
 
 #[test]
 fn keys_typed_to_zsh_become_whole_words() {
-    if !is_there("zsh") {
-        return;
-    }
+    needs("zsh");
     let bench = Bench::new("zsh-typed");
     let begin = "autoload -Uz compinit; compinit -u -D; source <(lvsd completions zsh)";
     for (keys, whole) in TYPED {
@@ -194,9 +189,7 @@ fn keys_typed_to_zsh_become_whole_words() {
 
 #[test]
 fn fish_offers_what_may_stand_there() {
-    if !is_there("fish") {
-        return;
-    }
+    needs("fish");
     let bench = Bench::new("fish");
     let offered = |line: &str| {
         let script = format!("source (lvsd completions fish | psub); complete -C {line:?}");
