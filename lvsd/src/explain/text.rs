@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use lvs_core::Protocol;
+use lvs_fwd::classify::Prefix;
 use lvs_sched::cost::Formula;
 
 use crate::conns::text::{forwarding, minutes, service};
@@ -44,7 +45,7 @@ pub(super) fn explanation(told: &Explained) -> String {
     }
     match &told.connection {
         Some(known) => {
-            let lines = connection_lines(known);
+            let lines = connection_lines(told, known);
             say("connection", &lines[0]);
             lines[1..].iter().for_each(|line| say("", line));
         }
@@ -79,7 +80,7 @@ fn service_line(matched: &Service) -> String {
     format!("{name} ({scheduler}{persistence}): {why}")
 }
 
-fn connection_lines(known: &Known) -> Vec<String> {
+fn connection_lines(told: &Explained, known: &Known) -> Vec<String> {
     let conn = &known.conn;
     let mut lines = vec![format!(
         "{} to {} by {}, expires in {}, {} from the client",
@@ -96,7 +97,10 @@ fn connection_lines(known: &Known) -> Vec<String> {
         lines.push("the packet comes from the server".to_owned());
     }
     if let Some(template) = &known.follows {
-        lines.push(format!("under the client's {}", template_words(template)));
+        lines.push(format!(
+            "under the client's {}",
+            template_words(told, template)
+        ));
     }
     if let Some(helper) = &known.helper {
         lines.push(helper_line(helper));
@@ -120,10 +124,15 @@ fn helper_line(helper: &Helper) -> String {
 }
 
 /// A template in the midst of a sentence.
-fn template_words(template: &Connection) -> String {
+fn template_words(told: &Explained, template: &Connection) -> String {
+    let service = told.service.as_ref().filter(|s| s.key == template.service);
+    let prefix = service
+        .and_then(|s| s.persistence.as_ref())
+        .map(|p| p.prefix);
+    let client = Prefix::new(template.client.ip, prefix.unwrap_or(u8::MAX));
+    let client = client.unwrap_or_else(|_| Prefix::single(template.client.ip));
     format!(
-        "template for {} to {} ({}, expires in {})",
-        template.client.ip,
+        "template for {client} to {} ({}, expires in {})",
         template.server,
         template.state,
         minutes(template.expires),
@@ -170,7 +179,7 @@ fn outcome_lines(told: &Explained) -> Vec<String> {
                 (_, Some(template)) => {
                     format!(
                         "{opens} to {server} by {method}, by the client's {}",
-                        template_words(template)
+                        template_words(told, template)
                     )
                 }
                 _ => format!("{opens} to {server} by {method}, which {scheduler} chooses"),

@@ -390,6 +390,8 @@ fn of_one_server_what_is_named_is_forgotten() {
     let before = (count(false), count(true));
     assert_eq!(evict(dns, "10.1.0.1:5353", false, false), 0);
     assert_eq!(evict(dns, "10.1.0.1:80", true, true), 0);
+    let web = ServiceKey::tcp(endpoint("10.0.0.1:80"));
+    assert_eq!(evict(web, "10.1.0.1:5353", true, true), 0);
     assert_eq!(evict(mark, "10.1.0.9:0", true, true), 0);
     assert_eq!((count(false), count(true)), before);
     assert_eq!(evict(dns, "10.1.0.1:5353", true, true), 39);

@@ -86,7 +86,7 @@ fn a_connection_under_its_template() {
 service     -t 10.0.0.1:80 (rr, persistent 300 s): it has the packet's destination
 connection  ESTABLISHED to 10.1.0.2:8080 by fullnat, expires in 15:00, 2 packets from the client
             the server sees it coming from 10.1.0.250:2003
-            under the client's template for 10.9.1.0 to 10.1.0.2:8080 (ASSURED, expires in 05:00)
+            under the client's template for 10.9.1.0/24 to 10.1.0.2:8080 (ASSURED, expires in 05:00)
 outcome     goes its connection's way
 
 servers, newest first
@@ -256,4 +256,11 @@ servers, newest first; cost: (active + 1) / weight
    [fd00::2]:22          tunnel       2        3        0       0           2
 ";
     assert_eq!(said, wanted, "\n{said}");
+
+    // At a port of its own it may be either of the two at this address.
+    let mut elsewhere = explained;
+    if let Outcome::Opens { server, .. } = &mut elsewhere.outcome {
+        server.port = 99;
+    }
+    assert_eq!(chosen(&elsewhere), None);
 }
