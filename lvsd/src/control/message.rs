@@ -147,7 +147,7 @@ pub struct Refusal {
     pub command: Option<usize>,
     /// ipvsadm's exit status.
     pub exit: u8,
-    /// What ipvsadm would say, one line.
+    /// What ipvsadm would say. Words of the command are repeated in it as they are.
     pub message: String,
     /// The offending word's place in the command, from 0, if it is one.
     #[serde(default)]

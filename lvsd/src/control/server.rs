@@ -218,7 +218,8 @@ pub fn converse(reader: impl Read, mut writer: impl Write, plane: &dyn Plane) ->
             env!("CARGO_PKG_VERSION")
         )),
         Err(e) => Some(format!(
-            "the first line must be {{\"protocol\":{VERSION}}}: {e}"
+            "the first line must be {{\"protocol\":{VERSION}}}: {}",
+            brief(&e)
         )),
     };
     if let Some(message) = refused {
@@ -246,12 +247,19 @@ pub fn converse(reader: impl Read, mut writer: impl Write, plane: &dyn Plane) ->
                 failed?;
             }
             Err(e) => {
-                let message = format!("this is no request: {e}");
+                let message = format!("this is no request: {}", brief(&e));
                 return say(&mut writer, &Reply::Error { message });
             }
         }
     }
     Ok(())
+}
+
+/// What is wrong with a line. It repeats the client's words, so they are cut and put into one line.
+fn brief(e: &serde_json::Error) -> String {
+    let text = e.to_string();
+    let printable = |c: char| if c.is_control() { ' ' } else { c };
+    text.chars().take(300).map(printable).collect()
 }
 
 /// Reads a line; `false` if there is none, or none that is complete.
