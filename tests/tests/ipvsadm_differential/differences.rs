@@ -10,6 +10,8 @@ pub(crate) struct Difference {
     pub(crate) documented: &'static str,
     /// Why it is right.
     pub(crate) reason: &'static str,
+    /// A story in which it occurs.
+    pub(crate) example: &'static [&'static str],
     /// Takes just that difference out of what ipvsadm and lvsd did. Where it is there at all, it says what becomes of the story.
     pub(crate) take_out: fn(&Line, &mut Outcome, &mut Outcome) -> Option<Then>,
 }
@@ -24,65 +26,108 @@ pub(crate) enum Then {
 }
 
 /// All of them.
-pub(crate) const DIFFERENCES: [Difference; 12] = [
+pub(crate) const DIFFERENCES: [Difference; 15] = [
     Difference {
         documented: "Nothing else differs but the help text",
         reason: "it is our own, and tells of our options",
+        example: &["-h"],
         take_out: help,
     },
     Difference {
         documented: "| `-v` | ends in",
         reason: "it says whose program this is",
+        example: &["-v"],
         take_out: version,
     },
     Difference {
         documented: "| `--start-daemon`, `--stop-daemon` |",
         reason: "there is no connection synchronisation yet",
+        example: &["--start-daemon master"],
         take_out: synchronisation,
     },
     Difference {
         documented: "| `-M` with `-p`, for IPv4: a mask with gaps",
         reason: "clients are grouped by leading bits",
+        example: &["-A -t 10.0.0.1:80 -p -M 255.0.255.0"],
         take_out: odd_mask,
     },
     Difference {
         documented: "IPv4 in brackets |",
         reason: "ipvsadm forgets the port",
+        example: &["-A -t [10.0.0.1]:80 -p"],
         take_out: bracketed,
     },
     Difference {
         documented: "| IPv4 addresses mapped into IPv6",
         reason: "no packet bears them",
+        example: &["-A -t [::ffff:10.0.0.1]:80"],
         take_out: mapped,
+    },
+    Difference {
+        documented: "| `-s none` |",
+        reason: "a service without a scheduler takes no connections",
+        example: &["-A -t 10.0.0.1:80 -s none"],
+        take_out: no_scheduler,
+    },
+    Difference {
+        documented: "| `-Z` with an address and port of zero |",
+        reason: "one service is asked for, not all",
+        example: &["-Z -t 0.0.0.0"],
+        take_out: zeroed_all,
+    },
+    Difference {
+        documented: "| `-b flag-3` with `-s sh` or `-s mh` |",
+        reason: "-R does not read what -S writes of it",
+        example: &["-A -t 10.0.0.1:80 -s sh -b flag-3", "-Ln"],
+        take_out: nameless_flag,
     },
     Difference {
         documented: "| `-b ,`: nothing but commas | crashes |",
         reason: "there are no flags in it",
+        example: &["-A -t 10.0.0.1:80 -b ,"],
         take_out: crash,
     },
     Difference {
         documented: "| `--pe` without `-p` |",
         reason: "an engine without persistence does nothing",
+        example: &["-A -t 10.0.0.1:80 --pe sip", "-Sn"],
         take_out: idle_engine,
     },
     Difference {
         documented: "| `-S`: thresholds |",
         reason: "a saved table should be the table",
+        example: &[
+            "-A -t 10.0.0.1:80",
+            "-a -t 10.0.0.1:80 -r 10.0.0.2 -i -x 9",
+            "-Sn",
+        ],
         take_out: saved_thresholds,
     },
     Difference {
         documented: "| `-S`: marks from 2³¹ on |",
         reason: "-R refuses negative ones",
+        example: &["-A -f 4294967295", "-Sn"],
         take_out: saved_marks,
     },
     Difference {
         documented: "| counters of servers |",
         reason: "they are to be compared with those of services",
+        example: &[
+            "-A -t 10.0.0.1:80",
+            "-a -t 10.0.0.1:80 -r 10.0.0.2 -m",
+            "-Ln --stats",
+        ],
         take_out: server_counters,
     },
     Difference {
         documented: "| `--nosort` |",
         reason: "the kernel's order is that of its hash table",
+        example: &[
+            "-A -t 10.0.0.3:80",
+            "-A -t 10.0.0.2:80",
+            "-A -t 10.0.0.1:80",
+            "-Ln --nosort",
+        ],
         take_out: unsorted,
     },
 ];
@@ -102,18 +147,20 @@ fn version(_: &Line, theirs: &mut Outcome, ours: &mut Outcome) -> Option<Then> {
 
 fn synchronisation(_: &Line, theirs: &mut Outcome, ours: &mut Outcome) -> Option<Then> {
     const REFUSAL: &str = "connection synchronisation is not supported yet\n";
-    const NOT_RUNNING: &str = "No daemon is running\n";
     let refused = ours.status == Some(255) && ours.stderr == REFUSAL;
-    let carried_out = theirs.status == Some(0) && theirs.stderr.is_empty();
-    let not_running = theirs.status == Some(255) && theirs.stderr == NOT_RUNNING;
-    let then = if carried_out { Then::Ends } else { Then::Goes };
-    take_over(theirs, ours, refused && (carried_out || not_running), then)
+    // What is wrong with the command line is found by both; what else there may be, by the kernel.
+    let then = match theirs.status {
+        Some(0) => Then::Ends,
+        Some(255) => Then::Goes,
+        _ => return None,
+    };
+    take_over(theirs, ours, refused, then)
 }
 
 fn odd_mask(line: &Line, theirs: &mut Outcome, ours: &mut Outcome) -> Option<Then> {
-    let refused = ours.refused("illegal virtual server persistent mask specified\n");
-    let has_mask = line.mentions("-M") || line.mentions("M") || line.mentions("--netmask");
-    take_over(theirs, ours, refused && has_mask, Then::Ends)
+    let refused = ours.refused("a persistent mask must be that of a prefix of 1 to 32 bits\n");
+    let given = line.mentions("M") || line.mentions("--netmask");
+    take_over(theirs, ours, refused && given, Then::Ends)
 }
 
 fn bracketed(line: &Line, theirs: &mut Outcome, ours: &mut Outcome) -> Option<Then> {
@@ -124,6 +171,27 @@ fn bracketed(line: &Line, theirs: &mut Outcome, ours: &mut Outcome) -> Option<Th
 fn mapped(line: &Line, theirs: &mut Outcome, ours: &mut Outcome) -> Option<Then> {
     let there = ours.refused(ILLEGAL_ADDRESS) && line.mentions("::ffff:");
     take_over(theirs, ours, there, Then::Ends)
+}
+
+fn no_scheduler(line: &Line, theirs: &mut Outcome, ours: &mut Outcome) -> Option<Then> {
+    let refused = ours
+        .stderr
+        .contains("Scheduler or persistence engine not found\n");
+    take_over(theirs, ours, refused && line.mentions("none"), Then::Ends)
+}
+
+fn zeroed_all(line: &Line, theirs: &mut Outcome, ours: &mut Outcome) -> Option<Then> {
+    let there = ours.status == Some(255) && ours.stderr == "No such service\n";
+    let zero = line.mentions("::") || line.mentions("0.0.0.0");
+    let there = there && zero && theirs.status == Some(0) && theirs.stderr.is_empty();
+    take_over(theirs, ours, there, Then::Goes)
+}
+
+fn nameless_flag(_: &Line, theirs: &mut Outcome, _: &mut Outcome) -> Option<Then> {
+    theirs.amend(|line| {
+        let listed = line.replace(" ()", "");
+        Some(listed.trim_end_matches(" -b ").to_owned())
+    })
 }
 
 const ILLEGAL_ADDRESS: &str = "server address[:port] specified\n";
@@ -143,13 +211,8 @@ fn idle_engine(_: &Line, theirs: &mut Outcome, _: &mut Outcome) -> Option<Then> 
 fn saved_thresholds(_: &Line, _: &mut Outcome, ours: &mut Outcome) -> Option<Then> {
     ours.amend(|line| {
         let mut words: Vec<_> = line.strip_prefix("-a ")?.split(' ').collect();
-        for option in ["-y", "-x"] {
-            if let [.., name, value] = words[..]
-                && name == option
-                && value.parse::<u32>().is_ok_and(|n| n > 0)
-            {
-                words.truncate(words.len() - 2);
-            }
+        while let Some(at) = words.iter().position(|word| ["-x", "-y"].contains(word)) {
+            words.drain(at..words.len().min(at + 2));
         }
         Some(format!("-a {}", words.join(" ")))
     })

@@ -54,7 +54,6 @@ pub(crate) const DELETE_SERVER: Spec = (Some('d'), "delete-server", Nothing);
 pub(crate) const LIST: Spec = (Some('L'), "list", Nothing);
 pub(crate) const ZERO: Spec = (Some('Z'), "zero", Nothing);
 pub(crate) const SAVE: Spec = (Some('S'), "save", Nothing);
-pub(crate) const RESTORE: Spec = (Some('R'), "restore", Nothing);
 pub(crate) const SET: Spec = (None, "set", Nothing);
 pub(crate) const START: Spec = (None, "start-daemon", with(V::Role));
 pub(crate) const STOP: Spec = (None, "stop-daemon", with(V::Role));
@@ -340,12 +339,11 @@ fn lists(value: Value) -> (&'static [&'static str], &'static [&'static str]) {
                 "255.255.255.255",
                 "255.0.0.0",
                 "64",
-                "128",
-                "1",
-                "48",
             ],
             &[
                 "24",
+                "1",
+                "128",
                 "0",
                 "129",
                 "-1",

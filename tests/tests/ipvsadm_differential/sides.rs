@@ -1,8 +1,7 @@
 //! Both sides: the real ipvsadm over the stand-in, and ours over a running lvsd.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::Write as _;
-use std::os::fd::AsRawFd as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -44,7 +43,7 @@ impl Sides {
         let lan = Plan::one_arm(0).build();
         let running = Lvsd::start(&lan, "");
         let proxy = Proxy::start(lan.director.file("proxy.sock"), daemon::socket(&lan));
-        enter(lan.client.ns()).expect("the namespace can be entered");
+        leave_the_network().expect("root may make namespaces");
         Self {
             standin: standin(),
             lvsd: command::lvsd(),
@@ -74,7 +73,7 @@ impl Sides {
         let counters = line.counters.unwrap_or_default();
         let mut command = Command::new("ipvsadm");
         command
-            .args(&line.words)
+            .args(line.words.iter().filter(|word| *word != "--compat"))
             .env("LD_PRELOAD", &self.standin)
             .env("STANDIN_STATE", self.lan.director.file("standin"))
             .env(
@@ -85,13 +84,10 @@ impl Sides {
         outcome(command, line)
     }
 
-    /// Ours. A line of `-R` after the other, as ipvsadm does it.
+    /// Ours.
     pub(crate) fn ours(&self, line: &Line) -> Outcome {
         let mut command = Command::new(&self.lvsd);
         command.args(&line.words);
-        if line.words == ["-R"] {
-            command.arg("--compat");
-        }
         let invented = line.counters.is_some() || !line.connections.is_empty();
         if invented {
             self.proxy.tell(Told {
@@ -137,12 +133,11 @@ fn standin() -> PathBuf {
     path
 }
 
-/// Moves this thread to a network namespace.
+/// Moves this thread, and what it starts, to a network namespace that leads nowhere.
 #[expect(unsafe_code, reason = "the standard library does not know namespaces")]
-fn enter(ns: &str) -> io::Result<()> {
-    let file = File::open(format!("/run/netns/{ns}"))?;
-    // SAFETY: the descriptor is open, and the call changes nothing in this process's memory.
-    match unsafe { libc::setns(file.as_raw_fd(), libc::CLONE_NEWNET) } {
+fn leave_the_network() -> io::Result<()> {
+    // SAFETY: the call changes nothing in this process's memory.
+    match unsafe { libc::unshare(libc::CLONE_NEWNET) } {
         0 => Ok(()),
         _ => Err(io::Error::last_os_error()),
     }

@@ -1,6 +1,6 @@
 //! Stories: command lines that follow each other, from an empty table on, and what surrounds them.
 
-use std::{env, fmt};
+use std::fmt;
 
 use serde_json::{Value, json};
 
@@ -13,7 +13,7 @@ pub(crate) struct Line {
     /// How the program is called.
     pub(crate) program: &'static str,
     pub(crate) words: Vec<String>,
-    /// For `-R`.
+    /// For `-R`. `--compat` is only for ours, and only said to it.
     pub(crate) input: String,
     /// What all services and servers have counted.
     pub(crate) counters: Option<Counters>,
@@ -53,9 +53,17 @@ pub(crate) fn story(seed: u64) -> Vec<Line> {
     lines
 }
 
+/// Lines that add services and servers.
+pub(crate) fn setup(seed: u64) -> Vec<Line> {
+    let random = &mut Random::new(seed);
+    (0..30)
+        .map(|_| Line::new(line::setting_up(random)))
+        .collect()
+}
+
 fn surrounded(random: &mut Random) -> Line {
     let mut line = match random.below(100) {
-        0..=7 if env::var_os("NO_R").is_none() => restoring(random),
+        0..=7 => restoring(random),
         8..=11 => listing_counts(random),
         12..=14 => listing_connections(random),
         15 => Line::of(random.pick(&[
@@ -82,7 +90,7 @@ fn restoring(random: &mut Random) -> Line {
             false => line::any(random),
         };
         // Each of these differs; one by one they are compared elsewhere.
-        while words.iter().any(|word| word.ends_with("-daemon")) {
+        while words.iter().any(|word| word.contains("-daemon")) {
             words = line::any(random);
         }
         if random.percent(15) {
@@ -108,10 +116,7 @@ fn restoring(random: &mut Random) -> Line {
             input.push('\n');
         }
     }
-    Line {
-        input,
-        ..Line::of(&["-R"])
-    }
+    Line::restoring(&["-R", "--compat"], input)
 }
 
 fn listing_counts(random: &mut Random) -> Line {
@@ -243,6 +248,14 @@ impl Line {
 
     pub(crate) fn of(words: &[&str]) -> Self {
         Self::new(words.iter().map(|&word| word.to_owned()).collect())
+    }
+
+    /// A line that reads `input`.
+    pub(crate) fn restoring(words: &[&str], input: String) -> Self {
+        Self {
+            input,
+            ..Self::of(words)
+        }
     }
 
     /// Whether one of its words is this.
