@@ -127,3 +127,43 @@ fn whole(words: &[Word<'_>], message: &str) -> Problem {
     problem.length = (last.column + last.length()).saturating_sub(first.column);
     problem
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::testing::{Village, almost_rules};
+    use super::*;
+
+    proptest! {
+        /// Whatever the file: what is wrong stands where the problem says, and what is right is what `parse_command` makes
+        /// of the line.
+        #[test]
+        fn every_line_is_a_command_or_a_problem_in_its_place(
+            source in prop_oneof![almost_rules(), "([-a-zA-Z0-9=:#. \t\n]|\\PC){0,80}"],
+        ) {
+            let lines: Vec<&str> = source.lines().collect();
+            match parse_script(&source, &Village) {
+                Ok(script) => for line in script {
+                    let words = texts(&line.words);
+                    prop_assert_eq!(parse_command(&words, &Village), Ok(line.command.clone()));
+                    let said = line.command.words();
+                    for place in 0..=said.len() {
+                        let problem = line.problem("wrong", Some(place));
+                        let text = lines[problem.line - 1].chars().skip(problem.column - 1);
+                        prop_assert!(text.count() >= problem.length && problem.length > 0);
+                    }
+                },
+                Err(problems) => {
+                    prop_assert!(!problems.is_empty());
+                    prop_assert!(problems.is_sorted_by_key(|p| p.line));
+                    for problem in problems {
+                        let length = lines[problem.line - 1].chars().count();
+                        prop_assert!(problem.column + problem.length <= length + 1, "{:?}", problem);
+                        prop_assert!(!problem.message.chars().any(char::is_control));
+                    }
+                }
+            }
+        }
+    }
+}
