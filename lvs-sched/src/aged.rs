@@ -187,6 +187,31 @@ mod tests {
     }
 
     #[test]
+    fn an_excerpt_answers_as_the_whole_would() {
+        let whole = || {
+            let mut aged = filled(ROOM + 300, minutes(0));
+            aged.check(minutes(5), DAY);
+            (0..8000).for_each(|i| _ = aged.get(addr(i), minutes(5)));
+            aged
+        };
+        let mut known = [0; 2];
+        for (n, (at, expiration)) in [(5, DAY), (6, DAY)].into_iter().enumerate() {
+            for i in (7000..ROOM + 310).step_by(877) {
+                let now = minutes(at) + Duration::from_millis(1);
+                let (mut whole, mut excerpt) = (whole(), whole().excerpt(addr(i), now));
+                whole.check(now, expiration);
+                excerpt.check(now, expiration);
+                let expected = whole.get(addr(i), now).copied();
+                assert_eq!(excerpt.get(addr(i), now).copied(), expected, "{i}");
+                known[n] += u32::from(expected.is_some());
+            }
+        }
+        assert!(known[1] > 0 && known[0] > known[1], "{known:?}");
+        let excerpt = whole().excerpt(addr(7), minutes(5));
+        assert_eq!(excerpt.entries, 1, "no check is due");
+    }
+
+    #[test]
     fn too_many_addresses_lose_the_unused_a_third_more_than_needed() {
         let mut aged = filled(ROOM + 300, minutes(0));
         aged.check(minutes(5), DAY);

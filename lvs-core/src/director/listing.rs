@@ -2,12 +2,14 @@
 //!
 //! Problem: a walk through millions of records takes longer than a packet may wait.
 //!
-//! Rule: the walk goes by parts. For each it holds one lock for a few microseconds and copies out what is asked for; whatever
-//! is done with it (formatted, sent) is done afterwards, without a lock. A part that a worker has in use is waited for
-//! without queueing, since a worker that has to wake another thread loses more time than the walk.
+//! Rule: the walk goes by parts. For each it holds one lock for a microsecond or two and copies out what is asked for; whatever
+//! is done with it (formatted, sent) is done afterwards, without a lock. Where a worker has a part in use, the walk sleeps
+//! a moment, so that a busy worker seldom meets it, and then waits without queueing: to wake a thread costs a worker more
+//! than the walk does.
 
 use std::sync::{Mutex, MutexGuard, TryLockError};
 use std::thread;
+use std::time::Duration;
 
 use super::{Director, lock};
 use crate::conn::{ConnInfo, Shard};
@@ -15,6 +17,8 @@ use crate::time::Time;
 
 /// Numbers of records looked at under one lock.
 const STEP: usize = 64;
+/// How long the walk sleeps when it meets a worker. The system makes it some 80 us.
+const PAUSE: Duration = Duration::from_micros(20);
 /// How often a lock is tried before the walk queues for it like anybody else.
 const TRIES: usize = 1000;
 
@@ -28,7 +32,7 @@ pub struct Listing<'a> {
 
 impl Listing<'_> {
     /// Adds to `out` what `keep` wants to see of the next part: 64 connections, or a 1024th of the templates. `keep` runs
-    /// under a lock, and so should only compare. Returns whether there is more to come.
+    /// under a lock, and so should only compare. Sleeps where workers are busy. Returns whether there is more to come.
     pub fn next(
         &mut self,
         now: Time,
@@ -136,10 +140,11 @@ impl Director {
 
 /// Waits for a lock without making others wake this thread.
 fn polite<T>(m: &Mutex<T>) -> MutexGuard<'_, T> {
-    for _ in 0..TRIES {
+    for attempt in 0..TRIES {
         match m.try_lock() {
             Ok(guard) => return guard,
             Err(TryLockError::Poisoned(e)) => return e.into_inner(),
+            Err(TryLockError::WouldBlock) if attempt == 0 => thread::sleep(PAUSE),
             Err(TryLockError::WouldBlock) => thread::yield_now(),
         }
     }
