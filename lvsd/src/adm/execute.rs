@@ -63,6 +63,9 @@ pub(crate) fn change(
         Command::DeleteService(key) => draft.remove_service(*key)?,
         Command::AddServer(key, server) => {
             check_server(draft, *key, server)?;
+            if !is_unicast(server.addr.ip) {
+                return Err(Fault::NotUnicast);
+            }
             draft.add_dest(*key, server.addr, &server.options)?;
         }
         Command::EditServer(key, server) => {
@@ -133,10 +136,7 @@ fn check_server(draft: &Draft<'_>, key: ServiceKey, server: &ServerRule) -> Resu
     if options.lower > options.upper {
         return Err(ConfigError::BadThresholds(key, server.addr).into());
     }
-    match is_unicast(server.addr.ip) {
-        true => Ok(()),
-        false => Err(Fault::NotUnicast),
-    }
+    Ok(())
 }
 
 /// Whether a packet can be sent to this one host.
@@ -305,6 +305,11 @@ mod tests {
                 "-a -t 10.0.0.1:81 -r 10.1.0.1:80 -x 1 -y 2",
                 255,
                 "Service not defined",
+            ),
+            (
+                "-e -t 10.0.0.1:80 -r 224.0.0.1:80",
+                255,
+                "No such destination",
             ),
             (
                 "-e -t 10.0.0.1:81 -r 10.1.0.1:80",

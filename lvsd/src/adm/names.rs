@@ -8,7 +8,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::ffi::CStr;
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use libc::{NI_MAXHOST, NI_NAMEREQD, c_char, socklen_t};
 use lvs_core::{Endpoint, Family, Ip, Protocol};
@@ -81,11 +81,25 @@ pub(super) fn readable_endpoint(names: &dyn Shown, at: Endpoint, protocol: Proto
 }
 
 fn written(at: Endpoint, host: Option<String>, port: Option<String>) -> String {
-    let host = host.unwrap_or_else(|| at.ip.to_string());
+    let host = host.unwrap_or_else(|| number(at.ip));
     let port = port.unwrap_or_else(|| at.port.to_string());
     match at.ip.family() {
         Family::V4 => format!("{host}:{port}"),
         Family::V6 => format!("[{host}]:{port}"),
+    }
+}
+
+/// An address as the C library writes it: what was once IPv4 in IPv6 (`::0.1.0.128`) in the way it was written then.
+fn number(ip: Ip) -> String {
+    match IpAddr::from(ip) {
+        IpAddr::V6(v6) => match v6.segments() {
+            [0, 0, 0, 0, 0, 0, 1..=0xffff, _] => {
+                let [.., a, b, c, d] = v6.octets();
+                format!("::{}", Ipv4Addr::new(a, b, c, d))
+            }
+            _ => v6.to_string(),
+        },
+        IpAddr::V4(v4) => v4.to_string(),
     }
 }
 
@@ -123,6 +137,22 @@ fn is_name(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn addresses_are_written_as_the_c_library_does() {
+        for text in [
+            "::",
+            "::1",
+            "::ffff",
+            "::0.1.0.128",
+            "::1.2.3.0",
+            "::1:0:0",
+            "10.0.0.1",
+        ] {
+            let ip = Ip::from(text.parse::<IpAddr>().unwrap());
+            assert_eq!(number(ip), text);
+        }
+    }
 
     #[test]
     fn what_a_resolver_says_need_not_be_a_name() {
