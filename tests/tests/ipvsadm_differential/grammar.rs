@@ -167,6 +167,8 @@ pub(crate) fn doubtful(random: &mut Random, value: Value) -> String {
     random.pick(lists(value).1).to_string()
 }
 
+/// Right values and doubtful ones. ipvsadm sorts addresses and marks by signed differences, by which three can each come before the
+/// next all round; then the order depends on the kernel's. There are no such three here.
 fn lists(value: Value) -> (&'static [&'static str], &'static [&'static str]) {
     match value {
         V::Address => (
@@ -239,14 +241,12 @@ fn lists(value: Value) -> (&'static [&'static str], &'static [&'static str]) {
                 "[::1]:80x",
                 "0.0.0.0:80",
                 "224.0.0.1:80",
-                "127.0.0.1:80",
                 "a..b:80",
                 "é:80",
                 "10.0.0.1:é",
             ],
         ),
         V::Mark => (
-            // None two of which are 2³¹ apart: ipvsadm sorts them by a signed difference.
             &["1", "2", "7", "2000000000", "4294967290", "4294967295"],
             &[
                 "0",
@@ -408,7 +408,6 @@ fn lists(value: Value) -> (&'static [&'static str], &'static [&'static str]) {
                 "a..b",
                 "",
                 "é",
-                "010.0.0.9",
                 "192.168.1.2/32",
             ],
         ),
