@@ -200,7 +200,10 @@ fn a_filter_lets_through_what_fits_and_nothing_else() {
         Ok(())
     });
     ran.unwrap();
-    assert!(found.get() > 60, "only {found:?} filters let anything through");
+    assert!(
+        found.get() > 60,
+        "only {found:?} filters let anything through"
+    );
 }
 
 #[test]
