@@ -257,11 +257,18 @@ mod tests {
         assert_eq!(written(), wanted);
 
         // A panic gives it back before it prints, and once.
+        let (sender, at_print) = mpsc::channel();
+        let (of_hook, print) = (theirs.try_clone().unwrap(), panic::take_hook());
+        panic::set_hook(Box::new(move |info| {
+            let _ = sender.send(setting(&of_hook));
+            print(info);
+        }));
         let panicked = panic::catch_unwind(|| {
             let _screen = FullScreen::enter(theirs.try_clone().unwrap()).unwrap();
             panic!("on purpose");
         });
         assert!(panicked.is_err());
+        assert_eq!(at_print.recv().unwrap(), before);
         assert_eq!(setting(&theirs), before);
         assert_eq!(written(), wanted.replace("hello", ""));
 

@@ -160,6 +160,10 @@ fn fewer_counted_than_there_are_means_that_some_are_open() {
         c.counted(seconds(now), 10, Duration::ZERO);
         assert_eq!(c.look(seconds(now), &t), Step::Wait, "{now}");
     }
+    // Nor are more closed than there are.
+    server(&mut t).inactive = 3;
+    c.look(seconds(5), &t);
+    assert_eq!((c.left().inactive, c.left().closed), (3, 3));
 }
 
 #[test]
@@ -248,6 +252,29 @@ fn moving_is_for_what_can_be_moved() {
             templates: true
         }
     );
+}
+
+/// A mark's connections can be of any protocol.
+#[test]
+fn udp_clients_of_a_mark_are_moved_too() {
+    let mut t = table(
+        "-A -f 7 -s rr\n\
+         -a -f 7 -r 10.1.0.1:80 -m\n\
+         -a -f 7 -r 10.1.0.2:80 -m",
+    );
+    let mut c = course(Protocol::TCP, |o| {
+        o.service = t.services[0].key;
+        o.move_udp = true;
+    });
+    begun(&mut c, &mut t, 0, 2, 0);
+    let step = Step::Move {
+        udp: true,
+        templates: false,
+    };
+    assert_eq!(c.look(seconds(0), &t), step);
+    c.moved(seconds(0), 1);
+    server(&mut t).inactive = 1;
+    assert_eq!(c.look(seconds(0), &t), Step::Count, "and TCP is looked at");
 }
 
 /// A persistent service with servers .1 and .2.

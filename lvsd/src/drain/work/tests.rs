@@ -106,9 +106,14 @@ fn open(worker: &mut Worker, protocol: Protocol, client: &str) {
 
 /// Ends a connection of this client's by a reset.
 fn close(worker: &mut Worker, client: &str) {
+    send(worker, client, TcpFlags::RST);
+}
+
+/// A packet of this client's with these flags, after its handshake.
+fn send(worker: &mut Worker, client: &str, flags: TcpFlags) {
     let (client, virt): (Endpoint, _) = (client.parse().unwrap(), "10.0.0.1:80".parse().unwrap());
     // A reset before the handshake is over would change nothing, as in IPVS.
-    for flags in [TcpFlags::ACK, TcpFlags::RST] {
+    for flags in [TcpFlags::ACK, flags] {
         let packet = Segment::new(Protocol::TCP, client, virt);
         pass(worker, Segment { flags, ..packet });
     }
@@ -175,6 +180,23 @@ fn at_the_deadline_it_is_removed_with_what_is_left() {
         "{out}"
     );
     assert_eq!(weight(&desk.client().table().unwrap()), None);
+}
+
+/// A server without a port of its own is used at the other's.
+#[test]
+fn only_its_own_closed_connections_count() {
+    let (desk, mut worker) = desk("-A -t 10.0.0.1:80 -s rr\n-a -t 10.0.0.1:80 -r 10.1.0.1 -m");
+    open(&mut worker, Protocol::TCP, "10.2.0.1:1024");
+    send(&mut worker, "10.2.0.1:1024", TcpFlags::FIN);
+    desk.apply("-e -t 10.0.0.1:80 -r 10.1.0.1 -m -w 0\n-a -t 10.0.0.1:80 -r 10.1.0.1:0 -m");
+    open(&mut worker, Protocol::TCP, "10.2.0.2:1024");
+    close(&mut worker, "10.2.0.2:1024");
+    let (status, out, err) = Drain::start(&desk, &format!("{LINE} --deadline 300ms")).end();
+    assert_eq!(status, 3, "{out}{err}");
+    assert!(
+        out.contains("1 connection (0 active, 1 inactive, 0 persistent) cut"),
+        "{out}"
+    );
 }
 
 #[test]

@@ -425,6 +425,33 @@ fn what_comes_from_outside_is_only_text() {
     );
 }
 
+#[test]
+fn a_service_without_a_free_server_is_noticed() {
+    let mut t = table();
+    t.services.truncate(1);
+    let mut m = model(9, 80);
+    for (weights, overloaded, wanted) in [
+        ([1, 1], [false, true], ""),
+        ([0, 1], [false, false], ""),
+        ([0, 1], [false, true], "no server"),
+        ([0, 0], [false, false], "no server"),
+    ] {
+        let servers = &mut t.services[0].servers;
+        for (server, (weight, full)) in servers.iter_mut().zip(weights.into_iter().zip(overloaded))
+        {
+            (server.weight, server.overloaded) = (weight, full);
+        }
+        m.answered(t.clone());
+        let line = &m.frame()[3];
+        assert_eq!(
+            line.text.contains("no server"),
+            !wanted.is_empty(),
+            "{weights:?} {overloaded:?}"
+        );
+        assert_eq!(line.style == Style::Alert, !wanted.is_empty());
+    }
+}
+
 fn any_key() -> impl Strategy<Value = Key> {
     prop_oneof![
         (b' '..=b'~')
