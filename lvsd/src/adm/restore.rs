@@ -172,7 +172,7 @@ fn shown(problems: &[Problem], others: &[String], file: &str, source: &str) -> S
         text += &format!("{gap}error: {}\n --> {file}\n", message.escape_debug());
     }
     let errors = match problems.len() + others.len() {
-        1 => "an error".to_owned(),
+        1 => "1 error".to_owned(),
         n => format!("{n} errors"),
     };
     text + &format!("\n{errors}: nothing has been changed")
