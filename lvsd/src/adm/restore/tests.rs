@@ -209,6 +209,20 @@ error: connection synchronisation is not supported yet
 }
 
 #[test]
+fn what_is_wrong_only_with_the_whole_has_no_place() {
+    let desk = Desk::open();
+    desk.apply(TWO);
+    let file = "-A -t 10.0.0.2:80\n-a -t 10.0.0.2:80 -r 10.1.0.1 --fullnat\n";
+    let said = restore(&desk, file);
+    assert_eq!((said.exit, &*said.out), (255, ""));
+    let message = "error: server 10.1.0.1:80 of service TCP 10.0.0.2:80: ";
+    assert!(said.err.starts_with(message), "{}", said.err);
+    let end = "\n --> standard input\n\n1 error: nothing has been changed\n";
+    assert!(said.err.ends_with(end), "{}", said.err);
+    assert_eq!(saved(&desk), TWO);
+}
+
+#[test]
 fn bytes_that_are_no_text_are_refused_where_they_stand() {
     let desk = Desk::open();
     let said = with_input(
