@@ -11,12 +11,12 @@ Usage: lvsd COMMAND [OPTION]...
 A complete Linux Virtual Server in user space: balances TCP and UDP at layer 4 without a kernel module.
 
 Commands:
-  run          forward in the foreground, services from a rule file
+  run          forward in the foreground
   adm          ipvsadm for the running daemon; the same when called by the name ipvsadm
-  conns        show connections of a running director, by service, server, client, state
+  explain      say what becomes of a packet, and why: its service, connection, server
+  conns        show connections of the running daemon, by service, server, client, state
   drain        take a server out of service without losing what it is doing
   top          services and servers with their rates, live
-  explain      say what becomes of a packet, and why: its service, connection, server
   demo         show it: a virtual LAN on this machine, real traffic through every forwarding method
   replay       show what the director does with recorded traffic, and why; nothing is sent
   completions  a script for bash, zsh or fish that completes command lines
@@ -32,7 +32,7 @@ fn main() -> ExitCode {
     match name.and_then(OsStr::to_str) {
         Some("ipvsadm") => lvsd::adm::run(&program, &args),
         Some("ipvsadm-save") => lvsd::adm::run_save(&args),
-        Some("ipvsadm-restore") => lvsd::adm::run_restore(),
+        Some("ipvsadm-restore") => lvsd::adm::run_restore(&args),
         _ => subcommand(&program, &args),
     }
 }

@@ -31,39 +31,28 @@ const UNUSABLE: u8 = 2;
 /// Exit status: the daemon refuses a change, or does not answer.
 const REFUSED: u8 = 255;
 
-/// Runs a command line. `program` is how the program was called, `args` what follows.
+/// Runs a command line. `program` is how the program was called, `args` what follows. Before ipvsadm's arguments, here and
+/// in the others, `--socket PATH` may stand.
 pub fn run(program: &str, args: &[String]) -> ExitCode {
-    at(program, None, args, |front, words| front.command(words))
+    at(program, args, |front, words| front.command(words))
 }
 
 /// Runs `ipvsadm-save`. `args` is what follows the program's name.
 pub fn run_save(args: &[String]) -> ExitCode {
-    at("ipvsadm", None, args, |front, words| {
-        front.save_script(words)
-    })
+    at("ipvsadm", args, |front, words| front.save_script(words))
 }
 
-/// Runs `ipvsadm-restore`, for which it does not matter what follows its name.
-pub fn run_restore() -> ExitCode {
-    at("ipvsadm", None, &[], |front, _| front.restore_script())
+/// Runs `ipvsadm-restore`, for which it does not matter what else follows its name.
+pub fn run_restore(args: &[String]) -> ExitCode {
+    at("ipvsadm", args, |front, _| front.restore_script())
 }
 
-/// Runs `lvsd adm`, which takes `--socket PATH` before ipvsadm's arguments, and knows the word `diff`. `lvsd` is how lvsd was called, `args` what follows
-/// `adm`.
+/// Runs `lvsd adm`, which also knows the word `diff`. `lvsd` is how lvsd was called, `args` what follows `adm`.
 pub fn run_ours(lvsd: &str, args: &[String]) -> ExitCode {
-    let program = format!("{lvsd} adm");
-    match leading_socket(args) {
-        Ok((socket, args)) => match args {
-            [first, rest @ ..] if first == "diff" => {
-                at(&program, socket, rest, |front, words| front.diff(words))
-            }
-            args => at(&program, socket, args, |front, words| front.command(words)),
-        },
-        Err(message) => {
-            let _ = writeln!(io::stderr(), "{message}");
-            ExitCode::from(UNUSABLE)
-        }
-    }
+    at(&format!("{lvsd} adm"), args, |front, words| match words {
+        ["diff", rest @ ..] => front.diff(rest),
+        words => front.command(words),
+    })
 }
 
 fn leading_socket(args: &[String]) -> Result<(Option<&str>, &[String]), &'static str> {
@@ -78,12 +67,14 @@ fn leading_socket(args: &[String]) -> Result<(Option<&str>, &[String]), &'static
     }
 }
 
-fn at(
-    program: &str,
-    socket: Option<&str>,
-    args: &[String],
-    run: impl FnOnce(&mut Front<'_>, &[&str]) -> u8,
-) -> ExitCode {
+fn at(program: &str, args: &[String], run: impl FnOnce(&mut Front<'_>, &[&str]) -> u8) -> ExitCode {
+    let (socket, args) = match leading_socket(args) {
+        Ok(found) => found,
+        Err(message) => {
+            let _ = writeln!(io::stderr(), "{message}");
+            return ExitCode::from(UNUSABLE);
+        }
+    };
     let words: Vec<&str> = args.iter().map(String::as_str).collect();
     let mut front = Front {
         program,
