@@ -49,7 +49,7 @@ type Services = HashMap<ServiceKey, Arc<Service>, RandomState>;
 #[derive(Debug)]
 pub struct Config {
     services: Services,
-    digest: Arc<Digest>,
+    digest: Digest,
     globals: Globals,
 }
 
@@ -67,7 +67,7 @@ impl Config {
     pub(crate) fn empty(globals: Globals, seed: &RandomState) -> Self {
         Self {
             services: HashMap::with_hasher(seed.clone()),
-            digest: Arc::new(Digest::empty(seed)),
+            digest: Digest::empty(seed),
             globals,
         }
     }

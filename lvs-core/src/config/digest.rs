@@ -1,8 +1,8 @@
 //! What all services together amount to.
 //!
 //! A packet of no known connection must be judged by more than one service: whether its destination is anybody's, whether a
-//! real server sends it. What is needed for that is gathered here when the configuration changes, and shared with the
-//! snapshot before as long as no service changes in what it depends on: most changes are of weights.
+//! real server sends it. What is needed for that is gathered here when the configuration changes, and copied from
+//! the snapshot before as long as no service changes in what it depends on: most changes are of weights.
 
 use ahash::RandomState;
 use hashbrown::{HashMap, HashSet};
@@ -22,7 +22,7 @@ pub(crate) enum Role {
     Local,
 }
 
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Digest {
     pub(super) roles: HashMap<Ip, Role, RandomState>,
     /// Real servers of NAT services, if packets that they send of their own accord are refused.

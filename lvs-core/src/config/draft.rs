@@ -343,7 +343,7 @@ impl<'a> Draft<'a> {
         }
         let digest = match same_digest {
             true => self.from.digest.clone(),
-            false => Arc::new(Digest::new(&services, &self.globals, seed)?),
+            false => Digest::new(&services, &self.globals, seed)?,
         };
         Ok(Config {
             services,

@@ -154,10 +154,10 @@ fn what_cannot_be_is_refused_and_nothing_of_it_done() {
 /// Whether the snapshot's digest is what gathering it anew gives.
 fn has_right_digest(config: &Config) -> bool {
     let seed = config.services.hasher();
-    Digest::new(&config.services, &config.globals, seed).unwrap() == *config.digest
+    Digest::new(&config.services, &config.globals, seed).unwrap() == config.digest
 }
 
-/// Changes one by one, and whether each leaves the digest as it is.
+/// Changes one by one, and whether the digest is the same afterwards.
 #[test]
 fn the_digest_is_gathered_again_when_it_must_be() {
     type Change<'a> = &'a dyn Fn(&mut Draft<'_>) -> Result<(), ConfigError>;
@@ -200,7 +200,7 @@ fn the_digest_is_gathered_again_when_it_must_be() {
             d.edit_dest(key(), ep(R1), &DestOptions::new(Method::Tunnel, 5))
         }),
         (false, &|d| d.add_dest(key(), ep(R2), &NAT)),
-        (false, &|d| d.remove_dest(key(), ep(R1))),
+        (true, &|d| d.remove_dest(key(), ep(R1))),
         (false, &|d| d.set_options(key(), timeouts(None, None))),
         (false, &|d| {
             d.add_service(ServiceKey::udp(ep(SIP)), least(), ServiceOptions::default())?;
@@ -216,11 +216,7 @@ fn the_digest_is_gathered_again_when_it_must_be() {
         let before = director.config();
         director.edit(|d| change(d)).unwrap();
         let after = director.config();
-        assert_eq!(
-            Arc::ptr_eq(&before.digest, &after.digest),
-            stays,
-            "change {n}"
-        );
+        assert_eq!(before.digest == after.digest, stays, "change {n}");
         assert!(has_right_digest(&after), "change {n}");
     }
 }
