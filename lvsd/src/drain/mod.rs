@@ -54,7 +54,13 @@ for the service's timeout: they are waited for too. With --move-templates they g
 net.ipv4.vs.expire_quiescent_template = 1 they do so anyway. To move the UDP clients of a persistent service give
 both --move-udp and --move-templates.
 
-Ctrl-C stops the waiting. The server stays at weight 0, and what to type to go on or to undo it is said.
+Ctrl-C stops the waiting. The server stays at weight 0, and what to type to go on or to undo it is said. (A second Ctrl-C is
+for a daemon that does not answer.)
+
+The objects of --json have an \"event\": \"note\" with a \"message\"; \"moved\" with a \"count\"; \"progress\" every 5 seconds, with
+\"active\", \"inactive\" (of which \"closed\" by both sides), \"persistent\", \"seconds\" and \"seconds_left\"; and last \"end\" with the
+same, an \"outcome\" (removed, kept, gone, called-off, stopped, no-service, no-server, failed), a \"message\", the \"exit\" status,
+and \"undo\", the words of ipvsadm that give the server its weight back.
 
 Examples:
   lvsd drain -t 192.0.2.10:80 -r 10.0.0.11:8080
