@@ -320,6 +320,6 @@ fn is_unicast(server: &ServerKey) -> bool {
     } else {
         let [a, b, c, d, ..] = server.addr;
         let ip = Ipv4Addr::new(a, b, c, d);
-        !(a == 0 || ip.is_multicast() || ip.is_broadcast())
+        !(ip.is_unspecified() || ip.is_multicast() || ip.is_broadcast())
     }
 }

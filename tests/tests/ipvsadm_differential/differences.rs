@@ -26,7 +26,7 @@ pub(crate) enum Then {
 }
 
 /// All of them.
-pub(crate) const DIFFERENCES: [Difference; 15] = [
+pub(crate) const DIFFERENCES: [Difference; 17] = [
     Difference {
         documented: "Nothing else differs but the help text",
         reason: "it is our own, and tells of our options",
@@ -62,6 +62,18 @@ pub(crate) const DIFFERENCES: [Difference; 15] = [
         reason: "no packet bears them",
         example: &["-A -t [::ffff:10.0.0.1]:80"],
         take_out: mapped,
+    },
+    Difference {
+        documented: "| `-r 0.1.2.3`: servers in 0.0.0.0/8 |",
+        reason: "no host has such an address",
+        example: &["-A -t 10.0.0.1:80", "-a -t 10.0.0.1:80 -r 0.1.2.3"],
+        take_out: nobody,
+    },
+    Difference {
+        documented: "| `-r` with an address of this host |",
+        reason: "there is no local node yet",
+        example: &["-A -t 10.0.0.1:80", "-a -t 10.0.0.1:80 -r 127.0.0.2"],
+        take_out: this_host,
     },
     Difference {
         documented: "| `-s none` |",
@@ -171,6 +183,21 @@ fn bracketed(line: &Line, theirs: &mut Outcome, ours: &mut Outcome) -> Option<Th
 fn mapped(line: &Line, theirs: &mut Outcome, ours: &mut Outcome) -> Option<Then> {
     let there = ours.refused(ILLEGAL_ADDRESS) && line.mentions("::ffff:");
     take_over(theirs, ours, there, Then::Ends)
+}
+
+fn nobody(line: &Line, theirs: &mut Outcome, ours: &mut Outcome) -> Option<Then> {
+    let refused = ours.stderr.contains("Invalid operation.  ");
+    take_over(
+        theirs,
+        ours,
+        refused && line.mentions("0.1.2.3"),
+        Then::Ends,
+    )
+}
+
+fn this_host(_: &Line, theirs: &mut Outcome, ours: &mut Outcome) -> Option<Then> {
+    let refused = ours.stderr.contains(" is this host itself");
+    take_over(theirs, ours, refused, Then::Ends)
 }
 
 fn no_scheduler(line: &Line, theirs: &mut Outcome, ours: &mut Outcome) -> Option<Then> {
