@@ -405,3 +405,43 @@ fn a_difference_is_told_before_it_is_made() {
     assert_eq!(diff(&new).status.code(), Some(0));
     assert_eq!(diff("/no/such/file").status.code(), Some(2));
 }
+
+/// Whichever name it is called by, it is told which daemon to ask, and asks that one only.
+#[test]
+fn every_name_takes_a_socket_first() {
+    let lan = Plan::of(Method::Nat, 1).build();
+    let _lvsd = Lvsd::start(&lan, "-A -t 10.9.0.100:80 -s rr\n");
+    let tools = Tools::on(&lan);
+    let socket = tools.socket.display();
+    let script = format!(
+        "unset LVSD_SOCKET
+         ipvsadm --socket {socket} -Ln | grep TCP
+         ipvsadm-save --socket={socket} -n
+         echo '-A -t 10.9.0.100:81 -s rr' | ipvsadm-restore --socket {socket}
+         ipvsadm --socket {socket} -Sn"
+    );
+    let said = "TCP  10.9.0.100:80 rr\n-A -t 10.9.0.100:80 -s rr\n-A -t 10.9.0.100:81 -s rr\n";
+    assert_eq!(tools.run(&script), said);
+}
+
+#[test]
+fn who_may_not_ask_is_told_so() {
+    let lan = Plan::of(Method::Nat, 1).build();
+    let _lvsd = Lvsd::start(&lan, "-A -t 10.9.0.100:80 -s rr\n");
+    let tools = Tools::on(&lan);
+    // Where anybody may look, so that it is the socket which refuses.
+    let copy = lan.director.file("lvsd");
+    fs::copy(lvsd(), &copy).unwrap();
+    for line in ["-Ln", "-C", "-Sn"] {
+        let user = "setpriv --reuid 65534 --regid 65534 --clear-groups";
+        let out = tools.output(&format!("{user} {} adm {line}", copy.display()));
+        assert_eq!(out.status.code(), Some(2), "{line}: {}", text(&out.stderr));
+        let said = text(&out.stderr);
+        assert!(
+            said.starts_with("Can't initialize ipvs: Permission denied (you must be root"),
+            "{said}"
+        );
+        assert!(out.stdout.is_empty());
+    }
+    assert_eq!(tools.table().services.len(), 1);
+}
