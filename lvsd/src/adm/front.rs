@@ -169,7 +169,7 @@ impl<'a> Front<'a> {
             // Such lines are for files.
             Command::Setting { .. } => Err(self.wrong(&CommandError::no_command())),
             Command::Restore { compat: true } => restore::line_by_line(self),
-            Command::Restore { compat: false } => restore::all(self, &[]),
+            Command::Restore { compat: false } => restore::all(self),
             change => self.change(&change),
         }
     }

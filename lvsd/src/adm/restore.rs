@@ -25,12 +25,29 @@ const REFUSED: u8 = 255;
 /// What standard input is called.
 pub(super) const STDIN: &str = "standard input";
 
-/// Carries out the commands in standard input, all or none; `first` goes before them.
-pub(super) fn all(front: &mut Front<'_>, first: &[Command]) -> Result<(), Failure> {
+/// Carries out the commands in standard input, all or none.
+pub(super) fn all(front: &mut Front<'_>) -> Result<(), Failure> {
     let source = read(front)?;
     let lines = parse(&source, STDIN, front)?;
     let mut client = front.client()?;
-    apply(&mut client, first, &lines, false, &source, STDIN)
+    apply(&mut client, &[], &lines, false, &source, STDIN)
+}
+
+/// Makes the commands in standard input the table, all or none.
+pub(super) fn table(front: &mut Front<'_>) -> Result<(), Failure> {
+    let source = read(front)?;
+    let lines = parse(&source, STDIN, front)?;
+    let mut client = front.client()?;
+    let first = clearing(&lines);
+    apply(&mut client, &first, &lines, false, &source, STDIN)
+}
+
+/// What goes before commands that are to be the table. Rules for marks are cleared only if there are others: files that
+/// ipvsadm has saved have none, as it leaves them to netfilter.
+pub(super) fn clearing(lines: &[ScriptLine<'_>]) -> Vec<Command> {
+    let is_mark = |line: &ScriptLine<'_>| matches!(line.command, Command::Mark(_));
+    let marks = lines.iter().any(is_mark).then_some(Command::ClearMarks);
+    [Command::Flush].into_iter().chain(marks).collect()
 }
 
 /// Carries out the commands in standard input one after the other, as ipvsadm 1.31 does: what the kernel or the option
@@ -42,6 +59,8 @@ pub(super) fn line_by_line(front: &mut Front<'_>) -> Result<(), Failure> {
     let source = read(front)?;
     let mut exit = 0;
     for line in source.lines() {
+        // To the C library a line ends there.
+        let line = line.split('\0').next().unwrap_or_default();
         let words: Vec<&str> = line.split([' ', '\t', '\r']).collect();
         let words = words
             .into_iter()

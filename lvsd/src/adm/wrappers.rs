@@ -5,7 +5,6 @@
 
 use super::front::Front;
 use super::restore;
-use crate::rules::Command;
 
 impl Front<'_> {
     /// `ipvsadm-save`: prints the table. Returns the exit status.
@@ -23,7 +22,7 @@ impl Front<'_> {
 
     /// `ipvsadm-restore`: makes the table what standard input says. Returns the exit status.
     pub(super) fn restore_script(&mut self) -> u8 {
-        self.done(|front| restore::all(front, &[Command::Flush]))
+        self.done(restore::table)
     }
 }
 

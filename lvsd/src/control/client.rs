@@ -4,12 +4,16 @@ use std::io::{self, BufRead as _, BufReader, ErrorKind, Write as _};
 use std::ops::ControlFlow;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use std::{error, fmt};
 
 use super::conns::{Connection, Count, Filter};
 use super::explained::{Explained, Packet};
 use super::message::{Hello, LONGEST_REQUEST, Refusal, Reply, Request, VERSION};
 use super::table::Table;
+
+/// How long a daemon may take for an answer, or a part of it.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A connection to a daemon.
 #[derive(Debug)]
@@ -86,6 +90,9 @@ impl Client {
     pub fn connect(path: &Path) -> Result<Self, ClientError> {
         let stream = UnixStream::connect(path);
         let stream = stream.map_err(|e| ClientError::Connect(path.to_owned(), e))?;
+        for set in [UnixStream::set_read_timeout, UnixStream::set_write_timeout] {
+            set(&stream, Some(PATIENCE)).map_err(|e| ClientError::Connect(path.to_owned(), e))?;
+        }
         let mut client = Self {
             path: path.to_owned(),
             stream: BufReader::new(stream),
@@ -212,7 +219,11 @@ impl Client {
         }
     }
 
-    fn broken(&self, e: io::Error) -> ClientError {
+    fn broken(&self, mut e: io::Error) -> ClientError {
+        if e.kind() == ErrorKind::WouldBlock {
+            let seconds = PATIENCE.as_secs();
+            e = io::Error::new(ErrorKind::TimedOut, format!("nothing for {seconds} s"));
+        }
         ClientError::Broken(self.path.clone(), e)
     }
 

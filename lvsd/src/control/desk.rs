@@ -13,7 +13,7 @@ use lvs_fwd::route::Topology;
 
 use super::conns::{Connection, Count, Filter};
 use super::explained::Explained;
-use super::message::{Refusal, Reply, Request};
+use super::message::{MOST_REFUSALS, Refusal, Reply, Request};
 use super::table::Table;
 use crate::adm::execute;
 use crate::adm::listing::protocol_name;
@@ -204,7 +204,7 @@ fn apply(plane: &dyn Plane, commands: &[Vec<String>], rehearse: bool) -> Reply {
     let words = commands;
     let commands = match read(words) {
         Ok(commands) => commands,
-        Err(refusals) => return Reply::Refused { refusals },
+        Err(refusals) => return refused(refusals),
     };
     let result = plane.change(&mut |draft, marks| {
         let mut refusals = Vec::new();
@@ -230,7 +230,7 @@ fn apply(plane: &dyn Plane, commands: &[Vec<String>], rehearse: bool) -> Reply {
             Reply::Done {}
         }
         Err(Stop::Rehearsed) => Reply::Done {},
-        Err(Stop::Refused(refusals)) => Reply::Refused { refusals },
+        Err(Stop::Refused(refusals)) => refused(refusals),
         Err(Stop::Whole(exit, message)) => Reply::Refused {
             refusals: vec![Refusal {
                 command: None,
@@ -255,6 +255,21 @@ fn read(commands: &[Vec<String>]) -> Result<Vec<Command>, Vec<Refusal>> {
         true => Ok(read),
         false => Err(refusals),
     }
+}
+
+/// All refusals, if they are not too many.
+fn refused(mut refusals: Vec<Refusal>) -> Reply {
+    if refusals.len() > MOST_REFUSALS {
+        let others = refusals.len() + 1 - MOST_REFUSALS;
+        refusals.truncate(MOST_REFUSALS - 1);
+        refusals.push(Refusal {
+            command: None,
+            exit: execute::REFUSED,
+            message: format!("and {others} more are refused"),
+            word: None,
+        });
+    }
+    Reply::Refused { refusals }
 }
 
 fn texts(words: &[String]) -> Vec<&str> {

@@ -15,7 +15,13 @@ use super::table::{Key, Table};
 pub const VERSION: u32 = 1;
 
 /// The longest request, in bytes: some hundred thousand commands.
-pub const LONGEST_REQUEST: usize = 64 << 20;
+pub const LONGEST_REQUEST: usize = 16 << 20;
+
+/// The most words, lists and objects in a request, each of which takes memory however short it is.
+pub const MOST_VALUES: usize = 1 << 20;
+
+/// The most refusals in a reply; the last one says how many more there would be.
+pub const MOST_REFUSALS: usize = 1000;
 
 /// A client's first line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

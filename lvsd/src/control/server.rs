@@ -8,6 +8,7 @@
 use std::collections::HashMap;
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::ops::ControlFlow;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
@@ -17,13 +18,15 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 use std::{fs, thread};
 
-use socket2::SockRef;
+use socket2::{Domain, SockAddr, SockRef, Socket, Type};
 
 use super::desk::{self, Plane};
-use super::message::{Hello, LONGEST_REQUEST, Reply, Request, VERSION};
+use super::message::{Hello, LONGEST_REQUEST, MOST_VALUES, Reply, Request, VERSION};
 
 /// The most clients at a time.
 const CLIENTS: usize = 64;
+/// The most who may wait to be let in.
+const BACKLOG: i32 = 128;
 
 /// How a server is started.
 #[derive(Clone, Debug)]
@@ -78,12 +81,15 @@ impl Server {
             patience,
         } = options;
         clear(&path)?;
-        let listener = Arc::new(UnixListener::bind(&path)?);
-        // Until now only its owner may connect: that takes the right to write.
+        let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+        socket.bind(&SockAddr::unix(&path)?)?;
+        // Nobody can connect before it is said who may.
         std::os::unix::fs::chown(&path, None, group)?;
         let mode = if group.is_some() { 0o660 } else { 0o600 };
         fs::set_permissions(&path, fs::Permissions::from_mode(mode))?;
         let metadata = fs::metadata(&path)?;
+        socket.listen(BACKLOG)?;
+        let listener = Arc::new(UnixListener::from(OwnedFd::from(socket)));
         let clients = Arc::new(Clients::default());
         let listening = (listener.clone(), clients.clone());
         let body = move || accept(&listening.0, &listening.1, patience, &plane);
@@ -234,6 +240,10 @@ pub fn converse(reader: impl Read, mut writer: impl Write, plane: &dyn Plane) ->
         },
     )?;
     while read_line(&mut reader, &mut line)? {
+        if values_in(&line) > MOST_VALUES {
+            let message = format!("more than {MOST_VALUES} words and lists are too many");
+            return say(&mut writer, &Reply::Error { message });
+        }
         match serde_json::from_slice::<Request>(&line) {
             Ok(request) => {
                 let mut failed = Ok(());
@@ -253,6 +263,12 @@ pub fn converse(reader: impl Read, mut writer: impl Write, plane: &dyn Plane) ->
         }
     }
     Ok(())
+}
+
+/// At least as many as there are values in a line of JSON: each takes memory, however short it is.
+fn values_in(line: &[u8]) -> usize {
+    let ends = line.iter().filter(|b| matches!(b, b',' | b'[' | b'{'));
+    ends.count()
 }
 
 /// What is wrong with a line. It repeats the client's words, so they are cut and put into one line.

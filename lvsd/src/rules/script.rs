@@ -5,7 +5,7 @@
 //! Rule: a file is read as a whole, and everything that is wrong with it is found and shown in its place, before anything
 //! is done.
 
-use super::command::{option_at, place_of};
+use super::command::{option_at, place_of, start_of};
 use super::command_line::FORM;
 use super::names::Remembered;
 use super::problem::{Problem, escaped, quoted};
@@ -42,14 +42,20 @@ pub fn parse_script<'a>(
         match parse_command(&texts(&words), &names) {
             Ok(command) if command.is_change() => lines.push(ScriptLine { command, words }),
             Ok(_) => problems.push(no_change(&words)),
-            Err(e) => problems.push(explained(&words, &e, &names)),
+            Err(e) => problems.extend(mistakes(words, e, &names)),
         }
     }
-    match problems.is_empty() {
-        true => Ok(lines),
-        false => Err(problems),
+    if problems.is_empty() {
+        return Ok(lines);
     }
+    // Whoever carries the lines out will not get to see them, and could not say it.
+    problems.extend(lines.iter().filter_map(|line| line.unknown_name(&names)));
+    problems.sort_by_key(|p| (p.line, p.column));
+    Err(problems)
 }
+
+/// What the kernel says of such a name.
+const NOT_FOUND: &str = "Scheduler or persistence engine not found";
 
 impl ScriptLine<'_> {
     /// What is wrong with this line. `place` is the offending word's in the command as [`Command::words`] has it.
@@ -60,6 +66,20 @@ impl ScriptLine<'_> {
             Some(word) => Problem::at(*word, escaped(message, usize::MAX), ""),
             None => whole(&self.words, message),
         }
+    }
+
+    /// A scheduler or an engine that there is not.
+    fn unknown_name(&self, names: &dyn Names) -> Option<Problem> {
+        let (Command::AddService(rule) | Command::EditService(rule)) = &self.command else {
+            return None;
+        };
+        let option = match &rule.unknown_engine {
+            Some(_) => "pe",
+            None if !names.has_scheduler(&rule.scheduler) => "scheduler",
+            None => return None,
+        };
+        let word = self.words.get(place_of(&texts(&self.words), option)?)?;
+        Some(Problem::at(*word, NOT_FOUND, ""))
     }
 
     /// ipvsadm's name for the option that this word of the command belongs to, as [`Command::words`] has it.
@@ -90,6 +110,30 @@ fn no_change(words: &[Word<'_>]) -> Problem {
         "this command changes nothing, and so has no place among those that are done at once";
     let help = "take it out, or let `-R --compat` do the lines one by one";
     Problem::at(first, message, help)
+}
+
+/// All that is wrong with a line which is refused for `e`: what is wrong is taken out, to see what is wrong with the rest.
+fn mistakes(mut words: Vec<Word<'_>>, mut e: CommandError, names: &dyn Names) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    let is_command = words.first().is_some_and(|w| w.text.starts_with('-'));
+    loop {
+        problems.push(explained(&words, &e, names));
+        // The command itself is needed to understand the others.
+        let Some(place) = e.word.filter(|place| is_command && *place > 0 && !e.hint) else {
+            break;
+        };
+        let option = start_of(&texts(&words), place);
+        if option == 0 || place >= words.len() {
+            break;
+        }
+        words.drain(option..=place);
+        match parse_command(&texts(&words), names) {
+            // What is missing now may be what was taken out.
+            Err(next) if next.word.is_some() && !next.message.starts_with("-6") => e = next,
+            _ => break,
+        }
+    }
+    problems
 }
 
 /// What is wrong with a line that is refused as ipvsadm refuses it. If the reader of rule files has more to say about the
@@ -134,6 +178,30 @@ mod tests {
 
     use super::super::testing::{Village, almost_rules};
     use super::*;
+
+    #[test]
+    fn everything_that_is_wrong_is_found() {
+        let source = "-a -t 10.0.0.1:80 -r 10.0.0.5:99999 -m -w x\n\
+                      -A -t 10.0.0.3:80 -s nosuch\n\
+                      -A -f 0 -s rr -p x stray\n\
+                      -A -u 10.0.0.3:80 --pe nosuch -p\n\
+                      -A -t 10.0.0.4:80\n\
+                      -A -x -1 -t 10.0.0.4:80 --frob\n";
+        let problems = parse_script(source, &Village).unwrap_err();
+        let places: Vec<_> = problems.iter().map(|p| (p.line, p.column)).collect();
+        let expected = [
+            (1, 31),
+            (1, 43),
+            (2, 22),
+            (3, 7),
+            (3, 18),
+            (3, 20),
+            (4, 24),
+            (6, 7),
+            (6, 25),
+        ];
+        assert_eq!(places, expected, "{problems:#?}");
+    }
 
     proptest! {
         /// Whatever the file: what is wrong stands where the problem says, and what is right is what `parse_command` makes

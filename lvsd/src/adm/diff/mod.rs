@@ -70,10 +70,10 @@ impl Front<'_> {
         };
         let lines = restore::parse(&source, file, self)?;
         let mut client = self.client()?;
-        let first = [Command::Flush];
+        let first = restore::clearing(&lines);
         restore::apply(&mut client, &first, &lines, true, &source, file)?;
         let before = table(&mut client)?;
-        let commands = lines.iter().map(|line| &line.command);
+        let commands = first.iter().chain(lines.iter().map(|line| &line.command));
         let after = restored(&before, commands).map_err(|_| {
             let message = "the table changes all the time: try again".to_owned();
             Failure::Said(TROUBLE, message)

@@ -241,7 +241,7 @@ fn a_file_longer_than_a_request_is_refused() {
     let desk = Desk::open();
     let comment = "#".repeat(LONGEST_REQUEST + 1);
     let said = restore(&desk, &comment);
-    let message = "standard input: longer than 64 MiB, more than can be done at once\n";
+    let message = "standard input: longer than 16 MiB, more than can be done at once\n";
     assert_eq!((said.exit, &*said.err), (2, message));
     // Shorter, but not as a request.
     let word = "\"".repeat(LONGEST_REQUEST / 2);
@@ -250,7 +250,7 @@ fn a_file_longer_than_a_request_is_refused() {
     assert!(matches!(e, ClientError::TooLong));
     assert_eq!(
         e.to_string(),
-        "this is more than can be asked for at once: over 64 MiB"
+        "this is more than can be asked for at once: over 16 MiB"
     );
 }
 
@@ -435,4 +435,27 @@ fn the_script_that_saves_takes_one_option() {
         assert_eq!((said.exit, &*said.out), (1, ""), "{words:?}");
         assert_eq!(said.err.lines().count(), 2);
     }
+}
+
+#[test]
+fn a_files_marks_take_the_place_of_those_there_are() {
+    let desk = Desk::open();
+    let file = "--mark 7 --destination 10.0.0.9\n-A -f 7 -s rr\n";
+    for _ in 0..2 {
+        assert_eq!(script(&desk, file).exit, 0);
+        assert_eq!(saved(&desk), format!("--clear-marks\n{file}"));
+    }
+    // A file that ipvsadm has saved says nothing about them.
+    assert_eq!(script(&desk, "-A -f 7 -s wrr\n").exit, 0);
+    let said = "--clear-marks\n--mark 7 --destination 10.0.0.9\n-A -f 7 -s wrr\n";
+    assert_eq!(saved(&desk), said);
+}
+
+#[test]
+fn line_by_line_a_line_ends_at_a_zero_byte() {
+    let desk = Desk::open();
+    let file = "-A -t 10.0.0.1:80 -s rr\0junk\n\0-C\n-A\0 -t\n";
+    let said = compat(&desk, file);
+    assert_eq!(saved(&desk), "-A -t 10.0.0.1:80 -s rr\n");
+    assert_eq!(said.exit, 2, "{}", said.err);
 }

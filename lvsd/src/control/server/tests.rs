@@ -358,3 +358,23 @@ fn it_ends_while_clients_are_connected() {
         Err(ClientError::Connect(..))
     ));
 }
+
+#[test]
+fn what_would_take_too_much_memory_is_refused() {
+    let place = Place::open("memory");
+    let of = |commands: &str| {
+        let request = format!("{{\"request\":\"apply\",\"commands\":[{commands}]}}\n");
+        place.say(format!("{HELLO}{request}").as_bytes())
+    };
+    let said = of(&vec!["[]"; MOST_VALUES / 2].join(","));
+    assert!(said.contains("are too many") && said.len() < 1000, "{said}");
+    // As many as may be asked for, all of them wrong, and a short answer.
+    let said = of(&vec!["[]"; MOST_VALUES / 2 - 10].join(","));
+    let others = MOST_VALUES / 2 - 10 + 1 - 1000;
+    assert!(
+        said.contains(&format!("and {others} more are refused")),
+        "{}",
+        said.len()
+    );
+    assert!(said.len() < 200_000, "{}", said.len());
+}

@@ -36,7 +36,7 @@ use super::{MarkRule, Names, ServerRule, ServiceRule, settings};
 pub use error::CommandError;
 use line::Line;
 pub(super) use places::option_at;
-pub(crate) use places::place_of;
+pub(crate) use places::{place_of, start_of};
 pub use sync::{Role, SyncDaemon};
 
 /// How long a client stays on its server unless another time is given, in seconds.

@@ -12,6 +12,13 @@ pub(crate) fn option_at(words: &[&str], place: usize) -> Option<&'static str> {
     found.map(|given| given.option.name)
 }
 
+/// The place of the option that the word at this place belongs to; the same place if it is of no option.
+pub(crate) fn start_of(words: &[&str], place: usize) -> usize {
+    let mut options = options(words);
+    let found = options.find(|given| given.at == place || given.value_at == place);
+    found.map_or(place, |given| given.at)
+}
+
 /// The place of the word with this option's value, or, if it has none, of the option itself.
 pub(crate) fn place_of(words: &[&str], name: &str) -> Option<usize> {
     let mut options = options(words);
