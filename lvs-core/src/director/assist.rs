@@ -152,7 +152,7 @@ impl Director {
 pub(super) struct Announced {
     shard: Mutex<Shard>,
     seed: RandomState,
-    /// How many there are, so that others need not look.
+    /// How many there are, or have been a second ago, so that others need not look in vain.
     count: AtomicUsize,
 }
 
@@ -212,12 +212,6 @@ impl Announced {
     pub(super) fn expire(&self, now: Time) {
         let mut shard = lock(&self.shard);
         shard.expire(now, &mut usize::MAX.clone());
-        self.count.store(shard.len(), Relaxed);
-    }
-
-    /// To be called after the shard has been changed from outside.
-    pub(super) fn recount(&self) {
-        let shard = lock(&self.shard);
         self.count.store(shard.len(), Relaxed);
     }
 

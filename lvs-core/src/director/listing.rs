@@ -157,7 +157,6 @@ impl Director {
                 Place::Template(part) => self.templates.evict(part, now, which, &mut count),
             };
             if !walk.advance(self, more) {
-                self.expected.recount();
                 return count;
             }
         }

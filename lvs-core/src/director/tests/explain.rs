@@ -70,6 +70,20 @@ fn a_known_connection_is_shown_with_its_template() {
 }
 
 #[test]
+fn a_template_put_aside_still_belongs_to_its_connections() {
+    let mut lab = Lab::tcp(Method::Nat, &[R1, R2]);
+    lab.edit(|d| d.set_options(key(), persistent()));
+    lab.tcp_in(SYN);
+    lab.edit(|d| d.remove_dest(key(), ep(R1)));
+    let other = "10.9.1.2:7";
+    assert_eq!(lab.see(tcp(other, VIP, SYN)), to(R2));
+    for (client, server) in [(CLIENT, R1), (other, R2)] {
+        let known = told(&lab, tcp(client, VIP, ACK)).connection.unwrap();
+        assert_eq!(known.template.unwrap().server, ep(server));
+    }
+}
+
+#[test]
 fn why_a_service_matches_is_said() {
     let mut lab = Lab::with(&Settings::default());
     let (family, mark) = (Family::V4, 7);

@@ -152,6 +152,11 @@ fn evicted_connections_give_their_local_ports_back() {
             assert!(matches!(opened, Verdict::Forward(_)), "{i} {opened:?}");
         }
     }
+    assert_eq!(lab.director.evict(lab.now, &|_| true), 900 + 900 + 900);
+    assert_eq!(
+        lab.director.connection_count() + lab.director.template_count(),
+        0
+    );
 }
 
 #[test]

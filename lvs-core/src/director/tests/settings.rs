@@ -431,6 +431,28 @@ fn drop_entry_clears_half_open_connections_and_no_established_ones() {
 }
 
 #[test]
+fn drop_entry_knows_how_long_a_connection_rests_by_its_own_timeout() {
+    let defend = Sysctls {
+        drop_entry: 3,
+        ..Sysctls::default()
+    };
+    let mut lab = with(defend, Method::Nat, &[R1]);
+    lab.edit(|d| d.set_options(key(), own_timeouts(90, 0, 0)));
+    for n in 0..64 {
+        let client = format!("10.9.1.3:{}", 2000 + n);
+        lab.see(tcp(&client, VIP, SYN));
+        lab.see(tcp(&client, VIP, ACK));
+    }
+    let mut left_after = |ms| {
+        lab.wait(ms);
+        (0..256).for_each(|_| lab.director.tick(lab.now, u64::MAX));
+        lab.connections().len()
+    };
+    assert_eq!(left_after(59_000), 64, "none has rested for a minute");
+    assert!(left_after(2_000) < 64);
+}
+
+#[test]
 fn secure_tcp_waits_for_the_server() {
     let sysctls = Sysctls {
         secure_tcp: 3,
