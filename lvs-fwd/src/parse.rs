@@ -246,10 +246,14 @@ fn ipv6(packet: &[u8], offload: Offload) -> Result<Parsed, DropReason> {
     transport(network, offload)
 }
 
-/// RFC 1812 section 5.3.7, RFC 4291 section 2.5. A packet whose source is its destination (the "land"
-/// attack) has no business on a link, whatever its ports.
+/// Refuses addresses that no packet on a link has: RFC 1812 section 5.3.7, RFC 4291 section 2.5. A packet whose source is
+/// its destination (the "land" attack) has no business there, whatever its ports.
+///
+/// # Errors
+///
+/// [`DropReason::Martian`] or [`DropReason::Looped`].
 #[inline(always)]
-fn check_addresses(src: Ip, dst: Ip) -> Result<(), DropReason> {
+pub fn check_addresses(src: Ip, dst: Ip) -> Result<(), DropReason> {
     if src.is_multicast() || src.is_loopback() || src.is_unspecified() {
         return Err(DropReason::Martian);
     }

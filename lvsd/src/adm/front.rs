@@ -186,7 +186,10 @@ impl<'a> Front<'a> {
                 ClientError::Connect(_, e) if e.kind() == ErrorKind::PermissionDenied => {
                     "`lvsd run --socket-group GROUP' lets a group in."
                 }
-                ClientError::Unsupported(_) => "Use the lvsd that belongs to the daemon.",
+                // It says itself what is to be done.
+                ClientError::Unsupported(_) => {
+                    return Failure::Said(UNUSABLE, format!("Can't initialize ipvs: {e}"));
+                }
                 _ => {
                     "Start it by `lvsd run'; if it listens elsewhere, say where in LVSD_SOCKET, or by `lvsd adm --socket PATH'."
                 }

@@ -4,8 +4,9 @@ use std::fmt::Display;
 
 use lvs_core::config::MatchedBy as By;
 use lvs_core::director::{self, Chooser, Lack as Lacking};
-use lvs_core::{ConnInfo, Direction, Endpoint, Ip, Method, Protocol, Segment, ServiceKey};
+use lvs_core::{ConnInfo, Direction, DropReason, Endpoint, Ip, Method, Protocol, Segment, ServiceKey};
 use lvs_fwd::frame::PortId;
+use lvs_fwd::parse::check_addresses;
 use lvs_fwd::route::{Resolution, Topology};
 use lvs_sched::cost::Formula;
 use serde::{Deserialize, Serialize};
@@ -261,6 +262,9 @@ impl Explained {
         let (mark, interface_matters) = mark(&plane.marks(), packet, &segment);
         segment.mark = mark.as_ref().map_or(0, |marked| marked.mark);
         let director = plane.director();
+        if let Err(reason) = check_addresses(packet.client.ip, packet.virtual_address.ip) {
+            return Self::dropped(packet, reason);
+        }
         let told = director.explain(plane.now(), &segment);
         let scheduler = told.service.map_or("", |service| service.scheduler);
         let outcome = Outcome::of(&told.outcome);
@@ -290,6 +294,24 @@ impl Explained {
             lack: told.lack.map(Lack::from),
             drop_rate: told.drop_rate,
             way,
+        }
+    }
+
+    /// Of a packet that the director never gets to see.
+    fn dropped(packet: &Packet, reason: DropReason) -> Self {
+        Self {
+            packet: packet.clone(),
+            mark: None,
+            interface_matters: false,
+            service: None,
+            connection: None,
+            outcome: Outcome::Dropped {
+                reason: reason.name().to_owned(),
+            },
+            servers: Vec::new(),
+            lack: None,
+            drop_rate: 0,
+            way: None,
         }
     }
 }

@@ -180,7 +180,10 @@ fn admit(
     stream.set_write_timeout(Some(patience))?;
     let mut open = lock(&clients.open);
     if open.len() >= CLIENTS {
-        let message = format!("{CLIENTS} clients are connected already");
+        drop(open);
+        let message = format!(
+            "{CLIENTS} clients are connected already; try again when one of them has left"
+        );
         return say(&mut stream, &Reply::Error { message });
     }
     let ours = stream.try_clone()?;
@@ -220,7 +223,7 @@ pub fn converse(reader: impl Read, mut writer: impl Write, plane: &dyn Plane) ->
     let refused = match serde_json::from_slice(&line) {
         Ok(Hello { protocol: VERSION }) => None,
         Ok(Hello { protocol }) => Some(format!(
-            "protocol {protocol} is not spoken here, but {VERSION} (lvsd {})",
+            "protocol {protocol} is not spoken here, but {VERSION}: take the client of lvsd {}",
             env!("CARGO_PKG_VERSION")
         )),
         Err(e) => Some(format!(

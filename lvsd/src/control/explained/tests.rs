@@ -190,3 +190,22 @@ fn an_explanation_survives_the_way() {
         worker.decide(Time::default(), &[opening], &mut Vec::new());
     }
 }
+
+#[test]
+fn what_no_packet_may_bear_is_dropped() {
+    let desk = Desk::open();
+    desk.apply("-A -t 10.0.0.1:80 -s rr\n-a -t 10.0.0.1:80 -r 10.1.0.1 -m");
+    for (client, reason) in [
+        ("127.0.0.1:5", "martian"),
+        ("224.0.0.9:5", "martian"),
+        ("255.255.255.255:5", "martian"),
+        ("0.0.0.0:5", "martian"),
+        ("10.0.0.1:80", "looped"),
+    ] {
+        let told = Explained::of(&*desk.plane, &packet(client, "10.0.0.1:80"));
+        let reason = reason.to_owned();
+        assert_eq!(told.outcome, Outcome::Dropped { reason }, "{client}");
+    }
+    let told = Explained::of(&*desk.plane, &packet("10.2.0.1:5", "10.0.0.1:80"));
+    assert!(matches!(told.outcome, Outcome::Opens { .. }));
+}
