@@ -94,10 +94,12 @@ pub(crate) const SERVICE_OPTIONS: [Spec; 6] = [
     (Some('o'), "ops", Nothing),
 ];
 
+pub(crate) const MASQUERADING: Spec = (Some('m'), "masquerading", Nothing);
+
 pub(crate) const METHODS: [Spec; 3] = [
     (Some('g'), "gatewaying", Nothing),
     (Some('i'), "ipip", Nothing),
-    (Some('m'), "masquerading", Nothing),
+    MASQUERADING,
 ];
 
 pub(crate) const SERVER_OPTIONS: [Spec; 3] = [

@@ -5,35 +5,52 @@ use crate::grammar::{
     EDIT, EDIT_SERVER, IPV6, LIST, LIST_OPTIONS, MARK, METHODS, NUMERIC, REAL_SERVER, SAVE, SCTP,
     SERVER_OPTIONS, SERVICE_OPTIONS, SET, START, STOP, Spec, TCP, TUNNEL_OPTIONS, Takes, UDP, ZERO,
 };
+use crate::known::{Known, is_ipv6};
 use crate::random::Random;
 
 /// An option on a command line, with its value if it has one.
-#[derive(Clone, Debug)]
-enum Item {
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Item {
     Option(Spec, Option<String>),
     /// A word as it stands.
     Word(String),
 }
 
+impl Item {
+    /// Which option it is.
+    pub(crate) fn spec(&self) -> Option<Spec> {
+        match self {
+            Item::Option(spec, _) => Some(*spec),
+            Item::Word(_) => None,
+        }
+    }
+}
+
 /// A command line's words, without the program's name.
-pub(crate) fn any(random: &mut Random) -> Vec<String> {
-    let mut items = command(random);
+pub(crate) fn any(random: &mut Random, known: &mut Known) -> Vec<String> {
+    let mut items = command(random, known);
     if random.percent(40) {
         for _ in 0..=random.below(2) {
             spoil(random, &mut items);
         }
+    } else {
+        known.learn(&items);
     }
     written(random, items)
 }
 
 /// A line that adds a service or server, most likely rightly.
-pub(crate) fn setting_up(random: &mut Random) -> Vec<String> {
-    let command = random.pick(&[ADD, ADD, ADD_SERVER, ADD_SERVER, ADD_SERVER]);
-    let items = of_command(random, command);
+pub(crate) fn setting_up(random: &mut Random, known: &mut Known) -> Vec<String> {
+    let command = match known.service(random) {
+        Some(_) => random.pick(&[ADD, ADD_SERVER, ADD_SERVER]),
+        None => ADD,
+    };
+    let items = of_command(random, known, command);
+    known.learn(&items);
     written(random, items)
 }
 
-fn command(random: &mut Random) -> Vec<Item> {
+fn command(random: &mut Random, known: &Known) -> Vec<Item> {
     let command = random.weighted(&[
         (16, ADD),
         (8, EDIT),
@@ -49,21 +66,21 @@ fn command(random: &mut Random) -> Vec<Item> {
         (3, START),
         (2, STOP),
     ]);
-    of_command(random, command)
+    of_command(random, known, command)
 }
 
-fn of_command(random: &mut Random, command: Spec) -> Vec<Item> {
+fn of_command(random: &mut Random, known: &Known, command: Spec) -> Vec<Item> {
     let mut items = vec![option(random, command)];
     let rest = &mut items;
     match command {
         ADD | EDIT => {
-            service(random, rest);
+            service(random, known, rest);
             some(random, rest, &SERVICE_OPTIONS, 25);
         }
-        DELETE => service(random, rest),
+        DELETE => service(random, known, rest),
         ADD_SERVER | EDIT_SERVER => {
-            service(random, rest);
-            rest.push(option(random, REAL_SERVER));
+            service(random, known, rest);
+            server(random, known, rest);
             let method = random.pick(&METHODS);
             if random.percent(75) {
                 rest.push(option(random, method));
@@ -74,19 +91,19 @@ fn of_command(random: &mut Random, command: Spec) -> Vec<Item> {
             }
         }
         DELETE_SERVER => {
-            service(random, rest);
-            rest.push(option(random, REAL_SERVER));
+            service(random, known, rest);
+            server(random, known, rest);
         }
         LIST => {
             rest.push(option(random, NUMERIC));
             some(random, rest, &LIST_OPTIONS, 12);
             match random.below(10) {
                 0 => rest.push(option(random, CONNECTION)),
-                1 | 2 => service(random, rest),
+                1 | 2 => service(random, known, rest),
                 _ => {}
             }
         }
-        ZERO if random.percent(50) => service(random, rest),
+        ZERO if random.percent(50) => service(random, known, rest),
         SAVE => rest.push(option(random, NUMERIC)),
         SET => {
             for _ in 0..3 {
@@ -100,11 +117,41 @@ fn of_command(random: &mut Random, command: Spec) -> Vec<Item> {
     items
 }
 
-fn service(random: &mut Random, items: &mut Vec<Item>) {
+/// Names a service: most of the time one that is there, or for `-A` one that is not.
+fn service(random: &mut Random, known: &Known, items: &mut Vec<Item>) {
+    if random.percent(there(items, ADD))
+        && let Some(key) = known.service(random)
+    {
+        items.extend(key);
+        return;
+    }
     let key = random.weighted(&[(6, TCP), (4, UDP), (1, SCTP), (3, MARK)]);
     items.push(option(random, key));
     if key == MARK && random.percent(35) {
         items.push(option(random, IPV6));
+    }
+}
+
+/// Names a server of the service that is named already, most of the time one that is there, or for `-a` one that is not.
+fn server(random: &mut Random, known: &Known, items: &mut Vec<Item>) {
+    if random.percent(there(items, ADD_SERVER))
+        && let Some(name) = known.server(random, items)
+    {
+        items.push(Item::Option(REAL_SERVER, Some(name)));
+        return;
+    }
+    let mut server = option(random, REAL_SERVER);
+    while is_ipv6(items) != is_ipv6(std::slice::from_ref(&server)) && random.percent(85) {
+        server = option(random, REAL_SERVER);
+    }
+    items.push(server);
+}
+
+/// How often a command is about what is there already.
+fn there(items: &[Item], adding: Spec) -> usize {
+    match items.first().and_then(Item::spec) {
+        Some(spec) if spec == adding => 12,
+        _ => 90,
     }
 }
 

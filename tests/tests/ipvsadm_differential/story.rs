@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde_json::{Value, json};
 
+use crate::known::Known;
 use crate::line;
 use crate::random::Random;
 
@@ -34,13 +35,15 @@ pub(crate) struct Connection {
 /// The story of this number.
 pub(crate) fn story(seed: u64) -> Vec<Line> {
     let random = &mut Random::new(seed);
+    let known = &mut Known::default();
     let mut lines = vec![Line::of(&["-C"])];
-    for _ in 0..random.below(9) {
-        lines.push(Line::new(line::setting_up(random)));
+    for _ in 0..random.below(20) {
+        lines.push(Line::new(line::setting_up(random, known)));
     }
     for _ in 0..random.below(16) + 4 {
-        lines.push(surrounded(random));
+        lines.push(surrounded(random, known));
     }
+    lines.push(listing_counts(random));
     for end in [
         "-Ln",
         "-Ln --thresholds",
@@ -56,24 +59,25 @@ pub(crate) fn story(seed: u64) -> Vec<Line> {
 /// Lines that add services and servers.
 pub(crate) fn setup(seed: u64) -> Vec<Line> {
     let random = &mut Random::new(seed);
+    let known = &mut Known::default();
     (0..30)
-        .map(|_| Line::new(line::setting_up(random)))
+        .map(|_| Line::new(line::setting_up(random, known)))
         .collect()
 }
 
-fn surrounded(random: &mut Random) -> Line {
+fn surrounded(random: &mut Random, known: &mut Known) -> Line {
     let mut line = match random.below(100) {
-        0..=7 => restoring(random),
-        8..=11 => listing_counts(random),
-        12..=14 => listing_connections(random),
-        15 => Line::of(random.pick(&[
+        0..=7 => restoring(random, known),
+        8..=13 => listing_counts(random),
+        14..=16 => listing_connections(random),
+        17 => Line::of(random.pick(&[
             &["-h"][..],
             &["--help", "x"],
             &["-v"],
             &["--version", "-q"],
             &[],
         ])),
-        _ => Line::new(line::any(random)),
+        _ => Line::new(line::any(random, known)),
     };
     if random.percent(5) {
         line.program = "/sbin/ipvsadm";
@@ -81,17 +85,17 @@ fn surrounded(random: &mut Random) -> Line {
     line
 }
 
-fn restoring(random: &mut Random) -> Line {
+fn restoring(random: &mut Random, known: &mut Known) -> Line {
     let mut input = String::new();
     let count = random.below(7);
     for n in 0..count {
         let mut words = match random.percent(60) {
-            true => line::setting_up(random),
-            false => line::any(random),
+            true => line::setting_up(random, known),
+            false => line::any(random, known),
         };
         // Each of these differs; one by one they are compared elsewhere.
         while words.iter().any(|word| word.contains("-daemon")) {
-            words = line::any(random);
+            words = line::any(random, known);
         }
         if random.percent(15) {
             input.push_str(random.pick(&[
