@@ -155,6 +155,22 @@ impl Director {
         Ok(result)
     }
 
+    /// Says whether [`Self::edit`] would publish what `change` does, and changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// What that would return.
+    pub fn rehearse<E: From<ConfigError>>(
+        &self,
+        change: impl FnOnce(&mut Draft<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut trash = lock(&self.trash);
+        let current = self.config.load();
+        let mut draft = Draft::new(&current, &mut trash, self.workers);
+        change(&mut draft)?;
+        Ok(draft.check(&self.seed)?)
+    }
+
     /// The next worker; `None` once all that were announced have been given out.
     pub fn worker(self: &Arc<Self>) -> Option<Worker> {
         let number = self.workers_given.fetch_add(1, Relaxed);

@@ -320,6 +320,11 @@ impl<'a> Draft<'a> {
         Ok(config)
     }
 
+    /// Checks the whole, and that is all.
+    pub(crate) fn check(mut self, seed: &RandomState) -> Result<(), ConfigError> {
+        self.config(seed).map(drop)
+    }
+
     /// The snapshot, if it is sound.
     fn config(&mut self, seed: &RandomState) -> Result<Config, ConfigError> {
         let mut services = self.from.services.clone();

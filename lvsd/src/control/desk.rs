@@ -11,6 +11,7 @@ use lvs_core::state::State;
 use lvs_core::{ConfigError, ConnInfo, Director, Draft, Endpoint, Protocol, ServiceKey, Time};
 use lvs_fwd::route::Topology;
 
+use super::about::About;
 use super::conns::{Connection, Count, Filter};
 use super::explained::Explained;
 use super::message::{MOST_REFUSALS, Refusal, Reply, Request};
@@ -44,6 +45,17 @@ pub trait Plane: Send + Sync {
     ///
     /// What `change` returns, or why the plane cannot do it.
     fn change(&self, change: Change<'_>) -> Result<(), Stop>;
+
+    /// Says whether [`Self::change`] would do it, and changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// What that would return.
+    fn rehearse(&self, change: Change<'_>) -> Result<(), Stop> {
+        let mut marks = self.marks();
+        let director = self.director();
+        director.rehearse(|draft| change(draft, &mut marks))
+    }
 }
 
 /// What [`Plane::change`] is given to carry out.
@@ -53,17 +65,28 @@ pub type Change<'a> = &'a mut dyn FnMut(&mut Draft<'_>, &mut Vec<MarkRule>) -> R
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Stop {
-    /// It was only to be tried.
-    Rehearsed,
     /// These commands are refused.
     Refused(Vec<Refusal>),
-    /// The whole is refused, with ipvsadm's exit status and message.
-    Whole(u8, String),
+    /// The commands together are refused.
+    Whole {
+        /// Why, one line.
+        message: String,
+        /// What is to blame.
+        about: Option<About>,
+    },
 }
 
 impl From<ConfigError> for Stop {
     fn from(e: ConfigError) -> Self {
-        Self::Whole(execute::REFUSED, e.to_string())
+        let about = match e {
+            ConfigError::NoLocalAddress(key, addr) => Some(About::Server(key, addr)),
+            ConfigError::OnePacketFullNat(key) => Some(About::Service(key)),
+            ConfigError::LocalIsVirtual(ip) => Some(About::Address(ip)),
+            ConfigError::BadPortRange(local) => Some(About::Address(local.ip)),
+            _ => None,
+        };
+        let message = e.to_string();
+        Self::Whole { message, about }
     }
 }
 
@@ -206,7 +229,7 @@ fn apply(plane: &dyn Plane, commands: &[Vec<String>], rehearse: bool) -> Reply {
         Ok(commands) => commands,
         Err(refusals) => return refused(refusals),
     };
-    let result = plane.change(&mut |draft, marks| {
+    let mut change = |draft: &mut Draft<'_>, marks: &mut Vec<MarkRule>| {
         let mut refusals = Vec::new();
         for (place, command) in commands.iter().enumerate() {
             if let Err(fault) = execute::change(draft, marks, command) {
@@ -219,26 +242,33 @@ fn apply(plane: &dyn Plane, commands: &[Vec<String>], rehearse: bool) -> Reply {
             }
         }
         match refusals.is_empty() {
-            true if rehearse => Err(Stop::Rehearsed),
             true => Ok(()),
             false => Err(Stop::Refused(refusals)),
         }
-    });
+    };
+    let result = match rehearse {
+        true => plane.rehearse(&mut change),
+        false => plane.change(&mut change),
+    };
     match result {
+        Ok(()) if rehearse => Reply::Done {},
         Ok(()) => {
             zero(plane.director(), &commands);
             Reply::Done {}
         }
-        Err(Stop::Rehearsed) => Reply::Done {},
         Err(Stop::Refused(refusals)) => refused(refusals),
-        Err(Stop::Whole(exit, message)) => Reply::Refused {
-            refusals: vec![Refusal {
-                command: None,
-                exit,
-                message,
-                word: None,
-            }],
-        },
+        Err(Stop::Whole { message, about }) => {
+            let named = about.and_then(|about| about.last_of(&commands));
+            Reply::Refused {
+                refusals: vec![Refusal {
+                    command: named.map(|(command, _)| command),
+                    exit: execute::REFUSED,
+                    message,
+                    word: named
+                        .and_then(|(command, option)| place_of(&texts(&words[command]), option)),
+                }],
+            }
+        }
     }
 }
 

@@ -4,7 +4,9 @@ use std::fmt::Display;
 
 use lvs_core::config::MatchedBy as By;
 use lvs_core::director::{self, Chooser, Lack as Lacking};
-use lvs_core::{ConnInfo, Direction, DropReason, Endpoint, Ip, Method, Protocol, Segment, ServiceKey};
+use lvs_core::{
+    ConnInfo, Direction, DropReason, Endpoint, Ip, Method, Protocol, Segment, ServiceKey,
+};
 use lvs_fwd::frame::PortId;
 use lvs_fwd::parse::check_addresses;
 use lvs_fwd::route::{Resolution, Topology};

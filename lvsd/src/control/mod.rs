@@ -12,9 +12,11 @@
 //! | [`conns`] | connections as they are told, and which are asked for |
 //! | [`explained`] | what becomes of a packet, as it is told |
 //! | [`desk`] | answers |
+//! | [`about`] | which command is to blame for what is wrong together |
 //! | [`server`] | the listening side |
 //! | [`client`] | the asking side |
 
+pub mod about;
 mod as_rules;
 pub mod client;
 pub mod conns;

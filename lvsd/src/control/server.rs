@@ -181,9 +181,8 @@ fn admit(
     let mut open = lock(&clients.open);
     if open.len() >= CLIENTS {
         drop(open);
-        let message = format!(
-            "{CLIENTS} clients are connected already; try again when one of them has left"
-        );
+        let message =
+            format!("{CLIENTS} clients are connected already; try again when one of them has left");
         return say(&mut stream, &Reply::Error { message });
     }
     let ours = stream.try_clone()?;

@@ -16,11 +16,9 @@ use lvs_fwd::route::Topology;
 use super::guard::{self, Guard};
 use super::mailbox::Mailbox;
 use super::{Clock, Error, apply, entries, marks};
+use crate::control::about::About;
 use crate::control::desk::{Change, Plane, Stop};
 use crate::rules::MarkRule;
-
-/// The exit status of ipvsadm when a change is refused.
-const REFUSED: u8 = 255;
 
 /// The running director with everything that must be in step with it.
 #[derive(Debug)]
@@ -113,10 +111,30 @@ impl Plane for Live {
     fn change(&self, change: Change<'_>) -> Result<(), Stop> {
         self.edit(|draft, marks| change(draft, marks))
     }
+
+    /// Everything but whether the guard has room.
+    fn rehearse(&self, change: Change<'_>) -> Result<(), Stop> {
+        let mut wanted = self.lock_marks().clone();
+        let (topology, config) = (self.topology.load(), self.director.config());
+        self.director.rehearse(|draft| {
+            change(draft, &mut wanted)?;
+            apply::refuse_host_addresses(&config, draft, &topology)?;
+            marks::classifier(&wanted, &self.interfaces)?;
+            Ok(())
+        })
+    }
 }
 
 impl From<Error> for Stop {
     fn from(e: Error) -> Self {
-        Self::Whole(REFUSED, e.to_string())
+        let about = match &e {
+            Error::Config(e) => return (*e).into(),
+            Error::LocalServer(ip) => Some(About::Address(*ip)),
+            Error::HostLocalAddr(local) => Some(About::Address(local.ip)),
+            Error::MarkInterface(name) => Some(About::Interface(name.clone())),
+            _ => None,
+        };
+        let message = e.to_string();
+        Self::Whole { message, about }
     }
 }

@@ -294,6 +294,44 @@ fn all_that_is_wrong_is_said_and_nothing_done() {
 }
 
 #[test]
+fn what_is_rehearsed_is_what_would_be_said() {
+    let place = Place::open("rehearsed");
+    let mut client = Client::connect(&place.path).unwrap();
+    let fullnat = [
+        "-A -t 10.0.0.1:80",
+        "-a -t 10.0.0.1:80 -r 10.1.0.1 --fullnat",
+    ];
+    let local = ["-A -t 10.0.0.1:80 --local-address 10.0.0.1"];
+    let both = [
+        "-A -u 10.0.0.1:80 -o --local-address 10.0.0.9",
+        "-a -u 10.0.0.1:80 -r 10.1.0.1 --fullnat",
+    ];
+    for (lines, command, word) in [
+        (&fullnat[..], 1, Some(4)),
+        (&local[..], 0, Some(4)),
+        (&both[..], 0, Some(2)),
+        (&["-A -t 10.0.0.1:80"], 0, None),
+    ] {
+        let commands: Vec<_> = lines.iter().map(|l| words(l)).collect();
+        let foretold = client.apply(commands.clone(), true).unwrap();
+        assert_eq!(place.services(), 0);
+        let said = client.apply(commands, false).unwrap();
+        assert_eq!(foretold, said, "{lines:?}");
+        if let Err(refusals) = said {
+            let [refusal] = &refusals[..] else {
+                panic!("{refusals:?}")
+            };
+            assert_eq!(
+                (refusal.command, refusal.word),
+                (Some(command), word),
+                "{refusal:?}"
+            );
+        }
+    }
+    assert_eq!(place.services(), 1);
+}
+
+#[test]
 fn names_are_not_looked_up_by_the_daemon() {
     let place = Place::open("names");
     let mut client = Client::connect(&place.path).unwrap();
