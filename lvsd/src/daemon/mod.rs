@@ -24,7 +24,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread::JoinHandle;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use std::{fmt, io};
 
 use arc_swap::ArcSwap;
@@ -440,13 +440,20 @@ fn choose(links: &[Link], names: &[String]) -> Result<Vec<Device>, Error> {
     chosen.iter().map(device).collect()
 }
 
-/// Takes a name that exists once in a network namespace, and goes with the process.
+/// Takes a name that exists once in a network namespace, and goes with the process. Somebody who has just been killed is
+/// waited for.
 fn only_one() -> Result<UnixDatagram, Error> {
-    let name = SocketAddr::from_abstract_name("lvsd");
-    match name.and_then(|name| UnixDatagram::bind_addr(&name)) {
-        Ok(socket) => Ok(socket),
-        Err(e) if e.kind() == io::ErrorKind::AddrInUse => Err(Error::Running),
-        Err(e) => Err(Error::System("cannot take the name of the only lvsd", e)),
+    const DYING: Duration = Duration::from_secs(1);
+    let system = |e| Error::System("cannot take the name of the only lvsd", e);
+    let name = SocketAddr::from_abstract_name("lvsd").map_err(system)?;
+    let begin = Instant::now();
+    loop {
+        match UnixDatagram::bind_addr(&name) {
+            Ok(socket) => return Ok(socket),
+            Err(e) if e.kind() != io::ErrorKind::AddrInUse => return Err(system(e)),
+            Err(_) if begin.elapsed() > DYING => return Err(Error::Running),
+            Err(_) => std::thread::sleep(DYING / 50),
+        }
     }
 }
 
