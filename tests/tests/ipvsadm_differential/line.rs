@@ -76,17 +76,21 @@ fn of_command(random: &mut Random, known: &Known, command: Spec) -> Vec<Item> {
         ADD | EDIT => {
             service(random, known, rest);
             some(random, rest, &SERVICE_OPTIONS, 25);
+            if random.percent(80) {
+                fit(rest);
+            }
         }
         DELETE => service(random, known, rest),
         ADD_SERVER | EDIT_SERVER => {
             service(random, known, rest);
             server(random, known, rest);
             let method = random.pick(&METHODS);
-            if random.percent(75) {
+            let given = random.percent(75);
+            if given {
                 rest.push(option(random, method));
             }
             some(random, rest, &SERVER_OPTIONS, 25);
-            if method.1 == "ipip" && random.percent(60) || random.percent(2) {
+            if given && method.1 == "ipip" && random.percent(60) || random.percent(2) {
                 tunnel(random, rest);
             }
         }
@@ -141,7 +145,7 @@ fn server(random: &mut Random, known: &Known, items: &mut Vec<Item>) {
         return;
     }
     let mut server = option(random, REAL_SERVER);
-    while is_ipv6(items) != is_ipv6(std::slice::from_ref(&server)) && random.percent(85) {
+    while is_ipv6(items) != is_ipv6(std::slice::from_ref(&server)) && random.percent(95) {
         server = option(random, REAL_SERVER);
     }
     items.push(server);
@@ -152,6 +156,36 @@ fn there(items: &[Item], adding: Spec) -> usize {
     match items.first().and_then(Item::spec) {
         Some(spec) if spec == adding => 12,
         _ => 90,
+    }
+}
+
+/// Makes a service's options fit together.
+fn fit(items: &mut Vec<Item>) {
+    let ipv6 = is_ipv6(items);
+    let udp = items.iter().any(|item| item.spec() == Some(UDP));
+    let mut hash = None;
+    let mut portless = false;
+    items.retain(|item| match item {
+        Item::Option((_, "ops", _), _) => udp,
+        Item::Option((_, "netmask", _), Some(mask)) => mask.contains('.') != ipv6,
+        Item::Option((_, "sched-flags", _), Some(flags)) => {
+            // Those of sh and mh begin with its name.
+            hash = flags.split_once("h-").map(|(start, _)| format!("{start}h"));
+            true
+        }
+        Item::Option((_, name, _), Some(value)) if name.ends_with("p-service") => {
+            portless = value.ends_with(":0") || !value.contains(':');
+            true
+        }
+        _ => true,
+    });
+    let [scheduler, persistent, ..] = SERVICE_OPTIONS;
+    if let Some(name) = hash {
+        items.retain(|item| item.spec() != Some(scheduler));
+        items.push(Item::Option(scheduler, Some(name)));
+    }
+    if portless && !items.iter().any(|item| item.spec() == Some(persistent)) {
+        items.push(Item::Option(persistent, Some("300".to_owned())));
     }
 }
 
