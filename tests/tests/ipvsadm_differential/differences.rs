@@ -256,19 +256,21 @@ fn saved_marks(_: &Line, theirs: &mut Outcome, _: &mut Outcome) -> Option<Then> 
 
 /// Here all have counted the same, so that a server's columns are those of its service.
 fn server_counters(line: &Line, theirs: &mut Outcome, _: &mut Outcome) -> Option<Then> {
-    const COUNTERS: usize = 5;
+    const BEFORE_NAME: usize = 5;
     const NAME_WIDTH: usize = 33;
     if line.counters.is_none() || !(line.has("--stats") || line.has("--rate")) {
         return None;
     }
+    // Wide numbers run together, so that names are told by where they begin.
     let name = |line: &str| -> String {
-        let mut rest = line;
-        for _ in 0..COUNTERS {
-            rest = rest
-                .trim_end()
-                .trim_end_matches(|c: char| !c.is_whitespace());
-        }
-        rest.trim_end().to_owned()
+        let blank = line.get(BEFORE_NAME..).and_then(|rest| rest.find(' '));
+        let (name, rest) = line.split_at(blank.map_or(line.len(), |at| BEFORE_NAME + at));
+        let family = if rest.starts_with(" IPv6") {
+            " IPv6"
+        } else {
+            ""
+        };
+        format!("{name}{family}")
     };
     let mut of_service = String::new();
     theirs.amend(|line| {

@@ -84,13 +84,13 @@ fn of_command(random: &mut Random, known: &Known, command: Spec) -> Vec<Item> {
         ADD_SERVER | EDIT_SERVER => {
             service(random, known, rest);
             server(random, known, rest);
-            let method = random.pick(&METHODS);
-            let given = random.percent(75);
+            let method = random.weighted(&[(3, METHODS[0]), (4, METHODS[1]), (4, METHODS[2])]);
+            let given = random.percent(85);
             if given {
                 rest.push(option(random, method));
             }
             some(random, rest, &SERVER_OPTIONS, 25);
-            if given && method.1 == "ipip" && random.percent(60) || random.percent(2) {
+            if given && method.1 == "ipip" && random.percent(80) || random.percent(2) {
                 tunnel(random, rest);
             }
         }
@@ -192,13 +192,13 @@ fn fit(items: &mut Vec<Item>) {
 /// Options that fit together, most of the time.
 fn tunnel(random: &mut Random, items: &mut Vec<Item>) {
     let [kind, port, sums @ ..] = &TUNNEL_OPTIONS;
-    let name = random.pick(&["ipip", "gue", "gre"]);
+    let name = random.pick(&["ipip", "gue", "gue", "gre", "gre"]);
     items.push(Item::Option(*kind, Some(name.to_owned())));
     let odd = random.percent(10);
     if (name == "gue") != odd {
         items.push(option(random, *port));
     }
-    if (name != "ipip") != odd && random.percent(70) {
+    if (name != "ipip") != odd && random.percent(85) {
         let sum = random.pick(&sums[..if name == "gue" { 3 } else { 2 }]);
         items.push(option(random, sum));
     }

@@ -26,12 +26,34 @@ const LAYOUTS: [(&str, &str); 6] = [
     ("TunnelInfo", "--tun-info"),
 ];
 
+/// What lines of tables can say of services and servers.
+const ATTRIBUTES: [&str; 17] = [
+    " Route ",
+    " Tunnel ",
+    " Masq ",
+    " ipip ",
+    " gre",
+    " gue:",
+    ":-c ",
+    ":+c ",
+    ":r+c ",
+    " ops",
+    " persistent ",
+    " pe sip",
+    " mask ",
+    " (flag-1",
+    " (sh-port",
+    " (mh-",
+    "SCTP ",
+];
+
 /// How often each was there.
 #[derive(Debug, Default)]
 pub(crate) struct Shown {
     /// Deliberate differences, by what is said of them.
     pub(crate) differences: BTreeMap<&'static str, usize>,
     refusals: BTreeMap<&'static str, usize>,
+    attributes: BTreeMap<&'static str, usize>,
     /// Tables in each layout, and what was saved.
     tables: BTreeMap<&'static str, Tables>,
 }
@@ -52,6 +74,9 @@ impl Shown {
             *self.refusals.entry(refusal).or_default() += outcome.stderr.matches(refusal).count();
         }
         let stdout = &outcome.stdout;
+        for attribute in ATTRIBUTES {
+            *self.attributes.entry(attribute).or_default() += stdout.matches(attribute).count();
+        }
         let heading = |words: &str| stdout.lines().take(3).any(|line| line.contains(words));
         let layout = LAYOUTS.iter().find(|(words, _)| heading(words));
         let (name, server) = match layout {
@@ -79,6 +104,9 @@ impl Shown {
         for (refusal, count) in &other.refusals {
             *self.refusals.entry(refusal).or_default() += count;
         }
+        for (attribute, count) in &other.attributes {
+            *self.attributes.entry(attribute).or_default() += count;
+        }
         for (name, more) in &other.tables {
             let tables = self.tables.entry(name).or_default();
             tables.all += more.all;
@@ -90,10 +118,12 @@ impl Shown {
     /// What has not been shown as often as this.
     pub(crate) fn missing(&self, times: usize) -> Vec<String> {
         let mut missing = Vec::new();
-        for refusal in REFUSALS {
-            if self.refusals.get(refusal).copied().unwrap_or(0) < times {
-                missing.push(format!("{refusal}: hardly ever"));
-            }
+        for (what, counts) in [
+            (&REFUSALS[..], &self.refusals),
+            (&ATTRIBUTES, &self.attributes),
+        ] {
+            let rare = |what: &&&str| counts.get(**what).is_none_or(|count| *count < times);
+            missing.extend(what.iter().filter(rare).map(|what| format!("{what}: rare")));
         }
         for name in LAYOUTS.map(|(_, name)| name).iter().chain(&["saved"]) {
             let tables = self.tables.get(name).copied().unwrap_or_default();
