@@ -17,12 +17,14 @@
 #![warn(missing_docs)]
 
 pub mod adm;
+mod arguments;
 pub mod completions;
 pub mod conns;
 pub mod control;
 pub mod daemon;
 pub mod demo;
 pub mod drain;
+mod exit;
 pub mod explain;
 pub mod replay;
 pub mod rules;

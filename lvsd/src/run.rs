@@ -8,8 +8,10 @@ use std::process::ExitCode;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::iterator::Signals;
 
+use crate::arguments::{Arguments, once};
 use crate::control::{DEFAULT_SOCKET, server};
 use crate::daemon::{Daemon, Options};
+use crate::exit;
 use crate::rules::{self, RuleSet, SystemNames};
 
 const USAGE: &str = "\
@@ -94,7 +96,7 @@ fn fail(message: &str) -> ExitCode {
 
 fn wrong(message: &str) -> ExitCode {
     let _ = io::stderr().write_all(message.as_bytes());
-    ExitCode::from(2)
+    ExitCode::from(exit::WRONG)
 }
 
 fn read(file: &PathBuf) -> Result<RuleSet, String> {
@@ -111,46 +113,17 @@ fn parse(args: &[String]) -> Result<Option<(Options, Option<PathBuf>)>, String> 
     let mut options = Options::default();
     let mut socket = server::Options::new(PathBuf::from(DEFAULT_SOCKET));
     let mut file = None;
-    let mut args = args.iter();
-    while let Some(arg) = args.next() {
-        let (name, glued) = match arg.split_once('=') {
-            Some((name, value)) if name.starts_with("--") => (name, Some(value.to_owned())),
-            _ => (arg.as_str(), None),
-        };
-        if matches!(name, "-h" | "--help") {
-            return Ok(None);
-        }
-        if !matches!(
-            name,
-            "--rules"
-                | "--socket"
-                | "--socket-group"
-                | "--interface"
-                | "--workers"
-                | "--max-connections"
-        ) {
-            return Err(format!("{arg:?} is not known"));
-        }
-        let value = glued.or_else(|| args.next().cloned());
-        let value = value.ok_or_else(|| format!("{name} wants a value"))?;
-        let number = |range: std::ops::RangeInclusive<usize>| {
-            let n = value.parse().ok().filter(|n| range.contains(n));
-            n.ok_or_else(|| {
-                format!(
-                    "{name} wants a number from {} to {}",
-                    range.start(),
-                    range.end()
-                )
-            })
-        };
+    let mut args = Arguments::new(args);
+    while let Some(name) = args.next_name() {
         match name {
-            "--rules" if file.is_some() => return Err("--rules is given twice".to_owned()),
-            "--rules" => file = Some(PathBuf::from(value)),
-            "--socket" => socket.path = PathBuf::from(value),
-            "--socket-group" => socket.group = Some(group(&value)?),
-            "--interface" => options.interfaces.push(value),
-            "--workers" => options.workers = number(1..=16)?,
-            _ => options.max_connections = number(1..=100_000_000)?,
+            "-h" | "--help" => return Ok(None),
+            "--rules" => once(&mut file, name, PathBuf::from(args.value()?))?,
+            "--socket" => socket.path = PathBuf::from(args.value()?),
+            "--socket-group" => socket.group = Some(group(args.value()?)?),
+            "--interface" => options.interfaces.push(args.value()?.to_owned()),
+            "--workers" => options.workers = args.number(1..=16)?,
+            "--max-connections" => options.max_connections = args.number(1..=100_000_000)?,
+            _ => return Err(args.unknown()),
         }
     }
     options.socket = Some(socket);

@@ -11,12 +11,10 @@ use lvs_core::sched::Scheduler;
 use lvs_core::{ConfigError, Director, Draft, Ip, ServiceKey};
 use lvs_sched::Flags;
 
+use crate::exit::REFUSED;
 use crate::rules::{
     Command, CommandError, MarkRule, Names, ServerRule, ServiceRule, SetTimeouts, parse_command,
 };
-
-/// The exit status when the kernel refuses a change.
-pub(crate) const REFUSED: u8 = 255;
 
 /// Reads and carries out one command, given as ipvsadm's arguments.
 ///

@@ -20,16 +20,8 @@ use crate::control::client::{Client, ClientError};
 use crate::control::conns::{Connection, Filter};
 use crate::control::socket_path;
 use crate::control::table::{Key, Table};
+use crate::exit;
 use crate::rules::{Command, CommandError, Listing, Names, SystemNames, What, parse_command};
-
-/// Exit status: a listing fails.
-const UNLISTED: u8 = 1;
-
-/// Exit status: a command line is wrong, or there is no daemon.
-const UNUSABLE: u8 = 2;
-
-/// Exit status: the daemon refuses a change, or does not answer.
-const REFUSED: u8 = 255;
 
 /// Runs a command line. `program` is how the program was called, `args` what follows. Before ipvsadm's arguments, here and
 /// in the others, `--socket PATH` may stand.
@@ -72,7 +64,7 @@ fn at(program: &str, args: &[String], run: impl FnOnce(&mut Front<'_>, &[&str]) 
         Ok(found) => found,
         Err(message) => {
             let _ = writeln!(io::stderr(), "{message}");
-            return ExitCode::from(UNUSABLE);
+            return ExitCode::from(exit::WRONG);
         }
     };
     let words: Vec<&str> = args.iter().map(String::as_str).collect();
@@ -148,7 +140,7 @@ impl<'a> Front<'a> {
             Err(Failure::IsSaid(exit)) => exit,
             // Whoever closed our output does not want to read on.
             Err(Failure::Output(e)) if e.kind() == ErrorKind::BrokenPipe => 0,
-            Err(Failure::Output(e)) => self.say(UNLISTED, &format!("cannot write: {e}")),
+            Err(Failure::Output(e)) => self.say(exit::FAILED, &format!("cannot write: {e}")),
             Err(Failure::Said(exit, message)) => self.say(exit, &message),
         }
     }
@@ -188,23 +180,23 @@ impl<'a> Front<'a> {
                 }
                 // It says itself what is to be done.
                 ClientError::Unsupported(_) => {
-                    return Failure::Said(UNUSABLE, format!("Can't initialize ipvs: {e}"));
+                    return Failure::Said(exit::WRONG, format!("Can't initialize ipvs: {e}"));
                 }
                 _ => {
                     "Start it by `lvsd run'; if it listens elsewhere, say where in LVSD_SOCKET, or by `lvsd adm --socket PATH'."
                 }
             };
-            Failure::Said(UNUSABLE, format!("Can't initialize ipvs: {e}\n{advice}"))
+            Failure::Said(exit::WRONG, format!("Can't initialize ipvs: {e}\n{advice}"))
         })
     }
 
     fn change(&mut self, command: &Command) -> Result<(), Failure> {
         let applied = self.client()?.apply(vec![command.words()], false);
-        match applied.map_err(|e| Failure::Said(REFUSED, e.to_string()))? {
+        match applied.map_err(|e| Failure::Said(exit::REFUSED, e.to_string()))? {
             Ok(()) => Ok(()),
             Err(refusals) => Err(match refusals.into_iter().next() {
                 Some(refusal) => Failure::Said(refusal.exit, refusal.message),
-                None => Failure::Said(REFUSED, "lvsd refuses without a reason".to_owned()),
+                None => Failure::Said(exit::REFUSED, "lvsd refuses without a reason".to_owned()),
             }),
         }
     }
@@ -244,7 +236,7 @@ impl<'a> Front<'a> {
         if let Some(key) = asked.service.map(Key::from) {
             table.services.retain(|service| service.key == key);
             if table.services.is_empty() {
-                return Err(Failure::Said(UNLISTED, "No such service".to_owned()));
+                return Err(Failure::Said(exit::FAILED, "No such service".to_owned()));
             }
         }
         if !asked.nosort {
@@ -322,5 +314,5 @@ pub(super) fn table(client: &mut Client) -> Result<Table, Failure> {
 }
 
 fn unlisted(e: ClientError) -> Failure {
-    Failure::Said(UNLISTED, e.to_string())
+    Failure::Said(exit::FAILED, e.to_string())
 }

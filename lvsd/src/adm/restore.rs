@@ -14,13 +14,8 @@ use lvs_core::ServiceKey;
 use super::front::{Failure, Front};
 use crate::control::client::{Client, ClientError};
 use crate::control::message::{LONGEST_REQUEST, Refusal};
+use crate::exit::{REFUSED, WRONG};
 use crate::rules::{self, Command, CommandError, Problem, ScriptLine, parse_command, parse_script};
-
-/// Exit status: the file is wrong.
-const WRONG: u8 = 2;
-
-/// Exit status: the daemon refuses what the file asks for.
-const REFUSED: u8 = 255;
 
 /// What standard input is called.
 pub(super) const STDIN: &str = "standard input";

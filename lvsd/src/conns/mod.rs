@@ -12,10 +12,14 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 
+use crate::arguments::{say, understood};
 use crate::control::client::{Client, ClientError};
 use crate::control::socket_path;
+use crate::exit;
 use crate::rules::SystemNames;
 use options::Options;
+
+const NAME: &str = "conns";
 
 const USAGE: &str = "\
 Usage: lvsd conns [-t|-u|--sctp-service VIP:PORT | -f MARK [-6]] [OPTION]...
@@ -54,35 +58,19 @@ Exit status: 0 shown, 1 the daemon cannot be asked, 2 wrong usage.
 
 /// Runs `lvsd conns` with the arguments behind that word, and returns its exit status (see the usage).
 pub fn run(args: &[String]) -> ExitCode {
-    let options = match Options::parse(args, &SystemNames::default()) {
-        Ok(Some(options)) => options,
-        Ok(None) => {
-            // Whoever closed our output does not want to read on.
-            let _ = io::stdout().write_all(USAGE.as_bytes());
-            return ExitCode::SUCCESS;
-        }
-        Err(message) => {
-            say(&format!("{message}\nTry `lvsd conns --help`."));
-            return ExitCode::from(2);
-        }
+    let read = Options::parse(args, &SystemNames::default());
+    let options = match understood(NAME, USAGE, read) {
+        Ok(options) => options,
+        Err(status) => return status,
     };
-    match show(options) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(Trouble::Output(e)) if e.kind() == ErrorKind::BrokenPipe => ExitCode::SUCCESS,
-        Err(Trouble::Output(e)) => {
-            say(&format!("cannot write: {e}"));
-            ExitCode::FAILURE
-        }
-        Err(Trouble::Daemon(e)) => {
-            say(&e.to_string());
-            ExitCode::FAILURE
-        }
-    }
-}
-
-fn say(message: &str) {
-    // Nobody is left to be told if that fails.
-    let _ = writeln!(io::stderr(), "lvsd conns: {message}");
+    let message = match show(options) {
+        Ok(()) => return ExitCode::SUCCESS,
+        Err(Trouble::Output(e)) if e.kind() == ErrorKind::BrokenPipe => return ExitCode::SUCCESS,
+        Err(Trouble::Output(e)) => format!("cannot write: {e}"),
+        Err(Trouble::Daemon(e)) => e.to_string(),
+    };
+    say(NAME, &message);
+    ExitCode::from(exit::FAILED)
 }
 
 /// Why not all is shown.

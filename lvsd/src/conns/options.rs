@@ -3,6 +3,7 @@
 use lvs_core::{Endpoint, Protocol};
 use lvs_fwd::classify::Prefix;
 
+use crate::arguments::{Arguments, once};
 use crate::control::conns::{Filter, ServerAddress, StateName};
 use crate::rules::{Command, Listing, Names, parse_command};
 
@@ -22,58 +23,45 @@ impl Options {
         let filter = &mut options.filter;
         // What is not ours is ipvsadm's; to it this looks like the listing of a service.
         let mut words = vec!["-L"];
-        let mut args = args.iter().map(String::as_str);
-        while let Some(arg) = args.next() {
-            let (name, glued) = match arg.split_once('=') {
-                Some((name, value)) if name.starts_with("--") => (name, Some(value)),
-                _ => match arg.strip_prefix("-r").filter(|value| !value.is_empty()) {
-                    Some(value) => ("-r", Some(value)),
-                    None => (arg, None),
-                },
-            };
-            let mut value = || {
-                let value = glued.or_else(|| args.next());
-                value.ok_or_else(|| format!("{name} wants a value"))
-            };
+        let mut args = Arguments::new(args);
+        while let Some(name) = args.next_name() {
             match name {
                 "-h" | "--help" => return Ok(None),
                 "-r" | "--server" | "--real-server" => {
-                    once(&mut filter.server, name, server(value()?, names)?)?;
+                    once(&mut filter.server, name, server(args.value()?, names)?)?;
                 }
-                "--client" => once(&mut filter.client, name, client(value()?, names)?)?,
+                "--client" => once(&mut filter.client, name, client(args.value()?, names)?)?,
                 "--state" => {
-                    for state in value()?.split(',') {
+                    for state in args.value()?.split(',') {
                         filter.states.push(read_state(state)?);
                     }
                 }
                 "--protocol" => {
-                    let protocol = value()?.parse().map_err(|e| format!("{name}: {e}"))?;
+                    let protocol = args.value()?.parse().map_err(|e| format!("{name}: {e}"))?;
                     once(&mut filter.protocol, name, protocol)?;
                 }
                 "--limit" => {
-                    let text = value()?;
+                    let text = args.value()?;
                     let limit = text.parse().ok().filter(|_| !text.starts_with('+'));
                     let limit = limit.ok_or_else(|| format!("{text:?} is no number"))?;
                     once(&mut filter.limit, name, limit)?;
                 }
-                "--socket" => once(&mut options.socket, name, value()?.to_owned())?,
-                "--templates" | "--no-templates" | "--count" | "--json" | "-n" | "--numeric" => {
-                    if glued.is_some() {
-                        return Err(format!("{name} takes no value"));
-                    }
-                    match name {
-                        "--count" => options.count = true,
-                        "--json" => options.json = true,
-                        "--templates" | "--no-templates" => {
-                            let only = name == "--templates";
-                            if filter.templates.replace(only) == Some(!only) {
-                                return Err("nothing is both a template and none".to_owned());
-                            }
-                        }
-                        _ => {}
+                "--socket" => once(&mut options.socket, name, args.value()?.to_owned())?,
+                "--templates" | "--no-templates" => {
+                    args.flag()?;
+                    let only = name == "--templates";
+                    if filter.templates.replace(only) == Some(!only) {
+                        return Err("nothing is both a template and none".to_owned());
                     }
                 }
-                _ => words.push(arg),
+                "--count" => options.count = args.flag()?,
+                "--json" => options.json = args.flag()?,
+                // Addresses and ports are always numbers.
+                "-n" | "--numeric" => drop(args.flag()?),
+                _ => match name.strip_prefix("-r") {
+                    Some(glued) => once(&mut filter.server, "-r", server(glued, names)?)?,
+                    None => words.push(args.whole()),
+                },
             }
         }
         if words.len() > 1 {
@@ -82,17 +70,10 @@ impl Options {
                     options.filter.service = listing.service.map(Into::into);
                 }
                 Ok(_) => return Err(format!("{:?} makes no sense here", words[1..].join(" "))),
-                Err(e) => return Err(e.said("lvsd conns")),
+                Err(e) => return Err(e.message),
             }
         }
         Ok(Some(options))
-    }
-}
-
-fn once<T>(option: &mut Option<T>, name: &str, value: T) -> Result<(), String> {
-    match option.replace(value) {
-        None => Ok(()),
-        Some(_) => Err(format!("{name} is given twice")),
     }
 }
 

@@ -7,10 +7,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use std::{error, fmt};
 
+use lvs_core::Endpoint;
+
 use super::conns::{Connection, Count, Filter};
 use super::explained::{Explained, Packet};
 use super::message::{Hello, LONGEST_REQUEST, Refusal, Reply, Request, VERSION};
-use super::table::Table;
+use super::table::{Key, Table};
 
 /// How long a daemon may take for an answer, or a part of it.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -178,6 +180,32 @@ impl Client {
     pub fn explain(&mut self, packet: Packet) -> Result<Explained, ClientError> {
         match self.ask(&Request::Explain { packet })? {
             Reply::Explained { explained } => Ok(*explained),
+            other => Err(self.nonsense(&other)),
+        }
+    }
+
+    /// Forgets connections to a server, by address and port, of a service: its persistence templates, its UDP connections, or
+    /// both. Returns how many there were.
+    ///
+    /// # Errors
+    ///
+    /// If the daemon cannot be asked. That it refuses is no error here: why is what is returned.
+    pub fn evict(
+        &mut self,
+        service: Key,
+        server: Endpoint,
+        templates: bool,
+        udp: bool,
+    ) -> Result<Result<u64, Vec<Refusal>>, ClientError> {
+        let request = Request::Evict {
+            service,
+            server: server.to_string(),
+            templates,
+            udp,
+        };
+        match self.ask(&request)? {
+            Reply::Evicted { count } => Ok(Ok(count)),
+            Reply::Refused { refusals } => Ok(Err(refusals)),
             other => Err(self.nonsense(&other)),
         }
     }

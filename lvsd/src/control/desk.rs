@@ -18,6 +18,7 @@ use super::message::{MOST_REFUSALS, Refusal, Reply, Request};
 use super::table::Table;
 use crate::adm::execute;
 use crate::adm::listing::protocol_name;
+use crate::exit;
 use crate::rules::{Command, CommandError, MarkRule, Names, parse_command, place_of};
 
 /// Connections told at a time.
@@ -262,7 +263,7 @@ fn apply(plane: &dyn Plane, commands: &[Vec<String>], rehearse: bool) -> Reply {
             Reply::Refused {
                 refusals: vec![Refusal {
                     command: named.map(|(command, _)| command),
-                    exit: execute::REFUSED,
+                    exit: exit::REFUSED,
                     message,
                     word: named
                         .and_then(|(command, option)| place_of(&texts(&words[command]), option)),
@@ -294,7 +295,7 @@ fn refused(mut refusals: Vec<Refusal>) -> Reply {
         refusals.truncate(MOST_REFUSALS - 1);
         refusals.push(Refusal {
             command: None,
-            exit: execute::REFUSED,
+            exit: exit::REFUSED,
             message: format!("and {others} more are refused"),
             word: None,
         });

@@ -10,7 +10,9 @@ use super::report::{self, Progress};
 use super::stop::Stop;
 use super::trial::{Outcome, Trial, start_server};
 use super::tunnels::Tunnels;
+use crate::arguments::Arguments;
 use crate::daemon::{Daemon, Options};
+use crate::exit;
 use crate::rules::{self, RuleSet};
 
 const USAGE: &str = "\
@@ -40,7 +42,7 @@ pub fn run(args: &[String]) -> ExitCode {
         }
         Err(message) => {
             let _ = writeln!(io::stderr(), "lvsd demo: {message}\n\n{USAGE}");
-            return ExitCode::from(2);
+            return ExitCode::from(exit::WRONG);
         }
     };
     let progress = Progress::start();
@@ -86,18 +88,13 @@ fn fail(progress: &Progress, e: &io::Error) -> ExitCode {
 /// The number of workers, or `None` if only help is wanted.
 fn parse(args: &[String]) -> Result<Option<usize>, String> {
     let mut workers = 1;
-    let mut args = args.iter();
-    while let Some(arg) = args.next() {
-        let value = match arg.split_once('=') {
-            Some(("--workers", value)) => Some(value),
-            _ if arg == "--workers" => args.next().map(String::as_str),
-            _ if arg == "-h" || arg == "--help" => return Ok(None),
-            _ => return Err(format!("{arg:?} is not known")),
-        };
-        workers = match value.map(str::parse) {
-            Some(Ok(n)) if (1..=16).contains(&n) => n,
-            _ => return Err("--workers wants a number from 1 to 16".into()),
-        };
+    let mut args = Arguments::new(args);
+    while let Some(name) = args.next_name() {
+        match name {
+            "-h" | "--help" => return Ok(None),
+            "--workers" => workers = args.number(1..=16)?,
+            _ => return Err(args.unknown()),
+        }
     }
     Ok(Some(workers))
 }

@@ -15,7 +15,7 @@ mod report;
 mod screen;
 mod work;
 
-use std::io::{self, Write as _};
+use std::io;
 use std::process::ExitCode;
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
@@ -23,9 +23,13 @@ use std::thread;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
+use crate::arguments::{say, understood};
+use crate::exit;
 use crate::rules::SystemNames;
 use options::Options;
 use screen::Screen;
+
+const NAME: &str = "drain";
 
 const USAGE: &str = "\
 Usage: lvsd drain SERVICE -r SERVER [OPTION]...
@@ -74,27 +78,16 @@ signal.
 
 /// Runs `lvsd drain` with the arguments behind that word, and returns its exit status (see the usage).
 pub fn run(args: &[String]) -> ExitCode {
-    let options = match Options::parse(args, &SystemNames::default()) {
-        Ok(Some(options)) => options,
-        Ok(None) => {
-            // Whoever closed our output does not want to read on.
-            let _ = io::stdout().write_all(USAGE.as_bytes());
-            return ExitCode::SUCCESS;
-        }
-        Err(message) => {
-            let message = report::printable(&message);
-            let _ = writeln!(
-                io::stderr(),
-                "lvsd drain: {message}\nSee `lvsd drain --help`."
-            );
-            return ExitCode::from(2);
-        }
+    let read = Options::parse(args, &SystemNames::default());
+    let options = match understood(NAME, USAGE, read) {
+        Ok(options) => options,
+        Err(status) => return status,
     };
     let interrupts = match interrupts() {
         Ok(interrupts) => interrupts,
         Err(e) => {
-            let _ = writeln!(io::stderr(), "lvsd drain: cannot receive signals: {e}");
-            return ExitCode::FAILURE;
+            say(NAME, &format!("cannot receive signals: {e}"));
+            return ExitCode::from(exit::FAILED);
         }
     };
     let mut screen = Screen::of_process(options.json);
@@ -108,7 +101,7 @@ fn interrupts() -> io::Result<Receiver<i32>> {
     let body = move || {
         for (count, signal) in signals.forever().enumerate() {
             if count > 0 || sender.send(signal).is_err() {
-                std::process::exit(128 + signal);
+                std::process::exit(exit::by_signal(signal).into());
             }
         }
     };

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use lvs_core::Endpoint;
 
+use crate::arguments::{Arguments, once};
 use crate::control::table::Key;
 use crate::rules::{Command, Names, parse_command};
 use crate::span;
@@ -33,28 +34,17 @@ impl Options {
         let (mut move_udp, mut move_templates, mut keep, mut json) = (false, false, false, false);
         // What is not ours is ipvsadm's; to it this looks like the command that removes the server.
         let mut words = vec!["-d"];
-        let mut args = args.iter().map(String::as_str);
-        while let Some(arg) = args.next() {
-            let (name, glued) = match arg.split_once('=') {
-                Some((name, value)) if name.starts_with("--") => (name, Some(value)),
-                _ => (arg, None),
-            };
-            let mut value = || {
-                let value = glued.or_else(|| args.next());
-                value.ok_or_else(|| format!("{name} wants a value"))
-            };
+        let mut args = Arguments::new(args);
+        while let Some(name) = args.next_name() {
             match name {
                 "-h" | "--help" => return Ok(None),
-                "--deadline" => once(&mut deadline, name, read_deadline(value()?)?)?,
-                "--socket" => once(&mut socket, name, value()?.to_owned())?,
-                "--move-udp" | "--move-templates" | "--keep" | "--json" if glued.is_some() => {
-                    return Err(format!("{name} takes no value"));
-                }
-                "--move-udp" => move_udp = true,
-                "--move-templates" => move_templates = true,
-                "--keep" => keep = true,
-                "--json" => json = true,
-                _ => words.push(arg),
+                "--deadline" => once(&mut deadline, name, read_deadline(args.value()?)?)?,
+                "--socket" => once(&mut socket, name, args.value()?.to_owned())?,
+                "--move-udp" => move_udp = args.flag()?,
+                "--move-templates" => move_templates = args.flag()?,
+                "--keep" => keep = args.flag()?,
+                "--json" => json = args.flag()?,
+                _ => words.push(args.whole()),
             }
         }
         let (service, server) = target(&words, names)?;
@@ -68,13 +58,6 @@ impl Options {
             json,
             socket,
         }))
-    }
-}
-
-fn once<T>(option: &mut Option<T>, name: &str, value: T) -> Result<(), String> {
-    match option.replace(value) {
-        None => Ok(()),
-        Some(_) => Err(format!("{name} is given twice")),
     }
 }
 

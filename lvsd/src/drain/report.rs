@@ -8,7 +8,12 @@ use serde::Serialize;
 
 use super::course::{Course, End, Left};
 use super::options::Options;
+use crate::arguments::printable;
+use crate::exit;
 use crate::span::short;
+
+/// Exit status: connections were left at the deadline.
+const LEFT: u8 = 3;
 
 /// A line of `--json`.
 #[derive(Debug, Serialize)]
@@ -87,12 +92,19 @@ pub(super) fn verdict(options: &Options, course: &Course, end: &End, after: Dura
         let (n, s) = (left.connections(), plural(left.connections()));
         format!("{n} connection{s} ({})", counts(*left))
     };
-    let exit = |left: &Left| if left.connections() == 0 { 0 } else { 3 };
+    let status = |left: &Left| match left.connections() {
+        0 => 0,
+        _ => LEFT,
+    };
     let (outcome, exit, message) = match end {
-        End::NoService => ("no-service", 1, format!("there is no service {service}")),
+        End::NoService => (
+            "no-service",
+            exit::FAILED,
+            format!("there is no service {service}"),
+        ),
         End::NoServer(others) => {
             let message = format!("{service} has no server {server}; it has {}", some(others));
-            ("no-server", 1, message)
+            ("no-server", exit::FAILED, message)
         }
         End::Removed(l) if l.connections() == 0 => {
             let message =
@@ -101,7 +113,7 @@ pub(super) fn verdict(options: &Options, course: &Course, end: &End, after: Dura
         }
         End::Removed(l) => {
             let what = format!("{server} is removed from {service} after {after}");
-            ("removed", 3, format!("{what}: {} cut", left(l)))
+            ("removed", LEFT, format!("{what}: {} cut", left(l)))
         }
         End::Kept {
             is_drained: true, ..
@@ -115,20 +127,20 @@ pub(super) fn verdict(options: &Options, course: &Course, end: &End, after: Dura
                 "{server} of {service} is kept at weight 0 after {after}: {} left",
                 left(l)
             );
-            ("kept", 3, message)
+            ("kept", LEFT, message)
         }
         End::Gone(l) => {
             let message = format!(
                 "somebody else has removed {server} from {service} after {after}: {} left",
                 left(l)
             );
-            ("gone", exit(l), message)
+            ("gone", status(l), message)
         }
         End::CalledOff(weight) => {
             let message = format!(
                 "somebody else has given {server} of {service} weight {weight}: it is theirs again, and stays"
             );
-            ("called-off", 1, message)
+            ("called-off", exit::FAILED, message)
         }
     };
     let advice = match end {
@@ -160,7 +172,7 @@ pub(super) fn stopped(options: &Options, course: &Course, signal: i32, args: &[S
     advice.extend(told("give it its weight back", options, course.undo()));
     Verdict {
         outcome: "stopped",
-        exit: u8::try_from(128 + signal).unwrap_or(u8::MAX),
+        exit: exit::by_signal(signal),
         message,
         advice,
     }
@@ -170,7 +182,7 @@ pub(super) fn stopped(options: &Options, course: &Course, signal: i32, args: &[S
 pub(super) fn failed(options: &Options, course: &Course, trouble: &str) -> Verdict {
     Verdict {
         outcome: "failed",
-        exit: 1,
+        exit: exit::FAILED,
         message: printable(trouble),
         // It may have begun.
         advice: told("give it its weight back", options, course.undo()),
@@ -198,15 +210,6 @@ fn typed(words: &[String]) -> String {
         false => format!("'{}'", printable(word).replace('\'', "'\\''")),
     };
     words.iter().map(quoted).collect::<Vec<_>>().join(" ")
-}
-
-/// Without what could be more to a terminal than text.
-pub(super) fn printable(text: &str) -> String {
-    let each = text.chars().map(|c| match c.is_control() {
-        true => c.escape_default().to_string(),
-        false => c.to_string(),
-    });
-    each.collect()
 }
 
 fn plural(n: u64) -> &'static str {
@@ -365,10 +368,6 @@ mod tests {
         let words = words.map(str::to_owned);
         let wanted = r"lvsd adm --socket '/tmp/my '\''own'\''.sock' -r [fd00::1]:80 ''";
         assert_eq!(typed(&words), wanted);
-        assert_eq!(
-            printable("a\x1b[2Jb\u{9b}c\u{e9}\n"),
-            "a\\u{1b}[2Jb\\u{9b}c\u{e9}\\n"
-        );
     }
 
     #[test]

@@ -9,7 +9,7 @@ use super::report;
 use super::screen::Screen;
 use crate::control::client::{Client, ClientError};
 use crate::control::conns::{Count, Filter};
-use crate::control::message::{Refusal, Reply, Request};
+use crate::control::message::Refusal;
 use crate::control::socket_path;
 
 /// How often the table is read, at most and at least; in between, such that the daemon is busy with us for a twentieth
@@ -69,7 +69,8 @@ fn drain(
                 }
             }
             (Step::Move { udp, templates }, None) => {
-                let count = move_away(&mut client, options, udp, templates)?;
+                let moved = client.evict(options.service, options.server, templates, udp);
+                let count = moved.map_err(say)?.map_err(|refusals| reason(&refusals))?;
                 course.moved(began.elapsed(), count);
                 screen.moved(count);
             }
@@ -96,26 +97,6 @@ fn drain(
 fn reason(refusals: &[Refusal]) -> String {
     let first = refusals.first().map_or("no reason", |r| &r.message);
     format!("the daemon refuses: {first}")
-}
-
-fn move_away(
-    client: &mut Client,
-    options: &Options,
-    udp: bool,
-    templates: bool,
-) -> Result<u64, String> {
-    let request = Request::Evict {
-        service: options.service,
-        server: options.server.to_string(),
-        templates,
-        udp,
-    };
-    match client.ask(&request) {
-        Ok(Reply::Evicted { count }) => Ok(count),
-        Ok(Reply::Refused { refusals }) => Err(reason(&refusals)),
-        Ok(_) => Err("the daemon gives an answer to something else".to_owned()),
-        Err(e) => Err(e.to_string()),
-    }
 }
 
 /// Of the server's connections, those that both sides have closed.

@@ -9,10 +9,14 @@ mod text;
 use std::io::{self, ErrorKind, Write as _};
 use std::process::ExitCode;
 
+use crate::arguments::{say, understood};
 use crate::control::client::{Client, ClientError};
 use crate::control::socket_path;
+use crate::exit;
 use crate::rules::SystemNames;
 use options::Options;
+
+const NAME: &str = "explain";
 
 const USAGE: &str = "\
 Usage: lvsd explain [OPTION]... CLIENT:PORT VIP:PORT
@@ -41,20 +45,14 @@ Exit status: 0 explained, 1 the daemon cannot be asked, 2 wrong usage.
 
 /// Runs `lvsd explain` with the arguments behind that word, and returns its exit status (see the usage).
 pub fn run(args: &[String]) -> ExitCode {
-    let options = match Options::parse(args, &SystemNames::default()) {
-        Ok(Some(options)) => options,
-        Ok(None) => return print(USAGE),
-        Err(message) => {
-            say(&format!("{message}\nTry `lvsd explain --help`."));
-            return ExitCode::from(2);
-        }
+    let read = Options::parse(args, &SystemNames::default());
+    let options = match understood(NAME, USAGE, read) {
+        Ok(options) => options,
+        Err(status) => return status,
     };
     match ask(&options) {
         Ok(answer) => print(&answer),
-        Err(e) => {
-            say(&e.to_string());
-            ExitCode::FAILURE
-        }
+        Err(e) => failed(&e.to_string()),
     }
 }
 
@@ -67,18 +65,15 @@ fn ask(options: &Options) -> Result<String, ClientError> {
     })
 }
 
-fn say(message: &str) {
-    // Nobody is left to be told if that fails.
-    let _ = writeln!(io::stderr(), "lvsd explain: {message}");
+fn failed(message: &str) -> ExitCode {
+    say(NAME, message);
+    ExitCode::from(exit::FAILED)
 }
 
 fn print(text: &str) -> ExitCode {
     let mut out = io::stdout();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(e) if e.kind() != ErrorKind::BrokenPipe => {
-            say(&format!("cannot write: {e}"));
-            ExitCode::FAILURE
-        }
+        Err(e) if e.kind() != ErrorKind::BrokenPipe => failed(&format!("cannot write: {e}")),
         _ => ExitCode::SUCCESS,
     }
 }

@@ -2,6 +2,7 @@
 
 use lvs_core::{Endpoint, Protocol};
 
+use crate::arguments::{Arguments, once};
 use crate::control::explained::Packet;
 use crate::rules::{Command, Names, parse_command};
 
@@ -18,43 +19,27 @@ impl Options {
     pub(super) fn parse(args: &[String], names: &dyn Names) -> Result<Option<Self>, String> {
         let (mut protocol, mut interface, mut socket) = (None, None, None);
         let (mut ends, mut json) = (Vec::new(), false);
-        let mut args = args.iter().map(String::as_str);
-        while let Some(arg) = args.next() {
-            let (name, glued) = match arg.split_once('=') {
-                Some((name, value)) if name.starts_with("--") => (name, Some(value)),
-                _ => (arg, None),
-            };
-            let mut value = || {
-                let value = glued.or_else(|| args.next());
-                value.ok_or_else(|| format!("{name} wants a value"))
-            };
-            let flag = match name {
+        let mut args = Arguments::new(args);
+        while let Some(name) = args.next_name() {
+            let asked = match name {
                 "-h" | "--help" => return Ok(None),
-                "--interface" => {
-                    once(&mut interface, name, value()?.to_owned())?;
-                    continue;
-                }
-                "--socket" => {
-                    once(&mut socket, name, value()?.to_owned())?;
-                    continue;
-                }
-                "-t" | "--tcp" => Some(Protocol::TCP),
-                "-u" | "--udp" => Some(Protocol::UDP),
-                "--sctp" => Some(Protocol::SCTP),
-                "--json" => None,
-                _ if arg.starts_with('-') => return Err(format!("{arg:?} is not known")),
+                "-t" | "--tcp" => Protocol::TCP,
+                "-u" | "--udp" => Protocol::UDP,
+                "--sctp" => Protocol::SCTP,
                 _ => {
-                    ends.push(arg);
+                    match name {
+                        "--interface" => once(&mut interface, name, args.value()?.to_owned())?,
+                        "--socket" => once(&mut socket, name, args.value()?.to_owned())?,
+                        "--json" => json = args.flag()?,
+                        _ if name.starts_with('-') => return Err(args.unknown()),
+                        _ => ends.push(name),
+                    }
                     continue;
                 }
             };
-            if glued.is_some() {
-                return Err(format!("{name} takes no value"));
-            }
-            match flag {
-                None => json = true,
-                Some(p) if protocol.is_none_or(|other| other == p) => protocol = Some(p),
-                Some(_) => return Err("a packet has one protocol only".to_owned()),
+            args.flag()?;
+            if protocol.replace(asked).is_some_and(|other| other != asked) {
+                return Err("a packet has one protocol only".to_owned());
             }
         }
         let &[client, virt] = &ends[..] else {
@@ -76,13 +61,6 @@ impl Options {
             json,
             socket,
         }))
-    }
-}
-
-fn once<T>(option: &mut Option<T>, name: &str, value: T) -> Result<(), String> {
-    match option.replace(value) {
-        None => Ok(()),
-        Some(_) => Err(format!("{name} is given twice")),
     }
 }
 

@@ -33,6 +33,8 @@ use std::process::ExitCode;
 pub use capture::{CaptureError, CaptureOptions, replay_capture};
 pub use check::{Difference, Failure, check};
 
+use crate::arguments::{Arguments, once};
+use crate::exit;
 use crate::rules::{self, Names, RuleSet, SystemNames};
 use play::Player;
 use trace::Trace;
@@ -78,7 +80,7 @@ pub fn run(args: &[String]) -> ExitCode {
         }
         Err(message) => {
             complain(&format!("lvsd replay: {message}\n\n{USAGE}"));
-            return ExitCode::from(2);
+            return ExitCode::from(exit::WRONG);
         }
     };
     let names = SystemNames::default();
@@ -104,33 +106,19 @@ impl Options {
     /// `None` if only help is wanted.
     fn parse(args: &[String]) -> Result<Option<Self>, String> {
         let mut options = Self::default();
-        let mut args = args.iter();
-        while let Some(arg) = args.next() {
-            let (name, glued) = match arg.split_once('=') {
-                Some((name, value)) if name.starts_with("--") => (name, Some(value.to_owned())),
-                _ => (arg.as_str(), None),
-            };
-            let mut value = || {
-                let value = glued.clone().or_else(|| args.next().cloned());
-                value.ok_or_else(|| format!("{name} wants a value"))
-            };
+        let mut args = Arguments::new(args);
+        while let Some(name) = args.next_name() {
             match name {
-                "--rules" => once(&mut options.rules, name, value()?)?,
-                "-o" | "--output" => once(&mut options.output, "--output", value()?)?,
-                "--mtu" => {
-                    let mtu = value()?
-                        .parse()
-                        .ok()
-                        .filter(|n| (1280..=65_535).contains(n));
-                    let mtu = mtu.ok_or("--mtu wants a number from 1280 to 65535")?;
-                    once(&mut options.mtu, name, mtu)?;
-                }
-                _ if glued.is_some() => return Err(format!("{arg:?} is not known")),
                 "-h" | "--help" => return Ok(None),
-                "--check" => options.check = true,
-                "--keep-going" => options.keep_going = true,
-                "--json" => options.json = true,
-                other if other.starts_with('-') => return Err(format!("{other:?} is not known")),
+                "--rules" => once(&mut options.rules, name, args.value()?.to_owned())?,
+                "-o" | "--output" => {
+                    once(&mut options.output, "--output", args.value()?.to_owned())?;
+                }
+                "--mtu" => once(&mut options.mtu, name, args.number(1280..=65_535)?)?,
+                "--check" => options.check = args.flag()?,
+                "--keep-going" => options.keep_going = args.flag()?,
+                "--json" => options.json = args.flag()?,
+                _ if name.starts_with('-') => return Err(args.unknown()),
                 file => options.files.push(file.to_owned()),
             }
         }
@@ -162,20 +150,13 @@ impl Options {
     }
 }
 
-fn once<T>(option: &mut Option<T>, name: &str, value: T) -> Result<(), String> {
-    match option.replace(value) {
-        None => Ok(()),
-        Some(_) => Err(format!("{name} is given twice")),
-    }
-}
-
 fn rules_and_capture(rules: &str, options: &Options, names: &dyn Names) -> ExitCode {
     let [capture] = &options.files[..] else {
-        return ExitCode::from(2);
+        return ExitCode::from(exit::WRONG);
     };
     let failed = |message: String| {
         complain(&message);
-        ExitCode::from(2)
+        ExitCode::from(exit::WRONG)
     };
     let name = rules.escape_debug().to_string();
     let bytes = match fs::read(rules) {
@@ -324,7 +305,7 @@ fn check_files(options: &Options, names: &dyn Names) -> ExitCode {
     print(format!("{passed} passed, {failed} failed\n"));
     match (failed, unreadable) {
         (0, _) => ExitCode::SUCCESS,
-        (_, true) => ExitCode::from(2),
+        (_, true) => ExitCode::from(exit::WRONG),
         _ => ExitCode::FAILURE,
     }
 }
@@ -340,7 +321,7 @@ fn play_files(files: &[String], names: &dyn Names) -> ExitCode {
                 "lvsd replay: {}: {message}\n",
                 file.escape_debug()
             ));
-            return ExitCode::from(2);
+            return ExitCode::from(exit::WRONG);
         }
     }
     ExitCode::SUCCESS
@@ -372,7 +353,7 @@ fn print(text: impl AsRef<[u8]>) {
     let done = out.write_all(text.as_ref()).and_then(|()| out.flush());
     if let Some(e) = lost(done) {
         complain(&format!("lvsd replay: standard output: {e}\n"));
-        std::process::exit(2);
+        std::process::exit(exit::WRONG.into());
     }
 }
 
@@ -421,7 +402,7 @@ mod tests {
             ("", "file"),
             ("--check", "file"),
             ("a --frob", "--frob"),
-            ("a --check=1", "--check=1"),
+            ("a --check=1", "no value"),
             ("a --keep-going", "--keep-going"),
             ("a -o b", "--output"),
             ("a --json", "--json"),

@@ -18,6 +18,7 @@ use super::terminal::{FullScreen, Size};
 use crate::control::client::{Client, ClientError};
 use crate::control::socket_path;
 use crate::control::table::Table;
+use crate::exit;
 
 /// The size of a terminal that does not know its own.
 const USUAL: Size = Size {
@@ -154,7 +155,7 @@ fn show(
                     screen.resume()?;
                     model.resized(size());
                 }
-                Event::Signal(signal) => return Ok(u8::try_from(128 + signal).unwrap_or(u8::MAX)),
+                Event::Signal(signal) => return Ok(exit::by_signal(signal)),
                 Event::Answer(answer) => {
                     is_asked = false;
                     match *answer {

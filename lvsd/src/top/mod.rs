@@ -23,11 +23,15 @@ pub(crate) mod terminal;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
+use crate::arguments::{say, understood};
 use crate::control::client::Client;
 use crate::control::socket_path;
+use crate::exit;
 use model::Model;
 use options::Options;
 use terminal::Size;
+
+const NAME: &str = "top";
 
 const USAGE: &str = "\
 Usage: lvsd top [--interval TIME] [--once] [--sort cps|pps|bps|conns|name] [--socket PATH]
@@ -59,30 +63,20 @@ signal.
 
 /// Runs `lvsd top` with the arguments behind that word, and returns its exit status (see the usage).
 pub fn run(args: &[String]) -> ExitCode {
-    let options = match Options::parse(args) {
-        Ok(Some(options)) => options,
-        Ok(None) => {
-            // Whoever closed our output does not want to read on.
-            let _ = io::stdout().write_all(USAGE.as_bytes());
-            return ExitCode::SUCCESS;
-        }
-        Err(message) => {
-            let _ = writeln!(io::stderr(), "lvsd top: {message}\nSee `lvsd top --help`.");
-            return ExitCode::from(2);
-        }
+    let options = match understood(NAME, USAGE, Options::parse(args)) {
+        Ok(options) => options,
+        Err(status) => return status,
     };
     let has_terminal = io::stdin().is_terminal() && io::stdout().is_terminal();
     let status = match options.once || !has_terminal {
         true => once(&options),
         false => live::live(&options),
     };
-    status.map_or_else(
-        |message| {
-            let _ = writeln!(io::stderr(), "lvsd top: {message}");
-            ExitCode::FAILURE
-        },
-        ExitCode::from,
-    )
+    let status = status.unwrap_or_else(|message| {
+        say(NAME, &message);
+        exit::FAILED
+    });
+    ExitCode::from(status)
 }
 
 fn once(options: &Options) -> Result<u8, String> {

@@ -4,6 +4,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::order::Sort;
+use crate::arguments::Arguments;
 use crate::span;
 
 const INTERVALS: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(3_600);
@@ -26,24 +27,15 @@ impl Options {
             sort: Sort::Cps,
             socket: None,
         };
-        let mut args = args.iter().map(String::as_str);
-        while let Some(arg) = args.next() {
-            let (name, glued) = match arg.split_once('=') {
-                Some((name, value)) if name.starts_with("--") => (name, Some(value)),
-                _ => (arg, None),
-            };
-            let mut value = || {
-                let value = glued.or_else(|| args.next());
-                value.ok_or_else(|| format!("{name} wants a value"))
-            };
+        let mut args = Arguments::new(args);
+        while let Some(name) = args.next_name() {
             match name {
-                "--interval" => options.interval = interval(value()?)?,
-                "--sort" => options.sort = sort(value()?)?,
-                "--socket" => options.socket = Some(value()?.to_owned()),
-                _ if glued.is_some() => return Err(format!("{arg:?} is not known")),
+                "--interval" => options.interval = interval(args.value()?)?,
+                "--sort" => options.sort = sort(args.value()?)?,
+                "--socket" => options.socket = Some(args.value()?.to_owned()),
                 "-h" | "--help" => return Ok(None),
-                "--once" => options.once = true,
-                _ => return Err(format!("{arg:?} is not known")),
+                "--once" => options.once = args.flag()?,
+                _ => return Err(args.unknown()),
             }
         }
         Ok(Some(options))
@@ -97,7 +89,7 @@ mod tests {
             ("--interval 99ms", "\"99ms\""),
             ("--interval 2h", "1h"),
             ("--sort size", "cps, pps, bps, conns, name"),
-            ("--once=1", "--once=1"),
+            ("--once=1", "no value"),
             ("--frob", "--frob"),
             ("x", "\"x\""),
         ] {

@@ -217,7 +217,11 @@ fn what_is_wrong_only_with_the_whole_has_the_place_of_who_is_to_blame() {
     assert_eq!((said.exit, &*said.out), (255, ""));
     let message = "error: server 10.1.0.1:80 of service TCP 10.0.0.2:80: ";
     assert!(said.err.starts_with(message), "{}", said.err);
-    assert!(said.err.contains(" --> standard input:2:22\n"), "{}", said.err);
+    assert!(
+        said.err.contains(" --> standard input:2:22\n"),
+        "{}",
+        said.err
+    );
     assert_eq!(saved(&desk), TWO);
 }
 
