@@ -11,6 +11,7 @@
 //! minute after the first choice (in IPVS, after the service was made).
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use lvs_core::{Ip, Time};
@@ -38,6 +39,37 @@ pub(crate) struct Aged<T> {
     /// Counts checks since the last full one, from 1.
     counter: u32,
     next_check: Option<Time>,
+}
+
+/// Something remembered that all copies share.
+#[derive(Debug)]
+pub(crate) struct Shared<T>(Arc<Mutex<Aged<T>>>);
+
+impl<T> Default for Shared<T> {
+    fn default() -> Self {
+        Self(Arc::default())
+    }
+}
+
+impl<T> Clone for Shared<T> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<T> Shared<T> {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Aged<T>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// [`Aged::excerpt`], shared with nobody.
+    pub(crate) fn excerpt(&self, addr: Ip, now: Time) -> Self
+    where
+        T: Clone,
+    {
+        let excerpt = self.lock().excerpt(addr, now);
+        Self(Arc::new(Mutex::new(excerpt)))
+    }
 }
 
 #[derive(Clone, Debug)]

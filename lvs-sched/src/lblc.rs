@@ -7,12 +7,12 @@
 //!
 //! What is remembered is shared by all copies, so a change of the configuration does not lose it.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use lvs_core::dest::{Dest, DestLive};
 use lvs_core::sched::{Arrival, Edit, Scheduler};
 
-use crate::aged::Aged;
+use crate::aged::Shared;
 use crate::index::Indexed;
 use crate::least::{self, Best};
 use crate::tree::Summary;
@@ -21,7 +21,7 @@ use crate::wlc::FewestForWeight;
 /// The scheduler `lblc`.
 #[derive(Debug, Default)]
 pub struct Lblc {
-    cache: Arc<Mutex<Aged<Place>>>,
+    cache: Shared<Place>,
     loads: Loads,
 }
 
@@ -31,7 +31,7 @@ impl Scheduler for Lblc {
     }
 
     fn pick(&self, dests: &[Dest], arrival: &Arrival<'_>) -> Option<usize> {
-        let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut cache = self.cache.lock();
         let (addr, now) = (arrival.packet.dst.ip, arrival.now);
         cache.check(now, arrival.lblc_expiration);
         if let Some(place) = cache.get(addr, now)
@@ -54,12 +54,8 @@ impl Scheduler for Lblc {
     }
 
     fn foresee(&self, dests: &[Dest], arrival: &Arrival<'_>) -> Option<usize> {
-        let excerpt = {
-            let cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
-            cache.excerpt(arrival.packet.dst.ip, arrival.now)
-        };
         let copy = Self {
-            cache: Arc::new(Mutex::new(excerpt)),
+            cache: self.cache.excerpt(arrival.packet.dst.ip, arrival.now),
             loads: Loads::default(),
         };
         copy.pick(dests, arrival)

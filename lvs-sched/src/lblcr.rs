@@ -4,13 +4,11 @@
 //!
 //! What is remembered is shared by all copies, so a change of the configuration does not lose it.
 
-use std::sync::{Arc, Mutex, PoisonError};
-
 use lvs_core::Time;
 use lvs_core::dest::Dest;
 use lvs_core::sched::{Arrival, Edit, Scheduler};
 
-use crate::aged::Aged;
+use crate::aged::Shared;
 use crate::lblc::{Loads, Place};
 use crate::least::{Rank, Rule as _};
 use crate::load::overhead;
@@ -19,7 +17,7 @@ use crate::wlc::FewestForWeight;
 /// The scheduler `lblcr`.
 #[derive(Debug, Default)]
 pub struct Lblcr {
-    cache: Arc<Mutex<Aged<Set>>>,
+    cache: Shared<Set>,
     loads: Loads,
 }
 
@@ -29,7 +27,7 @@ impl Scheduler for Lblcr {
     }
 
     fn pick(&self, dests: &[Dest], arrival: &Arrival<'_>) -> Option<usize> {
-        let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut cache = self.cache.lock();
         let (addr, now) = (arrival.packet.dst.ip, arrival.now);
         cache.check(now, arrival.lblcr_expiration);
         let Some(set) = cache.get(addr, now) else {
@@ -59,12 +57,8 @@ impl Scheduler for Lblcr {
     }
 
     fn foresee(&self, dests: &[Dest], arrival: &Arrival<'_>) -> Option<usize> {
-        let excerpt = {
-            let cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
-            cache.excerpt(arrival.packet.dst.ip, arrival.now)
-        };
         let copy = Self {
-            cache: Arc::new(Mutex::new(excerpt)),
+            cache: self.cache.excerpt(arrival.packet.dst.ip, arrival.now),
             loads: Loads::default(),
         };
         copy.pick(dests, arrival)
