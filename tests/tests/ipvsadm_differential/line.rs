@@ -20,8 +20,8 @@ impl Item {
     /// Which option it is.
     pub(crate) fn spec(&self) -> Option<Spec> {
         match self {
-            Item::Option(spec, _) => Some(*spec),
-            Item::Word(_) => None,
+            Self::Option(spec, _) => Some(*spec),
+            Self::Word(_) => None,
         }
     }
 }
