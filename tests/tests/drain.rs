@@ -333,8 +333,8 @@ fn stopped_it_can_be_resumed_or_undone() {
         .director
         .start("drain", &["sh", "-c", &format!("exec {resume}")]);
     again.await_saying("1 active");
-    again.signal("TERM");
-    assert_eq!(again.await_end().code(), Some(143), "{}", again.said());
+    again.signal("HUP");
+    assert_eq!(again.await_end().code(), Some(129), "{}", again.said());
     lan.director.run(&["sh", "-c", &undo]);
     assert_eq!(weight(), Some(1));
 }

@@ -20,7 +20,7 @@ use std::process::ExitCode;
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
 
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use crate::arguments::{say, understood};
@@ -58,7 +58,7 @@ for the service's timeout: they are waited for too. With --move-templates they g
 net.ipv4.vs.expire_quiescent_template = 1 they do so anyway. To move the UDP clients of a persistent service give
 both --move-udp and --move-templates.
 
-Ctrl-C stops the waiting. The server stays at weight 0, and what to type to go on or to undo it is said. (A second Ctrl-C is
+Ctrl-C, or the end of the session, stops the waiting. The server stays at weight 0, and what to type to go on or to undo it is said. (A second Ctrl-C is
 for a daemon that does not answer.)
 
 The objects of --json have an \"event\": \"note\" with a \"message\"; \"moved\" with a \"count\"; \"progress\" every 5 seconds, with
@@ -72,7 +72,7 @@ Examples:
   lvsd drain -u 192.0.2.10:53 -r 10.0.0.21 --move-udp --keep
 
 Exit status: 0 the server is drained, and removed or kept; 3 at the deadline connections were left; 1 the daemon cannot be
-asked, there is no such server, or somebody else has given it a weight meanwhile; 2 wrong usage; 130 or 143 stopped by a
+asked, there is no such server, or somebody else has given it a weight meanwhile; 2 wrong usage; 129, 130 or 143 stopped by a
 signal.
 ";
 
@@ -96,7 +96,7 @@ pub fn run(args: &[String]) -> ExitCode {
 
 /// Signals that ask us to stop; a second one, should we be waiting for a daemon that does not answer, ends us at once.
 fn interrupts() -> io::Result<Receiver<i32>> {
-    let mut signals = Signals::new([SIGINT, SIGTERM])?;
+    let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM])?;
     let (sender, receiver) = mpsc::channel();
     let body = move || {
         for (count, signal) in signals.forever().enumerate() {
