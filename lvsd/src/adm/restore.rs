@@ -45,6 +45,9 @@ pub(super) fn clearing(lines: &[ScriptLine<'_>]) -> Vec<Command> {
     [Command::Flush].into_iter().chain(marks).collect()
 }
 
+/// What stands between words.
+const BLANKS: [char; 3] = [' ', '\t', '\r'];
+
 /// Carries out the commands in standard input one after the other, as ipvsadm 1.31 does: what the kernel or the option
 /// parser refuses is said and left out; a line that is wrong otherwise ends it all, as do `-h`, `-v` and a listing that
 /// fails. The exit status is the last line's.
@@ -53,10 +56,15 @@ pub(super) fn line_by_line(front: &mut Front<'_>) -> Result<(), Failure> {
     front.client()?;
     let source = read(front)?;
     let mut exit = 0;
-    for line in source.lines() {
+    for line in source.split_inclusive('\n') {
+        // In search of the next word it comes upon the end, and forgets those before.
+        if (line.strip_suffix(BLANKS)).is_some_and(|rest| rest.ends_with(BLANKS)) {
+            break;
+        }
+        let line = line.strip_suffix('\n').unwrap_or(line);
         // To the C library a line ends there.
         let line = line.split('\0').next().unwrap_or_default();
-        let words: Vec<&str> = line.split([' ', '\t', '\r']).collect();
+        let words: Vec<&str> = line.split(BLANKS).collect();
         let words = words
             .into_iter()
             .filter(|w| !w.is_empty() && *w != "ipvsadm");

@@ -462,3 +462,14 @@ fn line_by_line_a_line_ends_at_a_zero_byte() {
     assert_eq!(saved(&desk), "-A -t 10.0.0.1:80 -s rr\n");
     assert_eq!(said.exit, 2, "{}", said.err);
 }
+
+#[test]
+fn line_by_line_a_last_line_that_ends_in_two_blanks_and_no_newline_is_forgotten() {
+    for (end, services) in [("", 2), (" ", 2), ("  ", 1), (" \t", 1), ("  \n", 2)] {
+        let desk = Desk::open();
+        let file = format!("-A -t 10.0.0.1:80 -s rr\n-A -t 10.0.0.2:80 -s rr{end}");
+        let said = compat(&desk, &file);
+        assert_eq!((said.exit, said.err.as_str()), (0, ""), "{end:?}");
+        assert_eq!(saved(&desk).lines().count(), services, "{end:?}");
+    }
+}
