@@ -92,9 +92,9 @@ impl Drop for Peer {
     }
 }
 
-/// Waits for notifications until the topology is as wanted; fails after five seconds.
+/// Waits for notifications until the topology is as wanted; fails after half a minute.
 fn wait_for(monitor: &mut Monitor, ifindex: u32, wanted: impl Fn(&Topology) -> bool) -> Topology {
-    let deadline = Instant::now() + Duration::from_secs(5);
+    let deadline = Instant::now() + Duration::from_secs(30);
     loop {
         let topology = monitor.topology(&[(PORT, ifindex)]);
         if wanted(&topology) {
