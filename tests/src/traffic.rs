@@ -7,6 +7,8 @@ use std::fs;
 use std::net::IpAddr;
 use std::path::Path;
 use std::process::Output;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::thread;
 
 use crate::command::{peer, run, text};
 use crate::lan::Lan;
@@ -178,6 +180,50 @@ impl Node {
             text(&out.stdout).lines().count()
         );
         text(&out.stdout).lines().map(str::to_owned).collect()
+    }
+
+    /// For so many seconds wrk and iperf3, and a hundred requests on connections of their own, go to `vip` while `meanwhile` is
+    /// done until it is told to stop. Returns what that returns.
+    ///
+    /// # Panics
+    /// If a request or a stream is lost.
+    pub fn loses_nothing_while<R: Send>(
+        &self,
+        vip: IpAddr,
+        seconds: u64,
+        meanwhile: impl FnOnce(&AtomicBool) -> R + Send,
+    ) -> R {
+        let (stop, page) = (AtomicBool::new(false), url(vip, "/"));
+        let (wrk_span, iperf3_span) = (format!("{seconds}s"), seconds.to_string());
+        let (done, wrk, rate) = thread::scope(|scope| {
+            let done = scope.spawn(|| meanwhile(&stop));
+            // Also if something is lost: nobody would wait for the end otherwise.
+            let stopping = StopOnDrop(&stop);
+            let wrk = scope.spawn(|| self.output(&["wrk", "-t1", "-c8", "-d", &wrk_span, &page]));
+            let rate = self.iperf3(vip, &["-t", &iperf3_span, "-b", "100M"]);
+            assert_eq!(self.fetch(&page, 100).len(), 100);
+            let wrk = wrk.join().expect("wrk is waited for");
+            drop(stopping);
+            (done.join().expect("it has not panicked"), wrk, rate)
+        });
+        let said = text(&wrk.stdout);
+        assert!(
+            wrk.status.success() && said.contains("requests in"),
+            "{said}"
+        );
+        for trouble in ["Socket errors", "Non-2xx"] {
+            assert!(!said.contains(trouble), "{said}");
+        }
+        assert!(rate > 50.0, "{rate} Mbit/s");
+        done
+    }
+}
+
+struct StopOnDrop<'a>(&'a AtomicBool);
+
+impl Drop for StopOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Relaxed);
     }
 }
 

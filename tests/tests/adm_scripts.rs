@@ -219,34 +219,14 @@ fn restoring_disturbs_nobody(method: Method, option: &str) {
          ! ipvsadm-restore <{wrong} 2>/dev/null && \
          test $(ipvsadm -Sn | wc -l) = 104 && ipvsadm-restore <{one}"
     );
-    let stop = AtomicBool::new(false);
-    let page = url(vip, "/");
-    let (rounds, wrk, rate) = thread::scope(|scope| {
-        let rounds = scope.spawn(|| {
-            let mut rounds = 0;
-            while !stop.load(Relaxed) {
-                tools.run(&round);
-                rounds += 1;
-            }
-            rounds
-        });
-        let wrk = scope.spawn(|| lan.client.output(&["wrk", "-t1", "-c8", "-d", "4s", &page]));
-        let rate = lan.client.iperf3(vip, &["-t", "4", "-b", "100M"]);
-        // Each on a connection of its own.
-        assert_eq!(lan.client.fetch(&page, 100).len(), 100);
-        let wrk = wrk.join().unwrap();
-        stop.store(true, Relaxed);
-        (rounds.join().unwrap(), wrk, rate)
+    let rounds = lan.client.loses_nothing_while(vip, 4, |stop| {
+        let mut rounds = 0;
+        while !stop.load(Relaxed) {
+            tools.run(&round);
+            rounds += 1;
+        }
+        rounds
     });
-    let said = text(&wrk.stdout);
-    assert!(
-        wrk.status.success() && said.contains("requests in"),
-        "{said}"
-    );
-    for trouble in ["Socket errors", "Non-2xx"] {
-        assert!(!said.contains(trouble), "{said}");
-    }
-    assert!(rate > 50.0, "{rate} Mbit/s");
     assert!(rounds > 4, "{rounds} rounds are few");
     // Counted since the beginning: wrk's connections, and a hundred.
     let table = tools.table();

@@ -193,6 +193,9 @@ fn at_the_deadline_what_is_left_is_cut() {
     for server in &lan.servers {
         noise(&server.stored("file"), 100);
     }
+    // What has come and was not yet read is no progress of the connection: there shall be little.
+    lan.client
+        .sysctl(&[("net.ipv4.tcp_rmem", "4096 65536 262144")]);
     // One for each server. A stalled one gives up after 2 s.
     let file = url(family.vip(), "/files/file");
     let line = format!(

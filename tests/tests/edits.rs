@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use lvsd::control::client::Client;
 use lvsd::control::conns::Filter;
-use tests::command::{eventually, text};
+use tests::command::eventually;
 use tests::traffic::url;
 use tests::{Family, Lan, Lvsd, Method, Plan, Rules, daemon};
 
@@ -135,32 +135,9 @@ fn edits_lose_nothing(method: Method, option: &'static str) {
         .replace(":5201 -s rr", ":5201 -s rr -p 600");
     let _lvsd = Lvsd::start(&lan, rules);
     let editor = Editor::new(&lan, option);
-    let stop = AtomicBool::new(false);
-    let span = format!("{}s", SPAN.as_secs());
-    let page = url(vip, "/");
-    let (edits, wrk, rate) = thread::scope(|scope| {
-        let edits = scope.spawn(|| editor.go_on(&stop));
-        let wrk = scope.spawn(|| {
-            lan.client
-                .output(&["wrk", "-t1", "-c8", "-d", &span, &page])
-        });
-        let seconds = SPAN.as_secs().to_string();
-        let rate = lan.client.iperf3(vip, &["-t", &seconds, "-b", "100M"]);
-        // Each on a connection of its own.
-        assert_eq!(lan.client.fetch(&page, 100).len(), 100);
-        let wrk = wrk.join().unwrap();
-        stop.store(true, Relaxed);
-        (edits.join().unwrap(), wrk, rate)
-    });
-    let said = text(&wrk.stdout);
-    assert!(
-        wrk.status.success() && said.contains("requests in"),
-        "{said}"
-    );
-    for trouble in ["Socket errors", "Non-2xx"] {
-        assert!(!said.contains(trouble), "{said}");
-    }
-    assert!(rate > 50.0, "{rate} Mbit/s");
+    let edits = lan
+        .client
+        .loses_nothing_while(vip, SPAN.as_secs(), |stop| editor.go_on(stop));
     println!("{edits} edits in {SPAN:?}");
     let paced = RATE * SPAN.as_secs() as u32;
     assert!(edits > paced / 2, "{edits} edits are too few for {paced}");

@@ -215,7 +215,7 @@ impl Client {
     /// # Errors
     ///
     /// If the daemon cannot be asked, or does not know the request.
-    pub fn ask(&mut self, request: &Request) -> Result<Reply, ClientError> {
+    pub(crate) fn ask(&mut self, request: &Request) -> Result<Reply, ClientError> {
         self.send(request)?;
         self.receive()
     }
