@@ -100,7 +100,7 @@ fn nothing_is_lost(method: Method, family: Family) {
     assert!(said.contains("no connection was left"), "{said}");
     assert!(
         took < Duration::from_secs(30),
-        "closed connections are not waited for: {took:?}"
+        "closed connections are not waited for: {took:?}: {said}"
     );
     assert!(server(&lan, family, 0, 80).is_none());
     // Both files are whole, wherever they came from.
