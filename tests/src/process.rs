@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use crate::command::{eventually, run};
 
-/// How long a program may take to get ready or to stop.
-pub const PATIENCE: Duration = Duration::from_secs(10);
+/// How long anything awaited may take: a program getting ready or stopping, an effect of what was done.
+/// Long, as a machine may be busy; who waits goes on as soon as it has come.
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A running program. Dropping it kills it; if the test is panicking, what it said is shown.
 #[derive(Debug)]

@@ -1,11 +1,11 @@
 //! `lvsd top`: rates of real traffic, on a terminal that is left as it was.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::Write as _;
 use std::path::PathBuf;
-use std::thread;
-use std::time::Duration;
 
-use tests::command::{eventually, lvsd, output, text};
+use tests::command::{eventually, lvsd, output, run, text};
+use tests::process::PATIENCE;
 use tests::traffic::url;
 use tests::{Family, Lan, Lvsd, Method, Plan, Process, Rules, daemon};
 
@@ -52,11 +52,7 @@ fn without_a_terminal_it_is_text() {
         let cells = cells(&once(&["--once"]), "TCP 10.9.0.100:80");
         cells.len() == 10 && cells[5..].iter().all(|cell| cell != "0")
     };
-    assert!(
-        eventually(Duration::from_secs(15), has_rates),
-        "{}",
-        once(&[])
-    );
+    assert!(eventually(PATIENCE, has_rates), "{}", once(&[]));
     let said = once(&["--sort", "name"]);
     // 10.10.0.11:80 Masq 1 | …
     for server in ["10.10.0.11:80", "10.10.0.12:80"] {
@@ -82,37 +78,88 @@ fn without_a_daemon_it_says_so() {
     }
 }
 
-/// What a terminal was shown by a shell's lines on the director, while these keys were pressed.
+/// A terminal of 20 rows and 100 columns on the director, in which a shell carries out some lines.
+///
+/// Keys are pressed when what they answer has been seen, however long that takes.
+struct Terminal {
+    script: Process,
+    keys: File,
+    log: PathBuf,
+}
+
+impl Terminal {
+    /// In `lines`, `TOP` is the command and `DIR` a folder for what [`Shown::file`] reads.
+    fn open(lan: &Lan, lines: &str) -> Self {
+        let file = |name| lan.director.file(name);
+        let (inner, log, keys) = (file("inner"), file("typescript"), file("keys"));
+        for old in [&log, &keys] {
+            let _ = fs::remove_file(old); // there is none the first time
+        }
+        let top = format!("{} top --socket {} --interval 200ms", lvsd(), socket(lan));
+        let dir = inner.parent().expect("it is in a folder").display();
+        let lines = lines.replace("TOP", &top).replace("DIR", &dir.to_string());
+        let size = "stty rows 20 cols 100; tty >";
+        fs::write(&inner, format!("{size}{dir}/tty\n{lines}")).expect("it can be written");
+        run(&["mkfifo", keys.to_str().expect("a path in UTF-8")]);
+        // Open for both, it neither waits for a reader nor ever ends for one.
+        let both = File::options().read(true).write(true).open(&keys);
+        let line = format!(
+            "exec script -qfc 'sh {}' {} <{}",
+            inner.display(),
+            log.display(),
+            keys.display()
+        );
+        Self {
+            script: lan.director.start("script", &["sh", "-c", &line]),
+            keys: both.expect("the keys can be opened"),
+            log,
+        }
+    }
+
+    fn press(&mut self, keys: &str) {
+        let pressed = self.keys.write_all(keys.as_bytes());
+        pressed.expect("the terminal takes keys");
+    }
+
+    fn shown(&self) -> Shown {
+        let raw = fs::read(&self.log).unwrap_or_default(); // not there at first
+        Shown {
+            raw: String::from_utf8_lossy(&raw).into_owned(),
+            lan_file: self.log.clone(),
+        }
+    }
+
+    #[track_caller]
+    fn await_shown(&self, what: &str, seen: impl Fn(&Shown) -> bool) {
+        let came = eventually(PATIENCE, || seen(&self.shown()));
+        assert!(came, "no {what} in {:?}", self.shown().raw);
+    }
+
+    #[track_caller]
+    fn await_frame(&self, what: &str, seen: impl Fn(&str) -> bool) {
+        self.await_shown(what, |shown| shown.has(&seen));
+    }
+
+    /// Until the terminal is the command's, and it has shown its table.
+    #[track_caller]
+    fn await_table(&self) {
+        self.await_frame("table", |frame| frame.contains("TCP "));
+    }
+
+    /// All there was when the lines have come to their end. (How `script` ends tells nothing of them.)
+    fn close(mut self) -> Shown {
+        self.script.await_end();
+        self.shown()
+    }
+}
+
+/// What a terminal was shown.
 struct Shown {
     raw: String,
     lan_file: PathBuf,
 }
 
 impl Shown {
-    /// `keys` and `lines` are shell scripts; `TOP` in the latter is the command. The terminal has 20 rows of 100 columns.
-    fn by(lan: &Lan, keys: &str, lines: &str) -> Self {
-        let (script, log) = (lan.director.file("inner"), lan.director.file("typescript"));
-        let top = format!("{} top --socket {} --interval 200ms", lvsd(), socket(lan));
-        let dir = script.parent().expect("it is in a folder").display();
-        let lines = lines.replace("TOP", &top).replace("DIR", &dir.to_string());
-        fs::write(&script, format!("stty rows 20 cols 100\n{lines}")).expect("it can be written");
-        let (script, log) = (script.display(), log.display());
-        let line = format!("{{ {keys}; }} | script -qefc 'sh {script}' {log}");
-        let out = lan.director.output(&["timeout", "60", "sh", "-c", &line]);
-        assert!(
-            out.status.success(),
-            "{} {}",
-            text(&out.stdout),
-            text(&out.stderr)
-        );
-        let log = lan.director.file("typescript");
-        let raw = fs::read(&log).expect("script has written it");
-        Self {
-            raw: String::from_utf8_lossy(&raw).into_owned(),
-            lan_file: log,
-        }
-    }
-
     /// What a file says that the lines have written to `DIR`.
     fn file(&self, name: &str) -> String {
         let path = self.lan_file.with_file_name(name);
@@ -129,6 +176,11 @@ impl Shown {
 
     fn has(&self, what: impl Fn(&str) -> bool) -> bool {
         self.frames().iter().any(|frame| what(frame))
+    }
+
+    /// How often the terminal was taken.
+    fn taken(&self) -> usize {
+        self.raw.matches("\x1b[?1049h").count()
     }
 
     #[track_caller]
@@ -165,44 +217,47 @@ const AROUND: &str = "stty -a >DIR/before; TOP; echo $? >DIR/status; stty -a >DI
 fn rates_of_real_traffic_are_shown_live() {
     let (lan, _servers, _lvsd) = two_servers();
     let _load = load(&lan);
-    let keys = "sleep 5; printf s; sleep 1; printf '/10.10.0.12:80'; sleep 1; printf '\\rh'; sleep 1; printf qq; sleep 1";
-    let shown = Shown::by(&lan, keys, AROUND);
-    shown.left_the_terminal();
-    assert_eq!(shown.file("status"), "0\n");
-    let frames = shown.frames();
-    assert!(frames.len() > 15, "{}", frames.len());
-    assert!(frames.iter().all(|f| f.lines().count() == 20), "{frames:?}");
+    let mut terminal = Terminal::open(&lan, AROUND);
     // Active, InAct, CPS, InBit/s and OutBit/s; 100 columns have no room for more.
     let busy = |frame: &str| {
         let cells = cells(frame, "TCP 10.9.0.100:80");
         cells[5..].iter().all(|cell| cell != "0")
     };
     let of_table = |f: &str| f.contains("by cps") && f.contains("TCP ");
-    assert!(shown.has(|f| of_table(f) && busy(f)), "{frames:?}");
-    assert!(shown.has(|f| f.contains("by pps")));
+    terminal.await_frame("rates", |f| of_table(f) && busy(f));
+    terminal.await_shown("life", |shown| shown.frames().len() > 15);
+    terminal.press("s");
+    terminal.await_frame("order by packets", |f| f.contains("by pps"));
+    terminal.press("/10.10.0.12:80");
     let filtered = |f: &str| f.contains("10.10.0.12:80\"") && !f.contains("10.10.0.11:80");
-    assert!(shown.has(filtered), "{frames:?}");
-    assert!(shown.has(|f| f.contains("new connections a second; InPPS")));
+    terminal.await_frame("filtered table", filtered);
+    terminal.press("\rh");
+    let help = "new connections a second; InPPS";
+    terminal.await_frame("help", |f| f.contains(help));
+    terminal.press("qq");
+    let shown = terminal.close();
+    shown.left_the_terminal();
+    assert_eq!(shown.file("status"), "0\n");
+    let frames = shown.frames();
+    assert!(frames.iter().all(|f| f.lines().count() == 20), "{frames:?}");
 }
 
 #[test]
 fn ctrl_c_and_signals_leave_the_terminal_as_it_was() {
     let (lan, _servers, _lvsd) = two_servers();
-    let shown = Shown::by(
-        &lan,
-        "sleep 1; printf '\\003'; sleep 1",
-        &AROUND.replace("TOP", "trap : INT; TOP"),
-    );
+    let mut terminal = Terminal::open(&lan, &AROUND.replace("TOP", "trap : INT; TOP"));
+    terminal.await_table();
+    terminal.press("\x03");
+    let shown = terminal.close();
     shown.left_the_terminal();
     assert_eq!(shown.file("status"), "0\n");
     for (signal, status) in [("TERM", "143\n"), ("HUP", "129\n")] {
-        let kill = format!("{{ sleep 1; kill -s {signal} $(cat DIR/pid); }} &");
         let top = "sh -c 'echo $$ >DIR/pid; exec TOP'";
-        let shown = Shown::by(
-            &lan,
-            "sleep 3",
-            &format!("{kill}\n{}", AROUND.replace("TOP", top)),
-        );
+        let terminal = Terminal::open(&lan, &AROUND.replace("TOP", top));
+        terminal.await_table();
+        let pid = terminal.shown().file("pid");
+        run(&["kill", "-s", signal, pid.trim()]);
+        let shown = terminal.close();
         shown.left_the_terminal();
         assert_eq!(shown.file("status"), status);
     }
@@ -213,29 +268,32 @@ fn ctrl_c_and_signals_leave_the_terminal_as_it_was() {
 fn it_can_be_suspended() {
     let (lan, _servers, _lvsd) = two_servers();
     let lines = "set -m; stty -a >DIR/before; TOP; stty -a >DIR/suspended; fg; echo $? >DIR/status; stty -a >DIR/after";
-    let shown = Shown::by(
-        &lan,
-        "sleep 1; printf '\\032'; sleep 2; printf s; sleep 1; printf q; sleep 1",
-        lines,
-    );
+    let mut terminal = Terminal::open(&lan, lines);
+    terminal.await_table();
+    terminal.press("\x1a");
+    terminal.await_shown("second time", |shown| shown.taken() == 2);
+    terminal.press("s");
+    terminal.await_frame("order by packets: it goes on", |f| f.contains("by pps"));
+    terminal.press("q");
+    let shown = terminal.close();
     assert_eq!(shown.file("suspended"), shown.file("before"));
     assert_eq!(shown.file("after"), shown.file("before"));
     assert_eq!(shown.file("status"), "0\n");
-    assert_eq!(shown.raw.matches("\x1b[?1049h").count(), 2);
+    assert_eq!(shown.taken(), 2);
     assert_eq!(shown.raw.matches("\x1b[?1049l").count(), 2);
-    assert!(shown.has(|f| f.contains("by pps")), "it goes on");
 }
 
 /// Without one, nobody could continue it.
 #[test]
 fn without_job_control_it_does_not_stop() {
     let (lan, _servers, _lvsd) = two_servers();
-    let shown = Shown::by(
-        &lan,
-        "sleep 1; printf '\\032'; sleep 1; printf s; sleep 1; printf q; sleep 1",
-        AROUND,
-    );
-    assert!(shown.has(|f| f.contains("by pps")), "it goes on");
+    let mut terminal = Terminal::open(&lan, AROUND);
+    terminal.await_table();
+    terminal.press("\x1a");
+    terminal.press("s");
+    terminal.await_frame("order by packets: it goes on", |f| f.contains("by pps"));
+    terminal.press("q");
+    let shown = terminal.close();
     assert_eq!(shown.file("after"), shown.file("before"));
     assert_eq!(shown.file("status"), "0\n");
 }
@@ -243,19 +301,20 @@ fn without_job_control_it_does_not_stop() {
 #[test]
 fn it_follows_the_terminals_size() {
     let (lan, _servers, _lvsd) = two_servers();
-    let resize = "{ sleep 1; stty rows 9 cols 47 </dev/tty; } &\n";
-    let shown = Shown::by(
-        &lan,
-        "sleep 3; printf q; sleep 1",
-        &format!("{resize}{}", AROUND.replace("stty -a", "stty -g")),
-    );
-    shown.left_the_terminal();
-    let frames = shown.frames();
-    let is_of = |f: &String, rows: usize, columns: usize| {
+    let mut terminal = Terminal::open(&lan, &AROUND.replace("stty -a", "stty -g"));
+    terminal.await_table();
+    let tty = terminal.shown().file("tty");
+    run(&["stty", "-F", tty.trim(), "rows", "9", "cols", "47"]);
+    let is_of = |f: &str, rows: usize, columns: usize| {
         f.lines().count() == rows && f.lines().all(|l| l.len() <= columns)
     };
+    terminal.await_frame("small frame", |f| is_of(f, 9, 47));
+    terminal.press("q");
+    let shown = terminal.close();
+    shown.left_the_terminal();
+    let frames = shown.frames();
     let small = frames.iter().position(|f| is_of(f, 9, 47));
-    let small = small.unwrap_or_else(|| panic!("{frames:?}"));
+    let small = small.expect("it has been seen");
     assert!(
         small > 0 && is_of(&frames[small - 1], 20, 100),
         "{frames:?}"
@@ -271,25 +330,16 @@ fn it_follows_the_terminals_size() {
 fn it_waits_for_a_daemon_that_restarts() {
     let (lan, _servers, lvsd) = two_servers();
     lan.client.fetch(&url(Family::V4.vip(), "/"), 5);
-    thread::scope(|scope| {
-        let shown = scope.spawn(|| Shown::by(&lan, "sleep 6; printf q; sleep 1", AROUND));
-        thread::sleep(Duration::from_secs(2));
-        lvsd.kill();
-        thread::sleep(Duration::from_secs(1));
-        let _again = Lvsd::start(&lan, Rules::of(&lan, Method::Nat, Family::V4));
-        let shown = shown.join().expect("it has been shown");
-        shown.left_the_terminal();
-        let frames = shown.frames();
-        let trouble = frames.iter().position(|f| f.contains("trying again"));
-        let trouble = trouble.unwrap_or_else(|| panic!("{frames:?}"));
-        assert!(
-            frames[trouble].contains("TCP 10.9.0.100:80"),
-            "what was is still shown"
-        );
-        let came_back = "lvsd answers again; its counters have begun anew";
-        assert!(
-            frames[trouble..].iter().any(|f| f.contains(came_back)),
-            "{frames:?}"
-        );
+    let mut terminal = Terminal::open(&lan, AROUND);
+    terminal.await_table();
+    lvsd.kill();
+    // What was is still shown.
+    terminal.await_frame("trouble", |f| {
+        f.contains("trying again") && f.contains("TCP 10.9.0.100:80")
     });
+    let _again = Lvsd::start(&lan, Rules::of(&lan, Method::Nat, Family::V4));
+    let came_back = "lvsd answers again; its counters have begun anew";
+    terminal.await_frame("good news", |f| f.contains(came_back));
+    terminal.press("q");
+    terminal.close().left_the_terminal();
 }
