@@ -3,6 +3,7 @@
 //! | module | holds |
 //! |---|---|
 //! | [`rules`] | rule files in ipvsadm's format |
+//! | [`keepalived`] | keepalived.conf: language, checks, model |
 //! | [`daemon`] | the running director: threads, ports, guard |
 //! | [`control`] | the control socket: protocol, daemon's side, client's side |
 //! | [`adm`] | ipvsadm's commands carried out, and its listings |
@@ -26,6 +27,7 @@ pub mod demo;
 pub mod drain;
 mod exit;
 pub mod explain;
+pub mod keepalived;
 pub mod replay;
 pub mod rules;
 pub mod run;
