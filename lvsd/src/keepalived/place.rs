@@ -57,13 +57,30 @@ pub struct File {
     pub path: PathBuf,
     /// Its text; what was not UTF-8 is replaced.
     pub text: String,
+    /// Where each line begins.
+    lines: Vec<usize>,
+}
+
+impl File {
+    /// A line, counted from 1, without its end; empty if there are not so many.
+    pub fn line(&self, number: u32) -> &str {
+        let number = usize::try_from(number).unwrap_or(usize::MAX);
+        let Some(start) = number.checked_sub(1).and_then(|i| self.lines.get(i)) else {
+            return "";
+        };
+        let end = self.lines.get(number).copied();
+        let line = self.text.get(*start..end.unwrap_or(self.text.len()));
+        line.unwrap_or_default().trim_end_matches(['\n', '\r'])
+    }
 }
 
 impl Files {
     /// Adds a file.
     pub fn add(&mut self, path: PathBuf, text: String) -> FileId {
         let id = u32::try_from(self.files.len()).unwrap_or(u32::MAX);
-        self.files.push(File { path, text });
+        let starts = text.match_indices('\n').map(|(end, _)| end + 1);
+        let lines = [0].into_iter().chain(starts).collect();
+        self.files.push(File { path, text, lines });
         FileId(id)
     }
 

@@ -1,5 +1,13 @@
 //! What is wrong with a configuration.
 
+mod json;
+#[cfg(test)]
+mod tests;
+mod text;
+
+pub use json::{Also, Entry, Place, Report};
+pub use text::render;
+
 use super::place::Span;
 
 /// How bad it is.
@@ -9,6 +17,16 @@ pub enum Severity {
     Warning,
     /// The configuration is refused.
     Error,
+}
+
+impl Severity {
+    /// As it is written.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Warning => "warning",
+            Self::Error => "error",
+        }
+    }
 }
 
 /// One thing that is wrong.
