@@ -6,6 +6,8 @@
 //! | module | holds | needs |
 //! |---|---|---|
 //! | [`check`] | what is checked, how and how often | nothing |
+//! | [`checker`] | what a check's results mean: up, down, when to ask again | nothing |
+//! | [`pool`] | a service's servers: weights, quorum, sorry server | nothing |
 //! | [`probe`] | one run of one check: bytes in, bytes out, a verdict | nothing |
 //!
 //! The rules are keepalived's where nothing else is said.
@@ -13,7 +15,11 @@
 #![warn(missing_docs)]
 
 pub mod check;
+pub mod checker;
+pub mod pool;
 pub mod probe;
 
 pub use check::{Check, Kind, Target, Timing};
+pub use checker::Checker;
+pub use pool::Pool;
 pub use probe::{Failure, Passed, Reason, Verdict};
