@@ -8,7 +8,7 @@
 //!
 //! | module | makes |
 //! |---|---|
-//! | `source` | statements and braces of files, with includes, conditions and parameters resolved, and the place of each word |
+//! | [`source`] | statements and braces of files, with includes, conditions and parameters resolved, and the place of each word |
 //! | `keywords` | the tables of all keywords: parser, validator and documentation at once |
 //! | `tree` | blocks of keywords with their arguments, by the tables |
 //! | [`model`] | the typed configuration |
@@ -22,3 +22,4 @@ pub mod diagnostic;
 pub mod host;
 pub mod model;
 pub mod place;
+pub mod source;
