@@ -115,12 +115,16 @@ impl Capture {
         Self { tcpdump, file }
     }
 
-    /// Ends the capture, after a moment for stragglers, and returns what was seen.
+    /// Ends the capture, after a moment without stragglers, and returns what was seen.
     ///
     /// # Panics
     /// If tcpdump missed something.
     pub fn stop(mut self) -> Vec<Packet> {
-        thread::sleep(Duration::from_millis(300));
+        let mut length = None;
+        while length != Some(self.length()) {
+            length = Some(self.length());
+            thread::sleep(Duration::from_millis(300));
+        }
         self.tcpdump.signal("INT");
         self.tcpdump.await_end();
         let said = self.tcpdump.said();
@@ -129,6 +133,10 @@ impl Capture {
             "the capture is incomplete: {said}"
         );
         read(&fs::read(&self.file).expect("tcpdump has written its file"))
+    }
+
+    fn length(&self) -> u64 {
+        fs::metadata(&self.file).map_or(0, |file| file.len())
     }
 }
 

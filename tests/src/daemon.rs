@@ -70,7 +70,7 @@ impl<'a> Start<'a> {
     /// Runs it to its end, for starts that must be refused.
     pub fn refused(&self) -> Output {
         let argv = self.argv();
-        let argv: Vec<_> = ["timeout", "10"]
+        let argv: Vec<_> = ["timeout", "60"]
             .into_iter()
             .chain(argv.iter().map(String::as_str))
             .collect();

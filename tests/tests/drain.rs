@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
+use std::fs;
 use std::net::SocketAddr;
 use std::process::Output;
 use std::thread;
@@ -10,6 +11,7 @@ use std::time::{Duration, Instant};
 use lvsd::control::client::Client;
 use lvsd::control::table::{Server, Table};
 use tests::command::{eventually, lvsd, output, peer, text};
+use tests::process::PATIENCE;
 use tests::traffic::{noise, sha256, url};
 use tests::{Family, Lan, Lvsd, Method, Plan, Process, Rules, daemon, spread};
 
@@ -69,6 +71,9 @@ fn fetching(lan: &Lan, family: Family) -> Process {
     )
 }
 
+/// On a busy machine ends take their time, but less than that of a connection that is thought to have closed just now, 120 s.
+const SHORT_OF_TIME_WAIT: &str = "--deadline 110s";
+
 /// Under load and with downloads that take their time: no request is lost, and the server goes when it has nothing left.
 fn nothing_is_lost(method: Method, family: Family) {
     let lan = Plan::of(method, 2).build();
@@ -81,27 +86,23 @@ fn nothing_is_lost(method: Method, family: Family) {
     }
     let busy = fetching(&lan, family);
     let both = || spread(&busy.said().lines().collect::<Vec<_>>()).len() == 2;
-    assert!(eventually(Duration::from_secs(10), both), "{}", busy.said());
+    assert!(eventually(PATIENCE, both), "{}", busy.said());
     // Four downloads, of which both servers get some.
     let file = url(family.vip(), "/files/file");
+    let copy = |i: usize| lan.client.file(&format!("copy{i}"));
     let mut downloads: Vec<_> = (0..4)
         .map(|i| {
-            let to = lan.client.file(&format!("copy{i}"));
+            let to = copy(i);
             let to = to.display();
             let line = format!("exec curl -sS -g --fail --limit-rate 1M -o {to} '{file}'");
             load(&lan, &line)
         })
         .collect();
-    thread::sleep(Duration::from_millis(500));
-    let began = Instant::now();
-    let (status, said) = drain(&lan, &target(&lan, family, "-t", 0, 80), "--deadline 60s");
-    let took = began.elapsed();
+    let has_begun = |i| fs::metadata(copy(i)).is_ok_and(|file| file.len() > 0);
+    assert!(eventually(PATIENCE, || (0..4).all(has_begun)));
+    let (status, said) = drain(&lan, &target(&lan, family, "-t", 0, 80), SHORT_OF_TIME_WAIT);
     assert_eq!(status, Some(0), "{said}");
     assert!(said.contains("no connection was left"), "{said}");
-    assert!(
-        took < Duration::from_secs(30),
-        "closed connections are not waited for: {took:?}: {said}"
-    );
     assert!(server(&lan, family, 0, 80).is_none());
     // Both files are whole, wherever they came from.
     let sums: BTreeSet<_> = lan
@@ -111,11 +112,12 @@ fn nothing_is_lost(method: Method, family: Family) {
         .collect();
     for (i, download) in downloads.iter_mut().enumerate() {
         assert!(download.await_end().success(), "{}", download.said());
-        let sum = sha256(&lan.client.file(&format!("copy{i}")));
+        let sum = sha256(&copy(i));
         assert!(sums.contains(&sum), "copy {i} is damaged");
     }
     let before = busy.said().len();
-    thread::sleep(Duration::from_millis(500));
+    let goes_on = || busy.said().len() > before + 30;
+    assert!(eventually(PATIENCE, goes_on), "the load goes on");
     let said = busy.said();
     let last = said.rfind('\n').unwrap_or(0);
     let names: Vec<_> = said[..last].lines().collect();
@@ -125,7 +127,6 @@ fn nothing_is_lost(method: Method, family: Family) {
         ["r1", "r2"],
         "{counts:?}"
     );
-    assert!(said[before..last].len() > 30, "the load goes on");
     assert!(
         !said[before..].contains("r1"),
         "the removed server gets nothing"
@@ -162,23 +163,20 @@ fn iperf3_ends_first() {
     let rules = rules.server(lan.server(family, 0), 5201, Method::Nat);
     let _lvsd = Lvsd::start(&lan, rules);
     let vip = family.vip().to_string();
+    let began = Instant::now();
     let mut transfer = lan
         .client
         .start("iperf3", &["iperf3", "-c", &vip, "-t", "4", "-f", "m"]);
     let is_busy = || server(&lan, family, 0, 5201).is_some_and(|s| s.active == 2);
-    assert!(
-        eventually(Duration::from_secs(5), is_busy),
-        "{}",
-        transfer.said()
+    assert!(eventually(PATIENCE, is_busy), "{}", transfer.said());
+    let (status, said) = drain(
+        &lan,
+        &target(&lan, family, "-t", 0, 5201),
+        SHORT_OF_TIME_WAIT,
     );
-    let began = Instant::now();
-    let (status, said) = drain(&lan, &target(&lan, family, "-t", 0, 5201), "--deadline 60s");
     let took = began.elapsed();
     assert_eq!(status, Some(0), "{said}");
-    assert!(
-        took > Duration::from_secs(3) && took < Duration::from_secs(20),
-        "{took:?}"
-    );
+    assert!(took >= Duration::from_secs(4), "it is waited for: {took:?}");
     assert!(transfer.await_end().success(), "{}", transfer.said());
     assert!(transfer.said().contains("receiver"), "{}", transfer.said());
 }
@@ -191,19 +189,19 @@ fn at_the_deadline_what_is_left_is_cut() {
     let _servers = lan.web();
     let _lvsd = Lvsd::start(&lan, Rules::of(&lan, Method::Nat, family));
     for server in &lan.servers {
-        noise(&server.stored("file"), 100);
+        noise(&server.stored("file"), 300);
     }
     // What has come and was not yet read is no progress of the connection: there shall be little.
     lan.client
         .sysctl(&[("net.ipv4.tcp_rmem", "4096 65536 262144")]);
-    // One for each server. A stalled one gives up after 2 s.
+    // One for each server. They take 150 s. A stalled one gives up after 4 s.
     let file = url(family.vip(), "/files/file");
     let line = format!(
-        "exec curl -sS --limit-rate 2M --speed-limit 1000 --speed-time 2 -o /dev/null '{file}'"
+        "exec curl -sS --limit-rate 2M --speed-limit 1000 --speed-time 4 -o /dev/null '{file}'"
     );
     let mut downloads = [load(&lan, &line), load(&lan, &line)];
     let busy = |index| server(&lan, family, index, 80).is_some_and(|s| s.active == 1);
-    assert!(eventually(Duration::from_secs(5), || busy(0) && busy(1)));
+    assert!(eventually(PATIENCE, || busy(0) && busy(1)));
     let began = Instant::now();
     let (status, said) = drain(&lan, &target(&lan, family, "-t", 0, 80), "--deadline 2s");
     let took = began.elapsed();
@@ -213,7 +211,7 @@ fn at_the_deadline_what_is_left_is_cut() {
         "{said}"
     );
     assert!(
-        took >= Duration::from_secs(2) && took < Duration::from_secs(4),
+        took >= Duration::from_secs(2) && took < Duration::from_secs(60),
         "{took:?}"
     );
     assert!(server(&lan, family, 0, 80).is_none());
@@ -221,7 +219,7 @@ fn at_the_deadline_what_is_left_is_cut() {
         let running = downloads.iter_mut().map(|d| !d.has_ended());
         running.filter(|is_running| *is_running).count()
     };
-    let is_cut = eventually(Duration::from_secs(25), || running() == 1);
+    let is_cut = eventually(PATIENCE, || running() == 1);
     assert!(is_cut, "it stalls, once all that had come is taken");
     thread::sleep(Duration::from_secs(2));
     assert_eq!(running(), 1, "the other server's goes on");
@@ -238,7 +236,7 @@ fn udp_clients_are_moved_at_once() {
         let ask = [&*peer, "udp-ask", &vip, "7000", "rounds=10000000"];
         let talk = lan.client.start("talk", &ask);
         let spoke = || talk.said().lines().count() > 100;
-        assert!(eventually(Duration::from_secs(5), spoke), "{}", talk.said());
+        assert!(eventually(PATIENCE, spoke), "{}", talk.said());
         let first = talk.said().lines().next().unwrap_or_default().to_owned();
         let index = usize::from(first == "r2");
         let began = Instant::now();
@@ -248,12 +246,13 @@ fn udp_clients_are_moved_at_once() {
         assert_eq!(status, Some(0), "{said}");
         assert!(said.contains("1 UDP clients and templates moved"), "{said}");
         assert!(
-            took < Duration::from_secs(10),
-            "it needs no silence: {took:?}"
+            took < PATIENCE,
+            "it needs no silence, which would be 300 s: {took:?}"
         );
         assert!(server(&lan, family, index, 7000).is_none());
         let before = talk.said().len();
-        thread::sleep(Duration::from_secs(1));
+        let goes_on = || talk.said().len() > before + 100;
+        assert!(eventually(PATIENCE, goes_on), "{}", talk.said());
         let said = talk.said();
         let all: Vec<_> = said[..said.rfind('\n').unwrap_or(0)].lines().collect();
         let counts = spread(&all);
@@ -265,10 +264,7 @@ fn udp_clients_are_moved_at_once() {
                 .all(|name| ["r1", "r2", "lost"].contains(name)),
             "{counts:?}"
         );
-        assert!(
-            said.len() > before + 100 && !said[before..].contains(&first),
-            "{counts:?}"
-        );
+        assert!(!said[before..].contains(&first), "{counts:?}");
     }
 }
 
@@ -316,7 +312,7 @@ fn stopped_it_can_be_resumed_or_undone() {
     );
     let weight = || server(&lan, family, 0, 80).map(|s| s.weight);
     let is_busy = || server(&lan, family, 0, 80).is_some_and(|s| s.active == 1);
-    assert!(eventually(Duration::from_secs(5), is_busy));
+    assert!(eventually(PATIENCE, is_busy));
     let argv = argv(&lan, &target(&lan, family, "-t", 0, 80), "");
     let argv: Vec<_> = argv.iter().map(String::as_str).collect();
     let mut drain = lan.director.start("drain", &argv);

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use lvsd::control::client::Client;
 use lvsd::control::conns::Filter;
 use tests::command::eventually;
+use tests::process::PATIENCE;
 use tests::traffic::url;
 use tests::{Family, Lan, Lvsd, Method, Plan, Rules, daemon};
 
@@ -177,5 +178,5 @@ fn a_deaf_client_holds_up_nobody() {
     assert!(seen > 0);
     drop(deaf);
     let mut other = Client::connect(&socket).unwrap();
-    assert!(eventually(Duration::from_secs(5), || other.table().is_ok()));
+    assert!(eventually(PATIENCE, || other.table().is_ok()));
 }

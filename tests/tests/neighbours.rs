@@ -1,8 +1,7 @@
 //! ARP and neighbour discovery: a VIP that nobody holds is the director's to answer for and announce.
 
-use std::time::Duration;
-
 use tests::command::eventually;
+use tests::process::PATIENCE;
 use tests::traffic::url;
 use tests::{Family, Lvsd, Method, Plan, Rules};
 
@@ -33,7 +32,7 @@ fn the_vip_is_announced(method: Method, family: Family) {
     let _lvsd = Lvsd::start(&lan, Rules::of(&lan, method, family));
     let director = Some(lan.director.mac("eth0"));
     let told = || lan.client.neighbour(&vip) == director;
-    assert!(eventually(Duration::from_secs(3), told));
+    assert!(eventually(PATIENCE, told));
 }
 
 tests::for_each_method!(the_director_answers_for_the_vip the_vip_is_announced);
@@ -69,6 +68,6 @@ fn a_server_with_a_new_card_is_found() {
                 .status
                 .success()
         };
-        assert!(eventually(Duration::from_secs(10), found), "{family:?}");
+        assert!(eventually(PATIENCE, found), "{family:?}");
     }
 }

@@ -4,7 +4,8 @@ use std::thread;
 use std::time::Duration;
 
 use etherparse::PacketBuilder;
-use tests::command::text;
+use tests::command::{eventually, text};
+use tests::process::PATIENCE;
 use tests::traffic::url;
 use tests::{Family, Lan, Lvsd, Method, Plan, Rules, UdpAsk};
 
@@ -128,9 +129,7 @@ fn rubbish_is_counted_and_survived() {
         frame(&lan, 0xffff, &[0; 1400]),
     ];
     lan.client.inject(frames.iter().map(Vec::as_slice));
-    thread::sleep(Duration::from_millis(500));
-    let summary = lvsd.summary("dropped");
-    for reason in [
+    let reasons = [
         "truncated",
         "bad version",
         "bad header length",
@@ -138,12 +137,17 @@ fn rubbish_is_counted_and_survived() {
         "bad checksum",
         "martian",
         "looped",
-    ] {
-        assert!(
-            summary.contains(&format!("1 {reason}")),
-            "no {reason} in: {summary}"
-        );
-    }
+    ];
+    let mut summary = String::new();
+    let counted = || {
+        summary = lvsd.summary("dropped");
+        let has = |reason| summary.contains(&format!("1 {reason}"));
+        reasons.into_iter().all(has)
+    };
+    assert!(
+        eventually(PATIENCE, counted),
+        "not all {reasons:?} in: {summary}"
+    );
     assert_eq!(lan.client.fetch(&url(Family::V4.vip(), "/"), 10).len(), 10);
 }
 

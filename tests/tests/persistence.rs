@@ -4,9 +4,9 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::net::IpAddr;
-use std::time::Duration;
 
 use tests::command::{eventually, text};
+use tests::process::PATIENCE;
 use tests::traffic::url;
 use tests::{Family, Lan, Lvsd, Method, Plan, Process, UdpAsk, spread};
 
@@ -192,7 +192,7 @@ fn a_server_has_no_more_connections_than_its_threshold() {
         let expected = [("r1", 2), ("r2", 4), ("ECONNREFUSED", 4)];
         assert_eq!(spread(&served), expected.into(), "{family:?}");
         let ask = || UdpAsk::new(vip, 7000).from(&lan.client);
-        let came_back = eventually(Duration::from_secs(20), || ask() != ["ECONNREFUSED"]);
+        let came_back = eventually(PATIENCE, || ask() != ["ECONNREFUSED"]);
         assert!(
             came_back,
             "{family:?}: connections end 3 s after their last packet"

@@ -315,10 +315,8 @@ fn it_follows_the_terminals_size() {
     let frames = shown.frames();
     let small = frames.iter().position(|f| is_of(f, 9, 47));
     let small = small.expect("it has been seen");
-    assert!(
-        small > 0 && is_of(&frames[small - 1], 20, 100),
-        "{frames:?}"
-    );
+    // In between, rows may have been set and columns not yet.
+    assert!(small > 0 && is_of(&frames[0], 20, 100), "{frames:?}");
     assert!(
         frames[small..].iter().all(|f| is_of(f, 9, 47)),
         "{frames:?}"

@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6, UdpSo
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use lvs_core::{Family, Ip};
 use lvs_fwd::checksum;
@@ -18,6 +18,9 @@ use super::host::Host;
 use super::http::Server;
 use super::lan::{FAMILIES, Lan, Side};
 use super::load::{self, Load};
+
+/// How long a busy machine may take for what it does at once.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Virtual addresses, one of each family.
 fn vips() -> [Ip; 2] {
@@ -65,14 +68,10 @@ fn clients_reach_servers_straight_and_through_a_routing_director() {
     lan.reply_through_director(false).unwrap();
 
     let near = socket_addr(Side::Clients.ip(Family::V6, 13), 80);
-    lan.client
-        .run(move || {
-            let cancel = AtomicBool::new(false);
-            let (bytes, took) = load::download(&[near], Duration::from_millis(200), &cancel)?;
-            assert!(bytes > 1_000_000, "{bytes} bytes in {took:?}");
-            Ok(())
-        })
-        .unwrap();
+    let (bytes, took) = in_time(&lan.client, move || {
+        load::download(&[near], Duration::from_secs(1), &AtomicBool::new(false))
+    });
+    assert!(bytes > 1_000_000, "{bytes} bytes in {took:?}");
 
     // A dead server: first only its program, then its cables too.
     servers.pop();
@@ -83,7 +82,22 @@ fn clients_reach_servers_straight_and_through_a_routing_director() {
     assert!(dead.kind() != ErrorKind::ConnectionRefused, "{dead}");
     lan.plug(2, true).unwrap();
     servers.push(started(&lan.servers[2]));
-    assert_eq!(lan.client.run(move || load::ask(near)).unwrap(), "rs3");
+    assert_eq!(in_time(&lan.client, move || load::ask(near)), "rs3");
+}
+
+/// What this comes to on a host, within [`PATIENCE`]: each try has little of its own, as the demonstration takes slowness for
+/// failure.
+fn in_time<T: Send + 'static>(
+    host: &Host,
+    work: impl Fn() -> io::Result<T> + Clone + Send + 'static,
+) -> T {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        match host.run(work.clone()) {
+            Ok(done) => return done,
+            Err(e) => assert!(Instant::now() < end, "{e}"),
+        }
+    }
 }
 
 fn load_is_spread(side: Side) -> io::Result<()> {
@@ -181,7 +195,7 @@ fn all_combinations_of_families_are_unwrapped() {
             let unwrapping = thread::spawn(move || decap.run(&stopped));
             let bound = vips().map(|vip| UdpSocket::bind(socket_addr(vip, 2000)).unwrap());
             for socket in &bound {
-                socket.set_read_timeout(Some(Duration::from_secs(15)))?; // a busy machine takes its time
+                socket.set_read_timeout(Some(PATIENCE))?;
             }
             Ok((unwrapping, bound))
         })
