@@ -3,9 +3,17 @@
 //! Values are resolved as far as keepalived resolves them: a server has its service's defaults, a checker its server's.
 //! Names of interfaces, users and scripts are as written, since they are looked up where they are used.
 
+mod addresses;
+mod routing;
 mod service;
+mod tracking;
+mod vrrp;
 
+pub use addresses::*;
+pub use routing::*;
 pub use service::*;
+pub use tracking::*;
+pub use vrrp::*;
 
 use super::place::Span;
 
@@ -17,6 +25,8 @@ pub struct Config {
     pub global: Global,
     /// `virtual_server` blocks, as the file has them: no two share a service.
     pub services: Vec<VirtualServer>,
+    /// VRRP, and what it tracks.
+    pub vrrp: Vrrp,
 }
 
 /// A value with the place that it comes from; compared without.
