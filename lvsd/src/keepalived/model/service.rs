@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use lvs_core::{DestOptions, Endpoint, Protocol, ServiceKey, ServiceOptions};
+use lvs_core::{DestOptions, Endpoint, Family, Protocol, ServiceKey, ServiceOptions};
 
 use super::{At, Command};
 use crate::keepalived::place::Span;
@@ -53,10 +53,10 @@ pub struct VirtualServer {
 pub enum Head {
     /// An address, with the block's `protocol`.
     Address(Protocol, Endpoint),
-    /// A firewall mark.
-    Mark(u32),
-    /// A `virtual_server_group`.
-    Group(String),
+    /// A firewall mark, and which packets that carry it.
+    Mark(Family, u32),
+    /// A `virtual_server_group`, with the block's `protocol` if the group has addresses.
+    Group(Option<Protocol>, String),
 }
 
 /// A `real_server` block.
