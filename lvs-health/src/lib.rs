@@ -9,6 +9,7 @@
 //! | [`checker`] | what a check's results mean: up, down, when to ask again | nothing |
 //! | [`pool`] | a service's servers: weights, quorum, sorry server | nothing |
 //! | [`probe`] | one run of one check: bytes in, bytes out, a verdict | nothing |
+//! | [`digest`] | MD5 sums of pages | nothing |
 //!
 //! The rules are keepalived's where nothing else is said.
 #![forbid(unsafe_code)]
@@ -16,6 +17,7 @@
 
 pub mod check;
 pub mod checker;
+pub mod digest;
 pub mod pool;
 pub mod probe;
 

@@ -1,11 +1,37 @@
 //! One run of one check: bytes in, bytes out, a verdict.
 //!
 //! A probe has neither socket nor clock. Its driver opens the transport, tells it what came and when time is over, and
-//! sends what it asks for.
+//! sends what it asks for. A [`Plan`] makes the probes of a check, one for each run.
+//!
+//! | file | speaks |
+//! |---|---|
+//! | [`tcp`] | nothing |
+//! | [`http`] | HTTP/1, and judges pages |
+//! | [`smtp`] | SMTP: greets, and hands mails over |
+//! | [`dns`] | DNS over UDP |
+//! | [`udp`] | any datagram |
+//! | [`ping`] | ICMP echo |
+//!
+//! Whatever a peer sends, in whatever pieces: a probe never panics, keeps no more of it than its documentation says, and shows no more
+//! than 100 bytes of it, escaped. How long it may go on is its driver's affair.
 
 use std::fmt;
 
+pub mod dns;
+pub mod http;
+pub mod ping;
+mod plan;
+mod shown;
+pub mod smtp;
+pub mod tcp;
+pub mod udp;
+
+pub use plan::{Plan, Plans, Transport};
+
 /// One run of one check, over a transport that its driver opens.
+///
+/// After [`Progress::Done`] and after [`Probe::closed`] and [`Probe::expired`] it is not called any more. What is in `out` with the
+/// former (a farewell) is sent if that can be done at once.
 pub trait Probe: Send + fmt::Debug {
     /// The transport is open: a stream is connected, a datagram socket is bound to its peer. What is to be sent goes to `out`.
     fn opened(&mut self, out: &mut Vec<u8>) -> Progress;
@@ -16,7 +42,7 @@ pub trait Probe: Send + fmt::Debug {
     /// The peer sends nothing more.
     fn closed(&mut self) -> Verdict;
 
-    /// Time is over.
+    /// Time is over. Without a connection, that is [`Reason::ConnectTimeout`]: the driver knows, and need not ask.
     fn expired(&mut self) -> Verdict;
 }
 
