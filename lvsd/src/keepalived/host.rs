@@ -9,6 +9,12 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
+mod fake;
+mod system;
+
+pub use fake::FakeHost;
+pub use system::SystemHost;
+
 /// A host's answers.
 pub trait Host {
     /// The content of a file.
