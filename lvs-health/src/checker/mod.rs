@@ -144,12 +144,16 @@ impl Checker {
     /// What becomes of it when its check, till now `old`, is `new` from now on.
     ///
     /// A check that asks the same keeps everything. One that asks something else keeps up or down until its first result, for which
-    /// failures are forgiven afresh, and its history.
+    /// failures are forgiven afresh, and its history. If the interval is another, nobody knows when the next run is [due](Self::due).
     pub fn carried(&self, old: &Check, new: &Check) -> Self {
+        let due = self
+            .due
+            .filter(|_| old.timing.interval == new.timing.interval);
         if old.kind == new.kind && old.target == new.target {
-            let mut carried = self.clone();
-            carried.forgiven = self.forgiven.min(retries(new));
-            return carried;
+            return Self {
+                due,
+                ..self.clone()
+            };
         }
         let mut carried = Self::added(new, self.standing.up);
         if self.standing.found {
@@ -159,7 +163,7 @@ impl Checker {
         if !weighs(&new.kind) {
             carried.standing.influence = Influence::None;
         }
-        carried.due = self.due;
+        carried.due = due;
         carried.history = self.history.clone();
         carried
     }
@@ -223,13 +227,13 @@ impl Checker {
             };
         }
         self.fresh = false;
-        self.standing.found = true;
         if !self.standing.up {
             self.risen = self.risen.saturating_add(1);
-            if self.risen >= check.timing.rise {
-                self.standing.up = true;
-                self.risen = 0;
-            }
+            self.standing.up = self.risen >= check.timing.rise;
+        }
+        if self.standing.up {
+            self.risen = 0;
+            self.standing.found = true;
         }
         Pause::Interval
     }
@@ -308,7 +312,7 @@ impl Checker {
         self.page
     }
 
-    /// When the next run is due, once one has ended.
+    /// When the next run is due. `None`: none has ended yet at this interval, its owner chooses.
     pub fn due(&self) -> Option<Duration> {
         self.due
     }

@@ -61,7 +61,7 @@ pub enum Event<K> {
 /// Why something happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Cause {
-    /// Everything starts.
+    /// It is new. A server that is up for this cause is just assumed to be: usually not worth a script.
     Start,
     /// A check found it.
     Check {

@@ -18,6 +18,7 @@
 //! then 1: it is not gained either, unless checks give weight, and the sorry server serves.
 
 mod event;
+mod member;
 mod server;
 #[cfg(test)]
 mod tests;
@@ -26,6 +27,7 @@ use std::collections::HashMap;
 use std::hash::Hash;
 
 pub use self::event::{Cause, Event, Tally};
+use self::member::Member;
 pub use self::server::Server;
 use crate::checker::Standing;
 use crate::probe::Verdict;
@@ -91,20 +93,8 @@ pub struct Pool<K> {
     told: Option<bool>,
 }
 
-/// A server in its pool.
-#[derive(Clone, Debug)]
-struct Member<K> {
-    key: K,
-    server: Server,
-    /// What it adds to the live weight.
-    share: u32,
-    /// Somebody was told that it is down.
-    told_down: bool,
-}
-
 impl<K: Clone + Eq + Hash> Pool<K> {
-    /// A pool as it starts. Servers that are alive are so because nobody knows better: the cause of their
-    /// [`Event::ServerUp`] is [`Cause::Start`], which is usually not worth a script.
+    /// A pool as it starts. Most servers are alive because nobody knows better.
     pub fn new(settings: Settings<K>, servers: Vec<(K, Server)>) -> (Self, Vec<Event<K>>) {
         let mut pool = Self {
             settings: Settings::default(),
@@ -184,11 +174,8 @@ impl<K: Clone + Eq + Hash> Pool<K> {
 
     /// What the scheduler's list should be, each server at most once, in the order configured, the sorry server last.
     pub fn wanted(&self) -> impl Iterator<Item = Wanted<'_, K>> {
-        let sorry = self
-            .settings
-            .sorry
-            .as_ref()
-            .and_then(|sorry| self.wanted_as_sorry(sorry));
+        let sorry = self.settings.sorry.as_ref();
+        let sorry = sorry.and_then(|sorry| self.wanted_as_sorry(sorry));
         let sorry_key = sorry.as_ref().map(|sorry| sorry.server);
         self.servers
             .iter()
@@ -203,21 +190,14 @@ impl<K: Clone + Eq + Hash> Pool<K> {
             .chain(sorry)
     }
 
-    /// The line of one server in [`Pool::wanted`].
-    pub fn wanted_of<'a>(&'a self, server: &'a K) -> Option<Wanted<'a, K>> {
-        let sorry = self
-            .settings
-            .sorry
-            .as_ref()
-            .filter(|sorry| sorry.server == *server);
-        if let Some(wanted) = sorry.and_then(|sorry| self.wanted_as_sorry(sorry)) {
-            return Some(wanted);
+    /// The weight of one server in [`Pool::wanted`], if it is there.
+    pub fn weight_of(&self, server: &K) -> Option<u32> {
+        let sorry = self.settings.sorry.as_ref();
+        let sorry = sorry.filter(|sorry| sorry.server == *server);
+        match sorry.and_then(|sorry| self.wanted_as_sorry(sorry)) {
+            Some(wanted) => Some(wanted.weight),
+            None => self.weight_in_list(self.server(server)?),
         }
-        Some(Wanted {
-            server,
-            weight: self.weight_in_list(self.server(server)?)?,
-            sorry: false,
-        })
     }
 
     /// The weight of a server in the list, if it is to be there on its own account.
@@ -228,20 +208,15 @@ impl<K: Clone + Eq + Hash> Pool<K> {
         server.inhibit.then_some(0)
     }
 
+    /// The sorry server's line, unless it is in the list on its own account.
     fn wanted_as_sorry<'a>(&'a self, sorry: &'a Sorry<K>) -> Option<Wanted<'a, K>> {
-        let weight = match self.sorry_serves() {
-            true => SORRY_WEIGHT,
-            // A server of its own right is in the list as such.
-            false
-                if sorry.inhibit
-                    && self
-                        .server(&sorry.server)
-                        .and_then(|server| self.weight_in_list(server))
-                        .is_none() =>
-            {
-                0
-            }
-            false => return None,
+        let own = || self.weight_in_list(self.server(&sorry.server)?);
+        let weight = if self.sorry_serves() {
+            SORRY_WEIGHT
+        } else if sorry.inhibit && own().is_none() {
+            0
+        } else {
+            return None;
         };
         Some(Wanted {
             server: &sorry.server,
@@ -334,7 +309,7 @@ impl<K: Clone + Eq + Hash> Pool<K> {
                     member.update(server, cause, &mut events);
                     member
                 }
-                None => Member::new(key, server, cause, &mut events),
+                None => Member::new(key, server, &mut events),
             };
             self.servers.push(member);
         }
@@ -407,52 +382,5 @@ impl<K: Clone + Eq + Hash> Pool<K> {
             });
         }
         changed
-    }
-}
-
-impl<K: Clone> Member<K> {
-    fn new(key: K, server: Server, cause: &Cause, events: &mut Vec<Event<K>>) -> Self {
-        let mut member = Self {
-            key,
-            share: server.share(),
-            server,
-            told_down: false,
-        };
-        if member.server.alive() {
-            member.tell(true, cause, events);
-        } else if member.server.found_down() {
-            member.tell(false, cause, events);
-        }
-        member
-    }
-
-    fn update(&mut self, new: Server, cause: &Cause, events: &mut Vec<Event<K>>) {
-        let was = self.server.alive();
-        let (from, to) = (self.server.effective_weight(), new.effective_weight());
-        if from != to {
-            events.push(Event::WeightChanged {
-                server: self.key.clone(),
-                from,
-                to,
-                alive: was,
-                cause: cause.clone(),
-            });
-        }
-        self.share = new.share();
-        self.server = new;
-        let is = self.server.alive();
-        // The first failure of a server that was never up is news too, once.
-        if is != was || (!is && !self.told_down && self.server.found_down()) {
-            self.tell(is, cause, events);
-        }
-    }
-
-    fn tell(&mut self, up: bool, cause: &Cause, events: &mut Vec<Event<K>>) {
-        self.told_down = !up;
-        let (server, cause) = (self.key.clone(), cause.clone());
-        events.push(match up {
-            true => Event::ServerUp { server, cause },
-            false => Event::ServerDown { server, cause },
-        });
     }
 }
