@@ -5,23 +5,28 @@
 //!
 //! | module | holds | needs |
 //! |---|---|---|
+//! | [`agenda`] | which check is due when | nothing |
 //! | [`check`] | what is checked, how and how often | nothing |
 //! | [`checker`] | what a check's results mean: up, down, when to ask again | nothing |
+//! | [`driver`] | sockets, scripts, files: runs checks against real servers | Linux |
 //! | [`pool`] | a service's servers: weights, quorum, sorry server | nothing |
 //! | [`probe`] | one run of one check: bytes in, bytes out, a verdict | nothing |
 //! | [`digest`] | MD5 sums of pages | nothing |
 //!
 //! The rules are keepalived's where nothing else is said.
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 #![warn(missing_docs)]
 
+pub mod agenda;
 pub mod check;
 pub mod checker;
 pub mod digest;
+pub mod driver;
 pub mod pool;
 pub mod probe;
 
 pub use check::{Check, Kind, Target, Timing};
 pub use checker::Checker;
+pub use driver::{CheckId, Driver};
 pub use pool::Pool;
 pub use probe::{Failure, Passed, Reason, Verdict};

@@ -1,0 +1,724 @@
+//! Runs checks against real servers: all of them on one thread, on [mio].
+//!
+//! A [`Driver`] holds checks with their [`Checker`]s. Its owner calls [`turn`](Driver::turn) in a loop: each turn starts what is
+//! due, waits for something to happen, and tells of the runs that have ended. Nothing in it waits for a peer, and no peer can
+//! make another wait: a turn begins a bounded number of runs and reads at most a buffer full from each socket.
+//!
+//! # Scale
+//!
+//! Sockets are watched by epoll, so descriptor numbers do not matter. Each probe has one, and the driver raises the limit of open
+//! descriptors as far as it may. Beyond it, checks wait for their turn, the longest overdue first, and the driver says so once
+//! ([`Driver::notice`]). First runs are spread at random over their `warmup`, and each check keeps its own rhythm from then on; how
+//! far runs lag behind it is measured ([`Driver::lateness`]).
+//!
+//! # What the servers see
+//!
+//! A check that only connects ends its connection by a reset before the handshake is complete: the server's program
+//! never learns of it, and neither side keeps ports in TIME_WAIT. A check that talks ends with whatever end the server
+//! makes, or else with a reset after the last byte it needed.
+
+mod echo;
+mod file;
+mod flight;
+mod notice;
+mod options;
+mod script;
+mod socket;
+mod sys;
+
+use std::io;
+use std::os::fd::AsRawFd;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use mio::unix::SourceFd;
+use mio::{Events, Interest, Poll, Token, Waker};
+
+use self::flight::{Flight, Ready, Step};
+pub use self::notice::Notice;
+pub use self::options::Options;
+use self::script::Process;
+use self::socket::Refusal;
+use crate::agenda::{Agenda, Key, Lateness, spread};
+use crate::check::{Check, Kind};
+use crate::checker::{Checker, Report};
+use crate::probe::{Failure, Plan, Plans, Reason, Verdict};
+
+/// Runs begun in a turn, of each sort.
+const BATCH: usize = 256;
+
+/// The most that is read at one go, from all sources.
+const BUFFER: usize = 64 * 1024;
+
+const WAKE: Token = Token(usize::MAX);
+
+#[cfg(not(target_pointer_width = "64"))]
+compile_error!("a socket's token is a check's number and a run's, which takes 64 bits");
+
+/// A check in a [`Driver`]. Never given twice by the same one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct CheckId {
+    key: Key,
+    generation: u32,
+}
+
+/// A run that has ended.
+#[derive(Debug)]
+pub struct Ended<'a> {
+    /// Of this check.
+    pub id: CheckId,
+    /// What is checked.
+    pub check: &'a Check,
+    /// What is known of it, this run included: its verdict is the last of the history.
+    pub checker: &'a Checker,
+    /// What the run has led to.
+    pub report: Report,
+}
+
+/// Runs checks. See the [module](self).
+#[derive(Debug)]
+pub struct Driver {
+    poll: Poll,
+    events: Option<Events>,
+    waker: Arc<Waker>,
+    options: Options,
+    random: u64,
+    plans: Plans,
+    slots: Vec<Slot>,
+    free: Vec<Key>,
+    /// Checks over sockets, and of files.
+    probes: Agenda,
+    scripts: Agenda,
+    /// Scripts whose time is over.
+    dying: Vec<Dying>,
+    /// What has more to read than one turn takes.
+    unfinished: Vec<Token>,
+    buffer: Vec<u8>,
+    /// The last run's number.
+    serial: u32,
+    /// As many probes may be under way as there should be descriptors.
+    room: usize,
+    notices: notice::Notices,
+}
+
+#[derive(Debug, Default)]
+struct Slot {
+    generation: u32,
+    entry: Option<Entry>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    check: Arc<Check>,
+    checker: Checker,
+    /// `None` for scripts and files.
+    plan: Option<Result<Plan, Failure>>,
+    run: Option<(Token, Run)>,
+    suspended: bool,
+}
+
+#[derive(Debug)]
+enum Run {
+    Flight(Box<Flight>),
+    Process(Box<Process>),
+}
+
+/// A script that was asked to end.
+#[derive(Debug)]
+struct Dying {
+    token: Token,
+    process: Box<Process>,
+    kill_at: Duration,
+    killed: bool,
+}
+
+impl Driver {
+    /// One without checks. `seed` is any number; the same numbers make the same random choices.
+    ///
+    /// # Errors
+    ///
+    /// If epoll is not to be had.
+    pub fn new(options: Options, seed: u64) -> io::Result<Self> {
+        let poll = Poll::new()?;
+        let waker = Waker::new(poll.registry(), WAKE)?;
+        let scripts = Agenda::new(options.max_scripts.max(1));
+        Ok(Self {
+            poll,
+            events: Some(Events::with_capacity(1024)),
+            waker: Arc::new(waker),
+            options,
+            random: seed,
+            plans: Plans::default(),
+            slots: Vec::new(),
+            free: Vec::new(),
+            probes: Agenda::new(1),
+            scripts,
+            dying: Vec::new(),
+            unfinished: Vec::new(),
+            buffer: vec![0; BUFFER],
+            serial: 0,
+            room: 0,
+            notices: notice::Notices::default(),
+        })
+    }
+
+    /// Adds a check. It first runs at random within its `warmup`.
+    pub fn insert(&mut self, check: Check) -> CheckId {
+        let checker = Checker::new(&check);
+        self.insert_with(check, checker)
+    }
+
+    /// Adds a check of which something is known. Its next run is when it was due already, or else as for a new one.
+    pub fn insert_with(&mut self, check: Check, checker: Checker) -> CheckId {
+        let key = self.free.pop().unwrap_or_else(|| {
+            self.slots.push(Slot::default());
+            self.slots.len() as Key - 1
+        });
+        self.make_room();
+        let first = self.first_run(&check, &checker);
+        let entry = Entry {
+            plan: self.plan(&check),
+            check: Arc::new(check),
+            checker,
+            run: None,
+            suspended: false,
+        };
+        self.agenda(&entry.check.kind).plan(key, first);
+        let slot = &mut self.slots[key as usize];
+        slot.entry = Some(entry);
+        CheckId {
+            key,
+            generation: slot.generation,
+        }
+    }
+
+    /// Takes a check away. A run under way is given up, without a verdict.
+    pub fn remove(&mut self, id: CheckId) -> Option<Checker> {
+        self.entry_mut(id)?;
+        self.abandon(id.key);
+        let slot = self.slots.get_mut(id.key as usize)?;
+        slot.generation = slot.generation.wrapping_add(1);
+        let entry = slot.entry.take()?;
+        self.agenda(&entry.check.kind).remove(id.key);
+        self.free.push(id.key);
+        Some(entry.checker)
+    }
+
+    /// From now on another check under the same name; what is known is [carried over](Checker::carried). An equal one changes
+    /// nothing, otherwise a run under way is given up. `false`: there is no such check.
+    pub fn replace(&mut self, id: CheckId, check: Check) -> bool {
+        let Some(entry) = self.entry_mut(id) else {
+            return false;
+        };
+        if *entry.check == check {
+            return true;
+        }
+        let old = Arc::clone(&entry.check);
+        let checker = entry.checker.carried(&old, &check);
+        self.abandon(id.key);
+        self.agenda(&old.kind).remove(id.key);
+        let plan = self.plan(&check);
+        let first = self.first_run(&check, &checker);
+        self.agenda(&check.kind).plan(id.key, first);
+        if let Some(entry) = self.entry_mut(id) {
+            entry.check = Arc::new(check);
+            entry.checker = checker;
+            entry.plan = plan;
+        }
+        true
+    }
+
+    /// Suspends a check, or goes on with it. While it is suspended it does not run, keeps its rhythm and its last state; a run
+    /// under way is given up. `false`: there is no such check.
+    pub fn suspend(&mut self, id: CheckId, suspended: bool) -> bool {
+        let Some(entry) = self.entry_mut(id) else {
+            return false;
+        };
+        entry.suspended = suspended;
+        if suspended && entry.run.is_some() {
+            self.abandon(id.key);
+            let now = self.now();
+            self.skip(id.key, now);
+        }
+        true
+    }
+
+    /// What is known of a check.
+    pub fn checker(&self, id: CheckId) -> Option<&Checker> {
+        self.entry(id).map(|e| &e.checker)
+    }
+
+    /// A check.
+    pub fn check(&self, id: CheckId) -> Option<&Check> {
+        self.entry(id).map(|e| &*e.check)
+    }
+
+    /// How many checks there are.
+    pub fn len(&self) -> usize {
+        self.slots.len() - self.free.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How many probes are under way.
+    pub fn running(&self) -> usize {
+        self.probes.running()
+    }
+
+    /// How many scripts run, those included that were asked to end.
+    pub fn scripts_running(&self) -> usize {
+        self.scripts.running() + self.dying.len()
+    }
+
+    /// How late runs over sockets, and looks at files, began.
+    pub fn lateness(&self) -> &Lateness {
+        self.probes.lateness()
+    }
+
+    /// The same since this was last asked.
+    pub fn take_lateness(&mut self) -> Lateness {
+        self.probes.take_lateness()
+    }
+
+    /// How late scripts began.
+    pub fn script_lateness(&self) -> &Lateness {
+        self.scripts.lateness()
+    }
+
+    /// What people should know about the driver itself, each thing once.
+    pub fn notice(&mut self) -> Option<Notice> {
+        self.notices.take()
+    }
+
+    /// Ends a turn from another thread.
+    pub fn waker(&self) -> Arc<Waker> {
+        Arc::clone(&self.waker)
+    }
+
+    /// The time, on the clock of everything that is reported: since the options' `epoch`.
+    pub fn now(&self) -> Duration {
+        Instant::now().saturating_duration_since(self.options.epoch)
+    }
+
+    /// Starts what is due, waits till something happens, but no longer than `timeout`, and says which runs have ended.
+    ///
+    /// It may return early, and with nothing to say: it is meant to be called again at once.
+    ///
+    /// # Errors
+    ///
+    /// If epoll fails, which is not for a peer to bring about.
+    pub fn turn(
+        &mut self,
+        timeout: Option<Duration>,
+        mut on_end: impl FnMut(Ended<'_>),
+    ) -> io::Result<()> {
+        let on_end: &mut dyn FnMut(Ended<'_>) = &mut on_end;
+        self.begin_due(on_end);
+        let wait = self.wait(timeout);
+        let Some(mut events) = self.events.take() else {
+            return Ok(());
+        };
+        let polled = self.poll.poll(&mut events, wait);
+        for token in std::mem::take(&mut self.unfinished) {
+            self.ready(token, Ready::more(), on_end);
+        }
+        if polled.is_ok() {
+            for event in events.iter().filter(|e| e.token() != WAKE) {
+                self.ready(event.token(), Ready::of(event), on_end);
+            }
+        }
+        self.events = Some(events);
+        self.end_overdue(on_end);
+        match polled {
+            Err(e) if e.kind() != io::ErrorKind::Interrupted => Err(e),
+            _ => Ok(()),
+        }
+    }
+
+    /// How long nothing is to be done but wait.
+    fn wait(&self, timeout: Option<Duration>) -> Option<Duration> {
+        if !self.unfinished.is_empty() {
+            return Some(Duration::ZERO);
+        }
+        let kill = self.dying.iter().filter(|d| !d.killed).map(|d| d.kill_at);
+        let next = [self.probes.next(), self.scripts.next(), kill.min()];
+        let next = next.into_iter().flatten().min();
+        let wait = next.map(|at| at.saturating_sub(self.now()));
+        [wait, timeout].into_iter().flatten().min()
+    }
+
+    fn begin_due(&mut self, on_end: &mut dyn FnMut(Ended<'_>)) {
+        for _ in 0..BATCH {
+            let now = self.now();
+            let Some(key) = self.probes.due(now) else {
+                break;
+            };
+            self.begin(key, now, on_end);
+        }
+        for _ in 0..BATCH {
+            let now = self.now();
+            let Some(key) = self.scripts.due(now) else {
+                break;
+            };
+            self.begin(key, now, on_end);
+        }
+        let now = self.now();
+        if self.probes.crowded(now) {
+            self.notices.crowded_probes(self.probes.limit());
+        }
+        if self.scripts.crowded(now) {
+            self.notices.crowded_scripts(self.options.max_scripts);
+        }
+    }
+
+    fn begin(&mut self, key: Key, now: Duration, on_end: &mut dyn FnMut(Ended<'_>)) {
+        let Some(entry) = entry_of(&mut self.slots, key) else {
+            self.probes.remove(key);
+            self.scripts.remove(key);
+            return;
+        };
+        if entry.suspended {
+            self.skip(key, now);
+            return;
+        }
+        let check = Arc::clone(&entry.check);
+        let until = now.saturating_add(match &check.kind {
+            Kind::Script(script) => script.timeout,
+            _ => check.timing.timeout,
+        });
+        match &check.kind {
+            Kind::Script(script) => {
+                self.scripts.begin(key, now, until);
+                let token = self.next_token(key);
+                match Process::start(script, self.poll.registry(), token, now) {
+                    Ok(process) => self.set_run(key, token, Run::Process(Box::new(process))),
+                    Err(e) => {
+                        let program = script.argv.first().map_or("", |p| p);
+                        let failure = Failure::new(Reason::Local, format!("{program}: {e}"));
+                        self.end(key, now, Err(failure), on_end);
+                    }
+                }
+            }
+            Kind::File(file) => {
+                self.probes.begin(key, now, until);
+                self.end(key, now, file::look(file), on_end);
+            }
+            _ => self.launch(key, &check, now, until, on_end),
+        }
+    }
+
+    /// Begins a run over a socket.
+    fn launch(
+        &mut self,
+        key: Key,
+        check: &Check,
+        now: Duration,
+        until: Duration,
+        on_end: &mut dyn FnMut(Ended<'_>),
+    ) {
+        let random = self.random();
+        let Some(entry) = entry_of(&mut self.slots, key) else {
+            return;
+        };
+        let page = entry.checker.page();
+        let plan = match &entry.plan {
+            Some(Ok(plan)) => plan,
+            unplanned => {
+                let failure = match unplanned {
+                    Some(Err(failure)) => failure.clone(),
+                    _ => Failure::new(Reason::Local, "no such probe"),
+                };
+                self.probes.begin(key, now, until);
+                return self.end(key, now, Err(failure), on_end);
+            }
+        };
+        let transport = plan.transport();
+        let opened = match socket::open(&check.target, transport) {
+            Err(Refusal::NoDescriptor) if self.probes.running() > 0 => {
+                // No more than now, and then one more for each that ends: others may have given descriptors back.
+                self.probes.set_limit(self.probes.running());
+                return;
+            }
+            opened => opened,
+        };
+        let probe = plan.probe(page, random);
+        self.probes.begin(key, now, until);
+        let token = self.next_token(key);
+        let flight = opened.map(|o| Flight::new(o, transport, probe, now, random));
+        let flight = flight.and_then(|flight| {
+            let fd = flight.socket().as_raw_fd();
+            let interest = Interest::READABLE | Interest::WRITABLE;
+            let registered = self
+                .poll
+                .registry()
+                .register(&mut SourceFd(&fd), token, interest);
+            let failed = |e: io::Error| Refusal::Failed(Failure::new(Reason::Local, e.to_string()));
+            registered.map(|()| flight).map_err(failed)
+        });
+        match flight {
+            Ok(mut flight) => {
+                let step = flight.take_off(&mut self.buffer);
+                self.set_run(key, token, Run::Flight(Box::new(flight)));
+                self.step(token, step, on_end);
+            }
+            Err(Refusal::Failed(failure)) => self.end(key, now, Err(failure), on_end),
+            Err(Refusal::NoDescriptor) => {
+                let failure = Failure::new(Reason::Local, "no more descriptors");
+                self.end(key, now, Err(failure), on_end);
+            }
+        }
+    }
+
+    /// Something has happened to a run, or to a script after its time.
+    fn ready(&mut self, token: Token, ready: Ready, on_end: &mut dyn FnMut(Ended<'_>)) {
+        let key = key_of(token);
+        let entry = entry_of(&mut self.slots, key);
+        let Some((entry, run)) = entry.and_then(|entry| match &mut entry.run {
+            Some((of, run)) if *of == token => Some((&entry.check, run)),
+            _ => None,
+        }) else {
+            return self.bury(token);
+        };
+        match run {
+            Run::Flight(flight) => {
+                let step = flight.ready(ready, &mut self.buffer);
+                self.step(token, step, on_end);
+            }
+            Run::Process(process) => match process.ready(&mut self.buffer) {
+                (Some(status), _) => {
+                    let verdict = match &entry.kind {
+                        Kind::Script(script) => process.verdict(script, status),
+                        _ => return,
+                    };
+                    let now = self.now();
+                    self.end(key, now, verdict, on_end);
+                }
+                (None, true) => self.unfinished.push(token),
+                (None, false) => {}
+            },
+        }
+    }
+
+    fn step(&mut self, token: Token, step: Step, on_end: &mut dyn FnMut(Ended<'_>)) {
+        let key = key_of(token);
+        let moved = match step {
+            Step::Over(verdict) => {
+                let now = self.now();
+                return self.end(key, now, verdict, on_end);
+            }
+            Step::More => {
+                self.unfinished.push(token);
+                true
+            }
+            Step::Waits { moved } => moved,
+        };
+        if !moved {
+            return;
+        }
+        let now = self.now();
+        if let Some(entry) = entry_of(&mut self.slots, key)
+            && entry.check.timing.each_step
+        {
+            let until = now.saturating_add(entry.check.timing.timeout);
+            self.probes.bound(key, until);
+        }
+    }
+
+    fn end_overdue(&mut self, on_end: &mut dyn FnMut(Ended<'_>)) {
+        let now = self.now();
+        while let Some(key) = self.probes.overdue(now) {
+            let entry = entry_of(&mut self.slots, key);
+            match entry.and_then(|e| e.run.as_mut()) {
+                Some((_, Run::Flight(flight))) => {
+                    let verdict = flight.expired();
+                    self.end(key, now, verdict, on_end);
+                }
+                _ => self.probes.remove(key),
+            }
+        }
+        while let Some(key) = self.scripts.overdue(now) {
+            let Some(entry) = entry_of(&mut self.slots, key) else {
+                self.scripts.remove(key);
+                continue;
+            };
+            match (&entry.check.kind, &entry.run) {
+                (Kind::Script(script), Some((_, Run::Process(process)))) => {
+                    let verdict = process.expired(script);
+                    self.end(key, now, verdict, on_end);
+                }
+                _ => self.scripts.remove(key),
+            }
+        }
+        for dying in &mut self.dying {
+            if !dying.killed && dying.kill_at <= now {
+                dying.process.kill();
+                dying.killed = true;
+            }
+        }
+    }
+
+    /// A run has ended: what was found is noted, reported, and the next run planned.
+    fn end(
+        &mut self,
+        key: Key,
+        now: Duration,
+        verdict: Verdict,
+        on_end: &mut dyn FnMut(Ended<'_>),
+    ) {
+        let began = self.abandon(key).unwrap_or(now);
+        let Some(slot) = self.slots.get_mut(key as usize) else {
+            return;
+        };
+        let Some(entry) = &mut slot.entry else {
+            return;
+        };
+        let took = now.saturating_sub(began);
+        let mut report = entry.checker.report(&entry.check, now, took, verdict);
+        let agenda = match entry.check.kind {
+            Kind::Script(_) => &mut self.scripts,
+            _ => &mut self.probes,
+        };
+        if let Kind::File(_) = entry.check.kind {
+            report.next_at = report.next_at.min(now + file::INTERVAL);
+        }
+        agenda.plan(key, report.next_at);
+        if self.probes.limit() < self.room {
+            self.probes.set_limit(self.probes.limit() + 1);
+        }
+        on_end(Ended {
+            id: CheckId {
+                key,
+                generation: slot.generation,
+            },
+            check: &entry.check,
+            checker: &entry.checker,
+            report,
+        });
+    }
+
+    /// Gives up the run under way, if there is one, and says when it began.
+    fn abandon(&mut self, key: Key) -> Option<Duration> {
+        let (token, run) = entry_of(&mut self.slots, key)?.run.take()?;
+        match run {
+            Run::Flight(flight) => Some(flight.began()),
+            Run::Process(mut process) => {
+                let began = process.began();
+                if !process.over() {
+                    process.terminate(self.poll.registry());
+                    self.dying.push(Dying {
+                        token,
+                        process,
+                        kill_at: self.now() + script::GRACE,
+                        killed: false,
+                    });
+                    self.fit_scripts();
+                }
+                Some(began)
+            }
+        }
+    }
+
+    /// A script that was asked to end may have done so.
+    fn bury(&mut self, token: Token) {
+        if let Some(at) = self.dying.iter().position(|d| d.token == token)
+            && self.dying[at].process.buried()
+        {
+            self.dying.swap_remove(at);
+            self.fit_scripts();
+        }
+    }
+
+    /// Scripts that were asked to end take room from others until they have.
+    fn fit_scripts(&mut self) {
+        let room = self.options.max_scripts.max(1);
+        self.scripts
+            .set_limit(room.saturating_sub(self.dying.len()));
+    }
+
+    /// The run that is due does not take place.
+    fn skip(&mut self, key: Key, now: Duration) {
+        if let Some(entry) = entry_of(&mut self.slots, key) {
+            let next = entry.checker.skip(&entry.check, now);
+            let check = Arc::clone(&entry.check);
+            self.agenda(&check.kind).plan(key, next);
+        }
+    }
+
+    fn first_run(&mut self, check: &Check, checker: &Checker) -> Duration {
+        let now = self.now();
+        let random = self.random();
+        match (&check.kind, checker.due()) {
+            (Kind::File(_), _) => now,
+            (_, Some(due)) if due >= now => due,
+            _ => spread(now, check.timing.warmup, random),
+        }
+    }
+
+    fn plan(&mut self, check: &Check) -> Option<Result<Plan, Failure>> {
+        match check.kind {
+            Kind::Script(_) | Kind::File(_) => None,
+            _ => Some(self.plans.plan(&check.kind, &check.target)),
+        }
+    }
+
+    /// Sees that there are descriptors for one more check.
+    fn make_room(&mut self) {
+        let wanted = self.len() + 1;
+        if wanted <= self.room {
+            return;
+        }
+        self.room = self.options.room(wanted);
+        self.probes.set_limit(self.room);
+    }
+
+    fn agenda(&mut self, kind: &Kind) -> &mut Agenda {
+        match kind {
+            Kind::Script(_) => &mut self.scripts,
+            _ => &mut self.probes,
+        }
+    }
+
+    fn set_run(&mut self, key: Key, token: Token, run: Run) {
+        if let Some(entry) = entry_of(&mut self.slots, key) {
+            entry.run = Some((token, run));
+        }
+    }
+
+    /// A run's token has its check's number and one of its own: an event that comes when the run has ended is then not taken
+    /// for one of the next.
+    fn next_token(&mut self, key: Key) -> Token {
+        self.serial = self.serial.wrapping_add(1) & (u32::MAX >> 1);
+        Token((self.serial as usize) << 32 | key as usize)
+    }
+
+    /// SplitMix64: unpredictable enough to spread runs and to tell answers apart.
+    fn random(&mut self) -> u64 {
+        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let z = (self.random ^ (self.random >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    fn entry(&self, id: CheckId) -> Option<&Entry> {
+        let slot = self.slots.get(id.key as usize)?;
+        let entry = slot.entry.as_ref();
+        entry.filter(|_| slot.generation == id.generation)
+    }
+
+    fn entry_mut(&mut self, id: CheckId) -> Option<&mut Entry> {
+        let slot = self.slots.get_mut(id.key as usize)?;
+        let entry = slot.entry.as_mut();
+        entry.filter(|_| slot.generation == id.generation)
+    }
+}
+
+fn key_of(token: Token) -> Key {
+    token.0 as Key
+}
+
+fn entry_of(slots: &mut [Slot], key: Key) -> Option<&mut Entry> {
+    slots.get_mut(key as usize)?.entry.as_mut()
+}
