@@ -156,7 +156,10 @@ impl<K: Clone + Eq + Hash> Pool<K> {
     /// taken out of the configuration, [`Cause::Shutdown`] if the daemon stops; the latter is told only to those who asked for
     /// it (`omega`).
     pub fn end(self, cause: Cause) -> Vec<Event<K>> {
-        let tally = self.tally();
+        let tally = Tally {
+            live: 0,
+            ..self.tally()
+        };
         let mut events: Vec<_> = self
             .servers
             .into_iter()
