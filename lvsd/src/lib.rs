@@ -4,6 +4,8 @@
 //! |---|---|
 //! | [`rules`] | rule files in ipvsadm's format |
 //! | [`keepalived`] | keepalived.conf: language, checks, model |
+//! | [`health`] | checks of a keepalived.conf's servers, and what follows from them |
+//! | [`alerts`] | scripts, pipes and mails about events |
 //! | [`daemon`] | the running director: threads, ports, guard |
 //! | [`control`] | the control socket: protocol, daemon's side, client's side |
 //! | [`adm`] | ipvsadm's commands carried out, and its listings |
@@ -18,6 +20,7 @@
 #![warn(missing_docs)]
 
 pub mod adm;
+pub mod alerts;
 mod arguments;
 pub mod completions;
 pub mod conns;
@@ -27,6 +30,7 @@ pub mod demo;
 pub mod drain;
 mod exit;
 pub mod explain;
+pub mod health;
 pub mod keepalived;
 pub mod replay;
 pub mod rules;

@@ -1,0 +1,139 @@
+//! The health of what a keepalived.conf configures: checks, and what follows from them.
+//!
+//! One thread runs all checks ([`lvs_health::driver`]). What they find goes to each service's pool ([`lvs_health::pool`]), which
+//! knows who is to serve; the director is made so, and people and scripts are told. A new configuration is taken whole or not at
+//! all, and what stays in it keeps its state.
+//!
+//! | module | holds |
+//! |---|---|
+//! | `working` | one service: configuration, pool, checks; and one that takes its place |
+//! | `list` | what the director should have |
+//! | `worker` | the thread |
+//! | `flows` | flows of servers that have failed |
+//! | `tell`, `label` | what is said about events |
+//! | `status` | how everything is |
+
+mod flows;
+mod label;
+mod list;
+mod report;
+pub mod status;
+mod tell;
+mod worker;
+mod working;
+
+use std::fmt;
+use std::io;
+use std::sync::mpsc::{self, Sender};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+
+use lvs_health::driver::{Driver, Options};
+use mio::Waker;
+
+use crate::alerts::Alert;
+use crate::control::desk::Plane;
+use crate::keepalived::model::{Config, Global};
+use flows::Mover;
+use status::Status;
+use worker::{Ask, Worker};
+
+/// Who tells people and scripts. Must not make anybody wait.
+pub trait Herald: Send + fmt::Debug {
+    /// Tells of something that has happened.
+    fn tell(&mut self, alert: Alert);
+
+    /// From now on these settings hold.
+    fn configure(&mut self, global: &Global);
+
+    /// Tells what is left to tell, and returns when that is done, or has taken too long.
+    fn stop(&mut self);
+}
+
+/// The thread that runs all checks. It ends when this is dropped.
+#[derive(Debug)]
+pub struct Health {
+    asks: Mutex<Sender<Ask>>,
+    waker: Arc<Waker>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// Why checks do not start.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Error {
+    /// The director does not take the configuration.
+    Refused(String),
+    /// The system does not allow it.
+    System(io::Error),
+}
+
+impl From<io::Error> for Error {
+    fn from(e: io::Error) -> Self {
+        Self::System(e)
+    }
+}
+
+impl Health {
+    /// Makes the services of a configuration and begins to check their servers.
+    ///
+    /// # Errors
+    ///
+    /// The configuration cannot be carried out, or the system has no threads or descriptors left.
+    pub fn start(
+        plane: Arc<dyn Plane>,
+        config: Config,
+        herald: Box<dyn Herald>,
+        seed: u64,
+        log: fn(&str),
+    ) -> Result<Self, Error> {
+        let driver = Driver::new(Options::default(), seed)?;
+        let waker = driver.waker();
+        let mover = Mover::start(plane.clone(), log)?;
+        let (asks, queue) = mpsc::channel();
+        let mut worker = Worker::new(plane, driver, herald, mover, queue, log);
+        let taken = worker.take(config);
+        taken.map_err(|e| Error::Refused(worker::refusal(&e)))?;
+        let thread = thread::Builder::new().name("lvsd-health".to_owned());
+        Ok(Self {
+            asks: Mutex::new(asks),
+            waker,
+            thread: Some(thread.spawn(|| worker.run())?),
+        })
+    }
+
+    /// Takes another configuration, whole or not at all.
+    ///
+    /// # Errors
+    ///
+    /// Why it is not taken; then nothing has changed.
+    pub fn reload(&self, config: Config) -> Result<(), String> {
+        let (reply, answer) = mpsc::channel();
+        self.ask(Ask::Reload(Box::new(config), reply));
+        let gone = |_| Err("the thread that runs checks has ended".to_owned());
+        answer.recv().unwrap_or_else(gone)
+    }
+
+    /// How everything is. What configuration is in force is for the caller to fill in.
+    pub fn status(&self) -> Status {
+        let (reply, answer) = mpsc::channel();
+        self.ask(Ask::Status(reply));
+        answer.recv().unwrap_or_default()
+    }
+
+    fn ask(&self, ask: Ask) {
+        let asks = self.asks.lock().unwrap_or_else(PoisonError::into_inner);
+        // If nobody listens any more, nobody answers.
+        let _ = asks.send(ask);
+        let _ = self.waker.wake();
+    }
+}
+
+impl Drop for Health {
+    fn drop(&mut self) {
+        self.ask(Ask::Stop);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
