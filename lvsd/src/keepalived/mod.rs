@@ -9,8 +9,8 @@
 //! | module | makes |
 //! |---|---|
 //! | [`source`] | statements and braces of files, with includes, conditions and parameters resolved, and the place of each word |
-//! | `keywords` | the tables of all keywords: parser, validator and documentation at once |
-//! | `tree` | blocks of keywords with their arguments, by the tables |
+//! | [`keywords`] | the tables of all keywords: parser, validator and documentation at once |
+//! | [`tree`] | blocks of keywords with their arguments, by the tables |
 //! | [`model`] | the typed configuration |
 //! | `build` | the model from the tree |
 //! | `lint` | what is wrong with a model although each line is right |
@@ -20,6 +20,8 @@
 
 pub mod diagnostic;
 pub mod host;
+pub mod keywords;
 pub mod model;
 pub mod place;
 pub mod source;
+pub mod tree;

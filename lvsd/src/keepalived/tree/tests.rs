@@ -1,0 +1,1 @@
+//! What comes of files that are right and files that are wrong.
