@@ -11,6 +11,7 @@
 //! | [`dns`] | DNS over UDP |
 //! | [`udp`] | any datagram |
 //! | [`ping`] | ICMP echo |
+//! | `tls` | TLS, around one of the others (feature `tls`) |
 //!
 //! Whatever a peer sends, in whatever pieces: a probe never panics, keeps no more of it than its documentation says, and shows no more
 //! than 100 bytes of it, escaped. How long it may go on is its driver's affair.
@@ -24,6 +25,11 @@ mod plan;
 mod shown;
 pub mod smtp;
 pub mod tcp;
+#[cfg(feature = "tls")]
+pub mod tls;
+#[cfg(not(feature = "tls"))]
+#[path = "without_tls.rs"]
+mod tls;
 pub mod udp;
 
 pub use plan::{Plan, Plans, Transport};

@@ -11,6 +11,7 @@ use super::http::{Get, Matcher, Recipe};
 use super::ping::Ping;
 use super::smtp::Greeting;
 use super::tcp::Tcp;
+use super::tls::{Library, Session};
 use super::udp::Udp;
 use super::{Failure, Probe, Reason};
 use crate::check::{self, Kind, Page, Pattern, Target};
@@ -35,7 +36,7 @@ pub struct Plan {
 #[derive(Clone, Debug)]
 enum Make {
     Tcp,
-    Http(Vec<Arc<Recipe>>),
+    Http(Vec<Arc<Recipe>>, Option<Session>),
     Smtp(Greeting),
     Dns(Name, u16),
     Udp(Arc<check::Udp>),
@@ -46,7 +47,7 @@ impl Plan {
     /// What is to be opened for each run.
     pub fn transport(&self) -> Transport {
         match &self.make {
-            Make::Tcp | Make::Http(_) | Make::Smtp(_) => Transport::Stream,
+            Make::Tcp | Make::Http(..) | Make::Smtp(_) => Transport::Stream,
             Make::Dns(..) | Make::Udp(_) => Transport::Datagram,
             Make::Ping { .. } => Transport::Echo,
         }
@@ -55,7 +56,7 @@ impl Plan {
     /// How many pages there are, each of which is a run of its own; 1 where there are none.
     pub fn pages(&self) -> usize {
         match &self.make {
-            Make::Http(pages) => pages.len(),
+            Make::Http(pages, _) => pages.len(),
             _ => 1,
         }
     }
@@ -67,9 +68,10 @@ impl Plan {
     pub fn probe(&self, page: usize, random: u64) -> Box<dyn Probe> {
         match &self.make {
             Make::Tcp => Box::new(Tcp),
-            Make::Http(pages) => match pages.get(page % pages.len().max(1)) {
-                Some(recipe) => Box::new(Get::new(Arc::clone(recipe))),
-                None => Box::new(Tcp),
+            Make::Http(pages, tls) => match (pages.get(page % pages.len().max(1)), tls) {
+                (Some(recipe), None) => Box::new(Get::new(Arc::clone(recipe))),
+                (Some(recipe), Some(tls)) => Box::new(tls.wrap(Get::new(Arc::clone(recipe)))),
+                (None, _) => Box::new(Tcp),
             },
             Make::Smtp(greeting) => Box::new(greeting.clone()),
             Make::Dns(name, record) => Box::new(Dns::new(name.clone(), *record, random as u16)),
@@ -83,6 +85,7 @@ impl Plan {
 #[derive(Debug, Default)]
 pub struct Plans {
     patterns: HashMap<Pattern, Weak<Matcher>>,
+    tls: Library,
 }
 
 impl Plans {
@@ -122,34 +125,23 @@ impl Plans {
             Recipe::new(page, http.version, target.addr, pattern).map(Arc::new)
         };
         let pages = http.pages.iter().map(recipe).collect::<Result<_, _>>()?;
-        match &http.tls {
-            None => Ok(Make::Http(pages)),
-            Some(_) => Err(local("this build has no TLS (feature `tls`)")),
-        }
+        let tls = match &http.tls {
+            Some(tls) => Some(self.tls.session(tls, target.addr.ip())?),
+            None => None,
+        };
+        Ok(Make::Http(pages, tls))
     }
 
     fn pattern(&mut self, pattern: &Pattern) -> Result<Arc<Matcher>, Failure> {
-        shared(&mut self.patterns, pattern, Matcher::new)
+        if let Some(made) = self.patterns.get(pattern).and_then(Weak::upgrade) {
+            return Ok(made);
+        }
+        let made = Arc::new(Matcher::new(pattern).map_err(local)?);
+        // What no plan uses any more is dropped.
+        self.patterns.retain(|_, made| made.strong_count() > 0);
+        self.patterns.insert(pattern.clone(), Arc::downgrade(&made));
+        Ok(made)
     }
-}
-
-/// What there is for a key, or is made for it. What no plan uses any more is dropped.
-fn shared<K, V, E>(
-    known: &mut HashMap<K, Weak<V>>,
-    key: &K,
-    make: impl FnOnce(&K) -> Result<V, E>,
-) -> Result<Arc<V>, Failure>
-where
-    K: Clone + Eq + std::hash::Hash,
-    E: Into<String>,
-{
-    if let Some(made) = known.get(key).and_then(Weak::upgrade) {
-        return Ok(made);
-    }
-    let made = Arc::new(make(key).map_err(|e| local(e))?);
-    known.retain(|_, made| made.strong_count() > 0);
-    known.insert(key.clone(), Arc::downgrade(&made));
-    Ok(made)
 }
 
 fn local(detail: impl Into<String>) -> Failure {
