@@ -20,8 +20,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Once;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
-use crate::command::run;
+use crate::command::{eventually, run};
 use crate::node::Node;
+use crate::process::PATIENCE;
 use crate::rules::Method;
 
 /// The IP version.
@@ -169,7 +170,7 @@ pub struct Lan {
     /// The real servers: r1, r2 …
     pub servers: Vec<Node>,
     plan: Plan,
-    _switch: Node,
+    switch: Node,
     _dir: TempDir,
 }
 
@@ -194,7 +195,7 @@ impl Lan {
             director: node("director"),
             servers: (1..=plan.servers).map(|i| node(&format!("r{i}"))).collect(),
             plan: plan.clone(),
-            _switch: node("switch"),
+            switch: node("switch"),
             _dir: dir,
         };
         lan.cable();
@@ -205,7 +206,7 @@ impl Lan {
 
     /// Switches, and a cable from each host to its own.
     fn cable(&self) {
-        let switch = &self._switch;
+        let switch = &self.switch;
         switch.sysctl(&[("net.ipv6.conf.default.disable_ipv6", "1")]);
         // A switch looks at no IP header; Linux's does where br_netfilter is there, and drops bad ones.
         for tables in ["iptables", "ip6tables", "arptables"] {
@@ -237,6 +238,18 @@ impl Lan {
             plug(server, "eth0", bridge);
         }
         switch.ip(&batch);
+    }
+
+    /// Takes a host's cable out, but leaves it the interface: nobody there answers, not even ARP.
+    pub fn unplug(&self, node: &Node, dev: &str) {
+        let port = format!("{}-{dev}", node.title());
+        self.switch.ip(&format!("link set {port} down\n"));
+    }
+
+    /// Puts it back.
+    pub fn plug(&self, node: &Node, dev: &str) {
+        let port = format!("{}-{dev}", node.title());
+        self.switch.ip(&format!("link set {port} up\n"));
     }
 
     fn address(&self) {
@@ -289,6 +302,9 @@ impl Lan {
     }
 
     fn settle(&self) {
+        // A machine may be so busy that its switches begin to forward only after neighbours have given up looking.
+        let forwards = || !self.switch.run(&["bridge", "link"]).contains("disabled");
+        assert!(eventually(PATIENCE, forwards), "a switch does not forward");
         let forward = if self.plan.ip_forward { "1" } else { "0" };
         self.director.sysctl(&[
             ("net.ipv4.ip_forward", forward),

@@ -16,20 +16,29 @@
 //! | [`lan`] | hosts, switches and addresses |
 //! | [`rules`] | rule files for lvsd |
 //! | [`daemon`] | lvsd itself |
+//! | [`certificate`] | certificates, good and expired |
+//! | [`mail`], [`names`] | SMTP and DNS servers |
+//! | [`faulty`] | servers that misbehave |
 //! | [`traffic`] | web and echo servers, and their clients |
 //! | [`capture`] | what was seen on the wire |
 
 pub mod capture;
+pub mod certificate;
 pub mod command;
 pub mod daemon;
+pub mod faulty;
 pub mod lan;
+pub mod mail;
+pub mod names;
 pub mod node;
 pub mod process;
 pub mod rules;
 pub mod traffic;
 
 pub use capture::Capture;
+pub use certificate::Authority;
 pub use daemon::Lvsd;
+pub use faulty::{Conduct, Faulty, http};
 pub use lan::{Family, Lan, Plan};
 pub use node::Node;
 pub use process::Process;

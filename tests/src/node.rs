@@ -1,12 +1,35 @@
 //! One host of the virtual LAN: a network namespace with a name.
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io;
+use std::os::fd::AsRawFd as _;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::thread;
 
 use crate::command::{output, peer, run, run_with};
 use crate::process::Process;
+
+/// Does some work with the network of namespace `ns`. Sockets that are made there stay there.
+///
+/// # Panics
+/// If there is no such namespace, or the work panics.
+pub(crate) fn within<T: Send>(ns: &str, work: impl FnOnce() -> T + Send) -> T {
+    let file = File::open(Path::new("/run/netns").join(ns));
+    let file = file.unwrap_or_else(|e| panic!("namespace {ns}: {e}"));
+    // Only the calling thread moves.
+    thread::scope(|scope| {
+        let working = scope.spawn(|| {
+            // SAFETY: takes no pointers.
+            let moved = unsafe { libc::setns(file.as_raw_fd(), libc::CLONE_NEWNET) };
+            assert_eq!(moved, 0, "{}", io::Error::last_os_error());
+            work()
+        });
+        working.join().expect("the work does not panic")
+    })
+}
 
 /// A host. Dropping it ends what still runs there and removes the namespace.
 #[derive(Debug)]

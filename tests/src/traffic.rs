@@ -10,6 +10,7 @@ use std::process::Output;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread;
 
+use crate::certificate::Certificate;
 use crate::command::{peer, run, text};
 use crate::lan::Lan;
 use crate::node::Node;
@@ -50,36 +51,52 @@ impl Node {
     ///
     /// - `GET /` answers with the host's name, one line;
     /// - `GET /who` with the client's address as the server sees it, and the server's own;
+    /// - `GET /asked` with how it was asked: the Host line, the HTTP version, TLS's server name (SNI);
     /// - `PUT /files/NAME` stores a file and `GET` returns it; see [`Self::stored`].
     pub fn web(&self, ports: &[u16]) -> Process {
-        let root = self.file("www");
-        for dir in ["files", "tmp"] {
-            fs::create_dir_all(root.join(dir)).expect("the temporary folder can be written to");
+        self.nginx(ports, "", "")
+    }
+
+    /// The same with TLS.
+    pub fn web_tls(&self, ports: &[u16], certificate: &Certificate) -> Process {
+        let (chain, key) = (certificate.chain.display(), certificate.key.display());
+        let tls = format!("ssl_certificate {chain}; ssl_certificate_key {key};");
+        self.nginx(ports, "ssl", &tls)
+    }
+
+    fn nginx(&self, ports: &[u16], option: &str, more: &str) -> Process {
+        let files = self.file("www").join("files");
+        let own = self.file(&format!("nginx-{}", ports[0]));
+        for dir in [&files, &own] {
+            fs::create_dir_all(dir).expect("the temporary folder can be written to");
         }
-        let (root, name) = (root.display(), self.title());
+        let (root, name) = (self.file("www"), self.title());
+        let (root, own) = (root.display(), own.display());
+        let listen = |p| format!("listen {p} {option} backlog=4096; ");
         let listen: String = ports
             .iter()
-            .map(|p| format!("listen {p} backlog=4096; listen [::]:{p} backlog=4096; "))
+            .map(|p| listen(p.to_string()) + &listen(format!("[::]:{p}")))
             .collect();
         let temp: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
             .iter()
-            .map(|kind| format!("{kind}_temp_path {root}/tmp/{kind}; "))
+            .map(|kind| format!("{kind}_temp_path {own}/{kind}; "))
             .collect();
         let conf = format!(
-            "daemon off; master_process off; pid {root}/pid; error_log stderr;\n\
+            "daemon off; master_process off; pid {own}/pid; error_log stderr;\n\
              events {{ worker_connections 4096; }}\n\
              http {{ access_log off; client_max_body_size 0; {temp}\n\
-             server {{ {listen}\n\
+             server {{ {listen} {more}\n\
              location = / {{ return 200 \"{name}\\n\"; }}\n\
              location = /who {{ return 200 \"$remote_addr $server_addr\\n\"; }}\n\
+             location = /asked {{ return 200 \"$http_host $server_protocol $ssl_server_name\n\"; }}\n\
              location /files/ {{ root {root}; dav_methods PUT; }}\n\
              }} }}\n"
         );
-        let file = self.file("nginx.conf");
+        let file = self.file(&format!("nginx-{}.conf", ports[0]));
         fs::write(&file, conf).expect("the temporary folder can be written to");
         let file = file.to_str().expect("a path in UTF-8");
         let mut nginx = self.start("nginx", &["nginx", "-e", "stderr", "-c", file]);
-        nginx.await_ready(|| ports.iter().all(|p| self.listens("tcp", *p)));
+        nginx.await_listening(self, "tcp", ports);
         nginx
     }
 
@@ -142,13 +159,6 @@ impl Node {
             })
             .next_back()
             .unwrap_or_else(|| panic!("no receiver's figure in: {out}"))
-    }
-
-    /// Whether something listens at a port here.
-    fn listens(&self, protocol: &str, port: u16) -> bool {
-        let (option, filter) = (format!("--{protocol}"), format!("sport = {port}"));
-        let shown = self.run(&["ss", "-Hln", &option, &filter]);
-        !shown.trim().is_empty()
     }
 
     /// Runs curl, whatever comes of it.

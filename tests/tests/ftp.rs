@@ -64,7 +64,7 @@ fn ftp(server: &Node) -> Process {
     );
     fs::write(&conf, text).unwrap();
     let mut vsftpd = server.start("vsftpd", &["vsftpd", conf.to_str().unwrap()]);
-    vsftpd.await_ready(|| !server.run(&["ss", "-Htln", "sport = 21"]).trim().is_empty());
+    vsftpd.await_listening(server, "tcp", &[21]);
     vsftpd
 }
 

@@ -39,6 +39,11 @@ fn clients_reach_servers_straight_and_through_a_routing_director() {
         host.run(move || Server::start(&name, 80)).unwrap()
     };
     let mut servers: Vec<_> = lan.servers.iter().map(started).collect();
+    for family in FAMILIES {
+        for n in 11..=13 {
+            await_host(&lan.client, Side::Clients.ip(family, n));
+        }
+    }
     lan.client.run(|| load_is_spread(Side::Clients)).unwrap();
 
     // Nothing is routed yet.
@@ -98,6 +103,15 @@ fn in_time<T: Send + 'static>(
             Err(e) => assert!(Instant::now() < end, "{e}"),
         }
     }
+}
+
+/// Switches take a moment before they forward, and on a busy machine longer than neighbours look for each other.
+fn await_host(from: &Host, ip: Ip) {
+    let closed = socket_addr(ip, 9);
+    in_time(from, move || match load::ask(closed) {
+        Err(e) if e.kind() == ErrorKind::ConnectionRefused => Ok(()),
+        other => Err(io::Error::other(format!("{closed}: {other:?}"))),
+    });
 }
 
 fn load_is_spread(side: Side) -> io::Result<()> {
@@ -202,6 +216,7 @@ fn all_combinations_of_families_are_unwrapped() {
         .unwrap();
 
     for outer in FAMILIES {
+        await_host(&lan.director, Side::Servers.ip(outer, 11));
         for (vip, socket) in vips().into_iter().zip(&bound) {
             let number = if vip.is_v4() { 4 } else { 41 };
             let send = move |packets: Vec<Vec<u8>>| {
@@ -235,9 +250,10 @@ fn all_combinations_of_families_are_unwrapped() {
             lan.director.run(move || send(packets)).unwrap();
             for want in [&b"full"[..], b"partial", &big] {
                 let mut buffer = [0; 4096];
-                let (len, from) = socket
-                    .recv_from(&mut buffer)
-                    .unwrap_or_else(|e| panic!("{vip} in {outer:?}: {e}"));
+                let (len, from) = socket.recv_from(&mut buffer).unwrap_or_else(|e| {
+                    let want = String::from_utf8_lossy(want);
+                    panic!("{want:.10} to {vip} in {outer:?}: {e}")
+                });
                 assert_eq!(&buffer[..len], want);
                 let client = Side::Clients.ip(vip.family(), Lan::CLIENT);
                 assert_eq!(from, socket_addr(client, 1000));
