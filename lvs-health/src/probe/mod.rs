@@ -213,3 +213,6 @@ impl Reason {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

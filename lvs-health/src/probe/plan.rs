@@ -147,3 +147,145 @@ impl Plans {
 fn local(detail: impl Into<String>) -> Failure {
     Failure::new(Reason::Local, detail)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::{FileCheck, HttpVersion, Script};
+
+    fn page(path: &str, pattern: Option<&str>) -> Page {
+        Page {
+            path: path.to_owned(),
+            host: None,
+            digest: None,
+            status: Vec::new(),
+            pattern: pattern.map(|expression| Pattern {
+                expression: expression.to_owned(),
+                expected: true,
+                caseless: false,
+                dotall: false,
+                multiline: false,
+                extended: false,
+                ungreedy: false,
+                from: 0,
+                to: None,
+            }),
+        }
+    }
+
+    fn http(pages: Vec<Page>, tls: Option<check::Tls>) -> Kind {
+        Kind::Http(check::Http {
+            pages,
+            version: HttpVersion::V1_0,
+            tls,
+            fast_recovery: false,
+        })
+    }
+
+    fn target(addr: &str) -> Target {
+        Target::new(addr.parse().unwrap())
+    }
+
+    fn said(plan: &Plan, page: usize, random: u64) -> Vec<u8> {
+        let mut out = Vec::new();
+        plan.probe(page, random).opened(&mut out);
+        out
+    }
+
+    #[test]
+    fn pages_are_runs_of_their_own() {
+        let pages = http(vec![page("/a", None), page("/b", None)], None);
+        let target = target("[2001:db8::1]:8080");
+        let plan = Plans::default().plan(&pages, &target).unwrap();
+        assert_eq!((plan.pages(), plan.transport()), (2, Transport::Stream));
+        for (number, path) in [(0, "/a"), (1, "/b"), (2, "/a")] {
+            let text = String::from_utf8(said(&plan, number, 0)).unwrap();
+            assert!(text.starts_with(&format!("GET {path} HTTP/1.0\r\n")));
+            assert!(text.contains("Host: [2001:db8::1]:8080\r\n"));
+        }
+    }
+
+    #[test]
+    fn each_run_has_numbers_of_its_own() {
+        let name = "example.com".to_owned();
+        for (kind, transport) in [
+            (Kind::Dns { record: 1, name }, Transport::Datagram),
+            (Kind::Ping, Transport::Echo),
+        ] {
+            let plan = Plans::default().plan(&kind, &target("192.0.2.1:53"));
+            let plan = plan.unwrap();
+            assert_eq!((plan.pages(), plan.transport()), (1, transport));
+            assert_ne!(said(&plan, 0, 1), said(&plan, 0, 2));
+        }
+    }
+
+    #[test]
+    fn the_address_decides_how_to_ping() {
+        for (addr, request) in [("192.0.2.1:0", 8), ("[2001:db8::1]:0", 128)] {
+            let plan = Plans::default().plan(&Kind::Ping, &target(addr));
+            assert_eq!(said(&plan.unwrap(), 0, 0).first(), Some(&request));
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_asked() {
+        let script = Kind::Script(Script {
+            argv: vec!["/bin/true".to_owned()],
+            user: None,
+            timeout: std::time::Duration::from_secs(1),
+            dynamic: false,
+        });
+        let file = Kind::File(FileCheck {
+            path: "/dev/null".into(),
+            weight: 0,
+        });
+        let (helo, name) = ("a\nb".to_owned(), "a..b".to_owned());
+        for kind in [
+            script,
+            file,
+            http(Vec::new(), None),
+            http(vec![page("/\r\n", None)], None),
+            http(vec![page("/", Some("("))], None),
+            Kind::Smtp { helo },
+            Kind::Dns { record: 1, name },
+        ] {
+            let failure = Plans::default().plan(&kind, &target("192.0.2.1:80"));
+            let failure = failure.unwrap_err();
+            assert_eq!(failure.reason, Reason::Local, "{kind:?}");
+            assert!(!failure.detail.is_empty());
+        }
+    }
+
+    #[test]
+    #[cfg(feature = "regex")]
+    fn patterns_are_made_ready_once() {
+        let mut plans = Plans::default();
+        let kind = http(vec![page("/a", Some("x")), page("/b", Some("x"))], None);
+        let many: Vec<Plan> = (0..10)
+            .map(|_| plans.plan(&kind, &target("192.0.2.1:80")).unwrap())
+            .collect();
+        let uses: Vec<usize> = plans.patterns.values().map(Weak::strong_count).collect();
+        assert_eq!(uses, [20]);
+        drop(many);
+        let other = http(vec![page("/", Some("y"))], None);
+        let plan = plans.plan(&other, &target("192.0.2.1:80")).unwrap();
+        assert_eq!(plans.patterns.len(), 1);
+        drop(plan);
+    }
+
+    #[test]
+    #[cfg(not(feature = "tls"))]
+    fn no_tls_in_this_build() {
+        let kind = http(vec![page("/", None)], Some(check::Tls::default()));
+        let failure = Plans::default().plan(&kind, &target("192.0.2.1:443"));
+        assert!(failure.unwrap_err().detail.contains("feature"));
+    }
+
+    #[test]
+    #[cfg(feature = "tls")]
+    fn tls_begins_with_a_hello() {
+        let kind = http(vec![page("/", None)], Some(check::Tls::default()));
+        let plan = Plans::default().plan(&kind, &target("192.0.2.1:443"));
+        assert_eq!(said(&plan.unwrap(), 0, 0).get(..3), Some(&[22, 3, 1][..]));
+    }
+}
