@@ -11,6 +11,7 @@
 //! | [`adm`] | ipvsadm's commands carried out, and its listings |
 //! | [`conns`] | `lvsd conns` |
 //! | [`explain`] | `lvsd explain` |
+//! | [`check`] | `lvsd check` |
 //! | [`run`] | `lvsd run` |
 //! | [`completions`] | `lvsd completions`: what shells offer |
 //! | [`drain`] | `lvsd drain` |
@@ -22,6 +23,7 @@
 pub mod adm;
 pub mod alerts;
 mod arguments;
+pub mod check;
 pub mod completions;
 pub mod conns;
 pub mod control;

@@ -18,10 +18,16 @@
 //! | [`host`] | what a file is checked against |
 //! | [`place`] | places in files |
 
+pub mod build;
 pub mod diagnostic;
 pub mod host;
 pub mod keywords;
+pub mod lint;
+mod load;
 pub mod model;
 pub mod place;
 pub mod source;
 pub mod tree;
+
+pub use host::SystemHost;
+pub use load::{Loaded, Options, load};
