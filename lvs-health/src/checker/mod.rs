@@ -273,8 +273,8 @@ impl Checker {
         complete
     }
 
-    /// Intervals are counted from when a run was due, so that lateness does not add up; those that a long run has missed are
-    /// left out.
+    /// Intervals are counted from when a run was due, so that lateness does not add up, and that checks which were all late
+    /// together (the thread stood still) do not stay together; those that a long run has missed are left out.
     fn next_run(&self, check: &Check, started: Duration, now: Duration, pause: Pause) -> Duration {
         let timing = &check.timing;
         let step = match pause {
@@ -286,10 +286,8 @@ impl Checker {
             Pause::Interval => timing.interval,
             Pause::Longer => timing.interval.max(timing.retry_delay),
         };
-        let base = match self.due {
-            Some(due) if due <= started && started - due < step => due,
-            _ => started,
-        };
+        let base = self.due.filter(|&due| due <= started);
+        let base = base.unwrap_or(started);
         let next = base.saturating_add(step);
         if next >= now || step.is_zero() {
             return next.max(now);

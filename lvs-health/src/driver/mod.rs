@@ -44,8 +44,11 @@ use crate::check::{Check, Kind};
 use crate::checker::{Checker, Report};
 use crate::probe::{Failure, Plan, Plans, Reason, Verdict};
 
-/// Runs begun in a turn, of each sort.
+/// Probes begun in a turn.
 const BATCH: usize = 256;
+
+/// Scripts begun in a turn: to start a process takes a millisecond, in which others wait.
+const SCRIPTS: usize = 2;
 
 /// The most that is read at one go, from all sources.
 const BUFFER: usize = 64 * 1024;
@@ -114,6 +117,8 @@ struct Entry {
     /// `None` for scripts and files.
     plan: Option<Result<Plan, Failure>>,
     run: Option<(Token, Run)>,
+    /// The run is among those that have more to read.
+    unfinished: bool,
     suspended: bool,
 }
 
@@ -181,6 +186,7 @@ impl Driver {
             check: Arc::new(check),
             checker,
             run: None,
+            unfinished: false,
             suspended: false,
         };
         self.agenda(&entry.check.kind).plan(key, first);
@@ -323,6 +329,9 @@ impl Driver {
         };
         let polled = self.poll.poll(&mut events, wait);
         for token in std::mem::take(&mut self.unfinished) {
+            if let Some(entry) = entry_of(&mut self.slots, key_of(token)) {
+                entry.unfinished = false;
+            }
             self.ready(token, Ready::more(), on_end);
         }
         if polled.is_ok() {
@@ -358,7 +367,7 @@ impl Driver {
             };
             self.begin(key, now, on_end);
         }
-        for _ in 0..BATCH {
+        for _ in 0..SCRIPTS {
             let now = self.now();
             let Some(key) = self.scripts.due(now) else {
                 break;
@@ -496,7 +505,7 @@ impl Driver {
                     let now = self.now();
                     self.end(key, now, verdict, on_end);
                 }
-                (None, true) => self.unfinished.push(token),
+                (None, true) => self.postpone(token),
                 (None, false) => {}
             },
         }
@@ -510,7 +519,7 @@ impl Driver {
                 return self.end(key, now, verdict, on_end);
             }
             Step::More => {
-                self.unfinished.push(token);
+                self.postpone(token);
                 true
             }
             Step::Waits { moved } => moved,
@@ -524,6 +533,15 @@ impl Driver {
         {
             let until = now.saturating_add(entry.check.timing.timeout);
             self.probes.bound(key, until);
+        }
+    }
+
+    /// There is more to read, in the next turn.
+    fn postpone(&mut self, token: Token) {
+        if let Some(entry) = entry_of(&mut self.slots, key_of(token))
+            && !std::mem::replace(&mut entry.unfinished, true)
+        {
+            self.unfinished.push(token);
         }
     }
 
@@ -601,7 +619,11 @@ impl Driver {
 
     /// Gives up the run under way, if there is one, and says when it began.
     fn abandon(&mut self, key: Key) -> Option<Duration> {
-        let (token, run) = entry_of(&mut self.slots, key)?.run.take()?;
+        let entry = entry_of(&mut self.slots, key)?;
+        let (token, run) = entry.run.take()?;
+        if std::mem::take(&mut entry.unfinished) {
+            self.unfinished.retain(|&t| t != token);
+        }
         match run {
             Run::Flight(flight) => Some(flight.began()),
             Run::Process(mut process) => {
