@@ -1,9 +1,9 @@
 //! Checks of a server.
 
 use super::http::{HTTP_GET, SSL_GET};
-use super::virtual_server::{FROM_INTERFACE, RISE};
+use super::virtual_server::RISE;
 use super::words::{
-    BOOL, FOREVER, LONGEST, NAME, PORT, USER, int, keyword, many, may, must, old, time,
+    BOOL, FOREVER, INTERFACE, LONGEST, NAME, PORT, USER, int, keyword, many, may, must, old, time,
 };
 use super::{Keyword, Kind, Table};
 
@@ -81,7 +81,7 @@ pub(super) const TARGET: &[Keyword] = &[
     keyword("connect_port", "Ask this port instead of the server's.").takes(&[must("PORT", PORT)]).default("the server's port"),
     keyword("bindto", "Come from this address.").takes(&[must("ADDRESS", Kind::Addr)]),
     keyword("bind_port", "Come from this port.").takes(&[must("PORT", PORT)]),
-    keyword("bind_if", "Go out on this interface; needed for link-local addresses of IPv6.").takes(&[FROM_INTERFACE]),
+    keyword("bind_if", "Go out on this interface; needed for link-local addresses of IPv6.").takes(&[INTERFACE]),
     keyword("fwmark", "The firewall mark of the check's packets.").takes(&[must("MARK", int(0, 4_294_967_295))]).default("0"),
     keyword("connect_timeout", "How long a check may take.")
         .takes(&[must("SECONDS", time(1, LONGEST))])

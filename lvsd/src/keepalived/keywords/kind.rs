@@ -21,6 +21,13 @@ pub enum Kind {
         /// How many decimals count.
         places: u8,
     },
+    /// A time in milliseconds, of up to three decimals. The limits are in microseconds.
+    Millis {
+        /// The shortest.
+        min: u64,
+        /// The longest.
+        max: u64,
+    },
     /// `true`, `on`, `yes`, or `false`, `off`, `no`.
     Bool,
     /// An address of either family.
@@ -46,6 +53,10 @@ pub enum Kind {
         /// So many.
         max: usize,
     },
+    /// The name of an interface.
+    Interface,
+    /// Labels of MPLS or a locator of ILA: digits with `/` or `:` between.
+    Labels,
     /// A path from the root.
     Path,
     /// A script: one word of a shell, with its arguments in quotes, and whom it runs as.
@@ -98,6 +109,13 @@ impl Kind {
                     false => format!("{decimals}, at least {from}"),
                 };
             }
+            Self::Millis { min, max } => {
+                let (from, to) = (number::shown(min, 3), number::shown(max, 3));
+                return match max < super::words::FOREVER {
+                    true => format!("a time in milliseconds from {from} to {to}"),
+                    false => format!("a time in milliseconds, at least {from}"),
+                };
+            }
             Self::Bool => "`true`, `on`, `yes`, `false`, `off` or `no`",
             Self::Addr => "an IP address",
             Self::Addr4 => "an IPv4 address",
@@ -109,6 +127,8 @@ impl Kind {
             Self::Mac => "a MAC address of six octets, or of the first five",
             Self::Text => "a word",
             Self::Word { max } => return format!("a word of at most {max} characters"),
+            Self::Interface => "the name of an interface",
+            Self::Labels => "numbers with `/` or `:` between",
             Self::Path => "an absolute path",
             Self::Command { user: false } => "a command, in quotes if it has arguments",
             Self::Command { user: true } => {

@@ -17,16 +17,27 @@
 //! | `find` | a keyword by its name, and names that look alike |
 //! | the others | the tables, one block family a file |
 
+mod addresses;
+mod bfd;
 mod checkers;
 mod find;
+mod global;
 mod http;
+mod interfaces;
 mod kind;
 mod number;
+mod processes;
 mod real_server;
 mod root;
+mod routes;
+mod rules;
+mod sync_group;
 mod syntax;
+mod track;
 mod value;
 mod virtual_server;
+mod vrrp_global;
+mod vrrp_instance;
 mod words;
 
 pub use find::{Place, alike, everywhere, named};

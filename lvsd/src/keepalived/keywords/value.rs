@@ -13,7 +13,7 @@ use crate::keepalived::model::Command;
 pub enum Value {
     /// [`Kind::Int`], [`Kind::Mode`].
     Int(i64),
-    /// [`Kind::Time`].
+    /// [`Kind::Time`], [`Kind::Millis`].
     Time(Duration),
     /// [`Kind::Bool`].
     Bool(bool),
@@ -25,7 +25,7 @@ pub enum Value {
     Addrs(IpAddr, IpAddr),
     /// [`Kind::Mac`]: five or six octets.
     Mac(Vec<u8>),
-    /// [`Kind::Text`], [`Kind::Word`], [`Kind::Path`], [`Kind::Quoted`], a name for [`Kind::Host`].
+    /// [`Kind::Text`], [`Kind::Word`], [`Kind::Interface`], [`Kind::Labels`], [`Kind::Path`], [`Kind::Quoted`], a name for [`Kind::Host`].
     Text(String),
     /// [`Kind::OneOf`], [`Kind::AnyCase`]: as it is in the table.
     Name(&'static str),
@@ -66,6 +66,12 @@ impl Kind {
                 sound(number, Value::Int(number.value))
             }
             Self::Time { min, max, places } => time(word, min, max, places),
+            Self::Millis { min, max } => {
+                let number = number::decimal(word, 3).ok_or_else(|| not_a_number(word))?;
+                within(number, limit(min), limit(max))?;
+                let micros = number.value.unsigned_abs();
+                sound(number, Value::Time(Duration::from_micros(micros)))
+            }
             Self::Bool => match word {
                 "true" | "on" | "yes" => Ok(Value::Bool(true)),
                 "false" | "off" | "no" => Ok(Value::Bool(false)),
@@ -109,6 +115,14 @@ impl Kind {
                 Err(bad(&format!("{} characters", word.len()), None))
             }
             Self::Word { .. } => Ok(Value::Text(word.to_owned())),
+            Self::Interface => interface(word),
+            Self::Labels => {
+                let legal = |c: char| c.is_ascii_hexdigit() || matches!(c, '/' | ':');
+                match word.starts_with(|c: char| c.is_ascii_digit()) && word.chars().all(legal) {
+                    true => Ok(Value::Text(word.to_owned())),
+                    false => Err(bad("no labels", None)),
+                }
+            }
             Self::Path if word.starts_with('/') => Ok(Value::Text(word.to_owned())),
             Self::Path => Err(bad("not an absolute path", None)),
             Self::OneOf(words) => name(words, word, |w| w == word),
@@ -168,9 +182,12 @@ fn sound(number: Number, value: Value) -> Result<Value, Fault> {
     })
 }
 
+fn limit(n: u64) -> i64 {
+    i64::try_from(n).unwrap_or(i64::MAX)
+}
+
 fn time(word: &str, min: u64, max: u64, places: u8) -> Result<Value, Fault> {
     let number = number::decimal(word, places).ok_or_else(|| not_a_number(word))?;
-    let limit = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
     within(number, limit(min), limit(max))?;
     let micros = 10_u64.pow(6_u32.saturating_sub(u32::from(places)));
     let value = number.value.unsigned_abs().saturating_mul(micros);
@@ -323,6 +340,26 @@ fn mac(word: &str) -> Result<Value, Fault> {
     match octets.collect::<Option<Vec<u8>>>() {
         Some(octets) if matches!(octets.len(), 5 | 6) => Ok(Value::Mac(octets)),
         _ => Err(bad("no MAC address", None)),
+    }
+}
+
+fn interface(word: &str) -> Result<Value, Fault> {
+    if let Some((name, _)) = word.split_once(':').filter(|(name, _)| !name.is_empty()) {
+        return Err(bad(
+            "the label of an address, not an interface",
+            Some(format!("write `{name}`")),
+        ));
+    }
+    match word.len() {
+        0 => Err(bad("nothing", None)),
+        1..=15 if !word.contains('/') && word != "." && word != ".." => {
+            Ok(Value::Text(word.to_owned()))
+        }
+        1..=15 => Err(bad("no name of an interface", None)),
+        len => Err(bad(
+            &format!("{len} characters, more than the 15 that a name can have"),
+            None,
+        )),
     }
 }
 

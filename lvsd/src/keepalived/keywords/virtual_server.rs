@@ -2,8 +2,7 @@
 
 use super::real_server::REAL_SERVER;
 use super::words::{
-    BOOL, FOREVER, INTERFACE, LONGEST, NAME, PORT, SCRIPT, int, keyword, lead, may, must, old, opt,
-    time,
+    BOOL, FOREVER, LONGEST, NAME, PORT, SCRIPT, int, keyword, lead, may, must, old, opt, time,
 };
 use super::{Form, Keyword, Kind, Opt, Param, Table};
 
@@ -228,17 +227,12 @@ const OURS: &[Keyword] = &[
     .each(),
 ];
 
-const OLD: &[Keyword] = &[
-    keyword(
-        "nat_mask",
-        "The mask of NAT networks in kernels of the 2.2 series.",
-    )
-    .takes(&[may("MASK", Kind::Text)])
-    .removed("it meant something to Linux 2.2 only; leave it out"),
-    keyword("quorum_timeout", "Never did anything.")
-        .takes(&[may("SECONDS", Kind::Text)])
-        .removed("it never did anything; leave it out"),
-];
+const OLD: &[Keyword] = &[keyword(
+    "nat_mask",
+    "The mask of NAT networks in kernels of the 2.2 series.",
+)
+.takes(&[may("MASK", Kind::Text)])
+.removed("it meant something to Linux 2.2 only; leave it out")];
 
 /// `virtual_server_group`.
 pub(super) const VIRTUAL_SERVER_GROUP: Keyword = keyword(
@@ -260,6 +254,3 @@ const GROUP_LINES: &[Form] = &[
     )
     .about("packets with a firewall mark"),
 ];
-
-/// An interface, for checks.
-pub(super) const FROM_INTERFACE: Param = must("INTERFACE", INTERFACE);

@@ -242,8 +242,16 @@ pub(super) const USER: &[Param] = &[must("USER", Kind::Text), may("GROUP", Kind:
 /// A name without rules.
 pub(super) const NAME: Param = must("NAME", Kind::Text);
 
-/// An interface's name.
-pub(super) const INTERFACE: Kind = Kind::Word { max: 15 };
+/// An interface.
+pub(super) const INTERFACE: Param = must("INTERFACE", Kind::Interface);
+
+/// The weight of something that is tracked, and whether its sign is turned round.
+pub(super) const fn weight(min: i64, max: i64) -> [Param; 2] {
+    [
+        must("WEIGHT", int(min, max)),
+        may("REVERSE", Kind::OneOf(&["reverse", "noreverse"])),
+    ]
+}
 
 /// The longest time of all: some thirty years.
 pub(super) const FOREVER: u64 = 1_000_000_000_000_000;

@@ -68,20 +68,24 @@ pub(super) fn check_order(block: &Node, diagnostics: &mut Vec<Diagnostic>) {
 /// Says of all keywords without effect what becomes of them: once for each reason, at the first place.
 pub(super) fn say_effects(root: &Node, diagnostics: &mut Vec<Diagnostic>) {
     let mut said: Vec<(Effect, Diagnostic)> = Vec::new();
-    walk(root, &mut said);
+    walk(root, false, &mut said);
     diagnostics.extend(said.into_iter().map(|(_, diagnostic)| diagnostic));
 }
 
-fn walk(block: &Node, said: &mut Vec<(Effect, Diagnostic)>) {
+/// `within`: a block around has said already that nothing in it counts.
+fn walk(block: &Node, within: bool, said: &mut Vec<(Effect, Diagnostic)>) {
     for node in &block.body {
         let effect = node.keyword.effect;
         let name = &node.head.text;
         let (code, message, help) = match effect {
-            Effect::Works => {
-                walk(node, said);
+            Effect::Works | Effect::Harmless(_) => {
+                walk(node, within, said);
                 continue;
             }
-            Effect::Harmless(_) => continue,
+            Effect::Later(_) | Effect::Nothing(_) if within => {
+                walk(node, true, said);
+                continue;
+            }
             Effect::Later(what) => (
                 "no-effect",
                 format!("`{name}` is checked, but not carried out yet"),
@@ -109,6 +113,7 @@ fn walk(block: &Node, said: &mut Vec<(Effect, Diagnostic)>) {
                 said.push((effect, diagnostic));
             }
         }
+        walk(node, true, said);
     }
 }
 

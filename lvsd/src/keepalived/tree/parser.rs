@@ -471,7 +471,16 @@ fn choose<'w>(
     match words.split_first() {
         Some((first, rest)) => match others.iter().find(|f| f.lead == first.text) {
             Some(form) => (form, rest),
-            None => (usual, words),
+            None => {
+                let fits = |f: &&Form| {
+                    let kind = f.params.first().map(|p| p.kind);
+                    f.lead.is_empty() && kind.is_some_and(|k| k.read(&first.text).is_ok())
+                };
+                match fits(&usual) {
+                    true => (usual, words),
+                    false => (others.iter().find(fits).unwrap_or(usual), words),
+                }
+            }
         },
         None => (usual, words),
     }
