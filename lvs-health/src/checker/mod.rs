@@ -42,7 +42,7 @@ pub struct Checker {
     forgiven: u32,
     /// Failures are forgiven: it has passed before, or need not.
     forgives: bool,
-    /// Successes in a row while down.
+    /// Successes in a row while down. Up has no use for it.
     risen: u32,
     /// The page that the next run asks.
     page: usize,
@@ -232,7 +232,6 @@ impl Checker {
             self.standing.up = self.risen >= check.timing.rise;
         }
         if self.standing.up {
-            self.risen = 0;
             self.standing.found = true;
         }
         Pause::Interval
@@ -246,7 +245,6 @@ impl Checker {
             return Pause::Retry;
         }
         self.forgiven = 0;
-        self.forgives = true;
         self.fresh = false;
         self.stuck = true;
         self.standing.up = false;

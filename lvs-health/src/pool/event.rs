@@ -109,6 +109,6 @@ impl Tally {
 
     /// Whether a quorum that is there is lost.
     pub(super) fn lost(&self) -> bool {
-        self.live == 0 || self.live < self.to_lose()
+        self.live < self.to_lose()
     }
 }

@@ -9,13 +9,38 @@
 //! - A server is *alive* while all of its checks are up.
 //! - Its weight is the configured one plus what its checks make of it, see [`Server::weight`].
 //! - L, the *live weight*, is the sum over all that are alive.
-//! - The quorum is gained at L ≥ Q+H and lost at L < Q−H or L = 0. Q is never more than the sum of the configured weights and at
-//!   least 1, H at most Q−1.
+//! - The quorum is gained at L ≥ Q+H and lost at L < Q−H. Q is at most the sum of the configured weights and at least 1, H at
+//!   most Q−1: so it is always lost at L = 0.
 //! - Without quorum the sorry server serves instead of all others. If there is none, those that are alive go on.
 //! - A server that does not serve is not in the list; with `inhibit` it is, with weight 0.
 //!
 //! If all configured weights are 0, keepalived's Q becomes 0 and its H wraps around, so that the quorum is never gained. Here Q is
 //! then 1: it is not gained either, unless checks give weight, and the sorry server serves.
+
+//!
+//! ```
+//! use lvs_health::Pool;
+//! use lvs_health::checker::Standing;
+//! use lvs_health::pool::{Event, Server, Settings, Sorry};
+//! use lvs_health::probe::Reason;
+//!
+//! let settings = Settings {
+//!     sorry: Some(Sorry { server: "sorry", inhibit: false }),
+//!     ..Settings::default()
+//! };
+//! let checks = vec![Standing::assumed(true)];
+//! let (mut pool, _) = Pool::new(settings, vec![("a", Server::new(5, checks))]);
+//! assert_eq!(pool.weight_of(&"a"), Some(5));
+//!
+//! let down = Standing { up: false, found: true, ..Standing::assumed(false) };
+//! let events = pool.found(&"a", 0, down, &Err(Reason::Refused.into()));
+//! assert!(matches!(
+//!     &events[..],
+//!     [Event::ServerDown { .. }, Event::QuorumLost { .. }, Event::SorryOn { server: "sorry" }]
+//! ));
+//! assert_eq!(pool.weight_of(&"a"), None);
+//! assert_eq!(pool.weight_of(&"sorry"), Some(1));
+//! ```
 
 mod event;
 mod member;
@@ -132,10 +157,10 @@ impl<K: Clone + Eq + Hash> Pool<K> {
         let Some((at, mut new)) = self.copy_of(server) else {
             return Vec::new();
         };
-        match new.checks.get_mut(check) {
-            Some(known) if *known != standing => *known = standing,
-            _ => return Vec::new(),
-        }
+        let Some(known) = new.checks.get_mut(check) else {
+            return Vec::new();
+        };
+        *known = standing;
         let cause = Cause::Check {
             check,
             verdict: verdict.clone(),
@@ -330,7 +355,7 @@ impl<K: Clone + Eq + Hash> Pool<K> {
 
         self.count(cause, &mut events);
         let sorry_now = self.serving_sorry().cloned();
-        if sorry_now.is_some() && self.told != Some(false) {
+        if sorry_now.is_some() && self.told.is_none() {
             self.told = Some(false);
             events.push(Event::QuorumLost {
                 tally: self.tally(),

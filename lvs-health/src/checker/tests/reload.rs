@@ -89,3 +89,20 @@ fn a_check_added_to_a_server_that_serves_lets_it_serve() {
     assert!(!Checker::added(&alpha(tcp(1)), false).standing().up);
     assert!(Checker::added(&tcp(1), false).standing().up);
 }
+
+#[test]
+fn a_check_of_somebody_else_is_another() {
+    let mut bench = Bench::new(tcp(2));
+    bench.runs("SFF");
+    let mut other = tcp(2);
+    other.target.addr.set_port(81);
+    let mut carried = bench.checker.carried(&bench.check, &other);
+    assert_eq!(carried.retries(), 0);
+    // It keeps its place among the others.
+    assert_eq!(carried.due(), Some(bench.now));
+    let report = carried.report(&other, bench.now, Duration::ZERO, refused());
+    assert_eq!((report.changed, report.first), (None, false));
+    assert!(report.forgiven);
+    other.timing.interval = SECOND;
+    assert_eq!(bench.checker.carried(&bench.check, &other).due(), None);
+}

@@ -210,3 +210,21 @@ fn each_reason_has_its_own_counter() {
         assert_eq!(counted[n], 1);
     }
 }
+
+#[test]
+fn down_is_only_assumed_until_a_failure_or_enough_successes() {
+    let mut bench = Bench::new(alpha(check(Kind::Tcp, 0, 2)));
+    bench.runs("S");
+    assert_eq!(bench.checker.standing(), Standing::assumed(false));
+    bench.runs("S");
+    assert!(bench.up() && bench.checker.standing().found);
+
+    let mut bench = Bench::new(alpha(tcp(0)));
+    let report = bench.run(refused());
+    assert_eq!(report.changed, None);
+    assert!(
+        report
+            .standing
+            .is_some_and(|standing| standing.found && !standing.up)
+    );
+}
