@@ -58,14 +58,7 @@ pub(super) const LINTS: &[Lint] = &[
 
 /// The interface whose link an instance's advertisements are on.
 fn link(instance: &Instance) -> Option<&str> {
-    let below = match &instance.device {
-        Device::Vmac(vmac) => vmac.below.as_ref(),
-        Device::Ipvlan(ipvlan) => ipvlan.below.as_ref(),
-        Device::Plain => None,
-    };
-    below
-        .or(instance.interface.as_ref())
-        .map(|i| i.value.as_str())
+    instance.interface.as_ref().map(|i| i.value.as_str())
 }
 
 /// Whether two instances of the same number would hear each other.
@@ -127,12 +120,6 @@ fn named(vrrp: &Vrrp) -> Vec<(&At<String>, &'static str)> {
     let mut all: Vec<(&At<String>, &'static str)> = Vec::new();
     for i in &vrrp.instances {
         all.extend(i.interface.iter().map(|n| (n, "the instance's interface")));
-        let below = match &i.device {
-            Device::Vmac(vmac) => vmac.below.as_ref(),
-            Device::Ipvlan(ipvlan) => ipvlan.below.as_ref(),
-            Device::Plain => None,
-        };
-        all.extend(below.map(|n| (n, "the interface below")));
         all.extend(
             i.addresses()
                 .filter_map(|a| a.interface.as_ref())

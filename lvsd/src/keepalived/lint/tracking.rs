@@ -6,18 +6,12 @@
 use super::{Lint, Scene};
 use crate::keepalived::diagnostic::Diagnostic;
 use crate::keepalived::model::{At, Bfd, Instance, Preempt, TrackFile, Tracked, Tracking, Vrrp};
-use crate::keepalived::place::Span;
 
 pub(super) const LINTS: &[Lint] = &[
     Lint::warning(
         "weight-without-effect",
         weight_without_effect,
         "While a tracked object is bad, the priority is the same as while it is good, because priorities end at 1 and 254.",
-    ),
-    Lint::warning(
-        "weight-ignored",
-        weight_ignored,
-        "Weights do not count for an owner (priority 255), nor in a sync group without sync_group_tracking_weight.",
     ),
     Lint::warning(
         "weight-with-nopreempt",
@@ -45,32 +39,13 @@ fn weighted<'a>(vrrp: &'a Vrrp, instance: &'a Instance) -> Vec<(&'static str, &'
         .collect()
 }
 
-/// Why weights do not count for an instance, if they do not.
-fn deaf<'a>(vrrp: &'a Vrrp, instance: &'a Instance) -> Option<(Span, String, &'static str)> {
-    if instance.is_owner() {
-        let why = "an owner's priority is always 255".to_owned();
-        return Some((
-            instance.priority.span,
-            why,
-            "give it a priority below 255, or no weight",
-        ));
-    }
-    let group = vrrp.group_of(&instance.name.value).filter(|g| !g.weights)?;
-    let why = format!("the group `{}` ignores weights", group.name.value);
-    Some((
-        group.name.span,
-        why,
-        "add `sync_group_tracking_weight` to the group, or remove the weight so that failure is a fault",
-    ))
-}
-
 fn effective(priority: u8, contributions: i64) -> i64 {
     (i64::from(priority) + contributions).clamp(1, 254)
 }
 
 fn weight_without_effect(s: &Scene<'_>, out: &mut Vec<Diagnostic>) {
     let vrrp = &s.config.vrrp;
-    for instance in vrrp.instances.iter().filter(|i| deaf(vrrp, i).is_none()) {
+    for instance in vrrp.instances.iter().filter(|i| !i.is_owner()) {
         let tracked = weighted(vrrp, instance);
         let sum: i64 = tracked
             .iter()
@@ -104,26 +79,6 @@ fn weight_without_effect(s: &Scene<'_>, out: &mut Vec<Diagnostic>) {
     }
 }
 
-fn weight_ignored(s: &Scene<'_>, out: &mut Vec<Diagnostic>) {
-    let vrrp = &s.config.vrrp;
-    for instance in &vrrp.instances {
-        let Some((span, why, help)) = deaf(vrrp, instance) else {
-            continue;
-        };
-        if let Some((kind, first)) = weighted(vrrp, instance).first() {
-            let message = format!(
-                "the weight of the {kind} `{}` does not count for `{}`: {why}",
-                first.name.value, instance.name.value
-            );
-            out.push(
-                s.found(first.name.span, message)
-                    .also(span, why.clone())
-                    .help(help),
-            );
-        }
-    }
-}
-
 fn weight_with_nopreempt(s: &Scene<'_>, out: &mut Vec<Diagnostic>) {
     let vrrp = &s.config.vrrp;
     for instance in vrrp
@@ -131,9 +86,6 @@ fn weight_with_nopreempt(s: &Scene<'_>, out: &mut Vec<Diagnostic>) {
         .iter()
         .filter(|i| i.preempt == Preempt::Never)
     {
-        if deaf(vrrp, instance).is_some() {
-            continue;
-        }
         if let Some((kind, first)) = weighted(vrrp, instance).first() {
             let message = format!(
                 "the {kind} `{}` moves the priority of `{}`, but with `nopreempt` a lower priority never makes a master give way",

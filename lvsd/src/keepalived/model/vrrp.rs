@@ -108,6 +108,8 @@ pub struct Common {
     pub poll_links: bool,
     /// Connections are shared with other directors (`lvs_sync_daemon`).
     pub sync_daemon: Option<At<SyncDaemon>>,
+    /// Where `global_defs` begins, if there is one.
+    pub span: Option<Span>,
 }
 
 impl Default for Common {
@@ -133,6 +135,7 @@ impl Default for Common {
             states_on_reload: false,
             poll_links: false,
             sync_daemon: None,
+            span: None,
         }
     }
 }
@@ -387,10 +390,8 @@ pub enum Device {
 /// `use_vmac`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Vmac {
-    /// Its name; `None`: made of the prefix and the VRID.
+    /// Its name; `None`: made of the prefix and the VRID. It is put on the instance's interface.
     pub name: Option<String>,
-    /// The interface below it; `None`: the instance's.
-    pub below: Option<At<String>>,
     /// Its MAC address: RFC 5798's unless given.
     pub mac: [u8; 6],
     /// The interface group that it is put into.
@@ -406,10 +407,8 @@ pub struct Vmac {
 /// `use_ipvlan`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ipvlan {
-    /// Its name; `None`: made of the prefix and the VRID.
+    /// Its name; `None`: made of the prefix and the VRID. It is put on the instance's interface.
     pub name: Option<String>,
-    /// The interface below it; `None`: the instance's.
-    pub below: Option<At<String>>,
     /// Its address.
     pub addr: Option<super::Prefix>,
     /// How it is connected with others.

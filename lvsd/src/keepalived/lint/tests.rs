@@ -1,0 +1,1 @@
+//! Each lint with a file that it finds, and a near twin that it does not.
