@@ -2,10 +2,12 @@
 
 use std::io::Read;
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use lvs_health::check::{Check, Kind, Target, Timing};
+use lvs_health::check::{Check, Http, HttpVersion, Kind, Page, Target, Timing};
 use lvs_health::driver::{CheckId, Driver, Ended, Options};
 use lvs_health::{Reason, Verdict};
 
@@ -107,4 +109,55 @@ pub(crate) fn read_request(client: &mut TcpStream) -> String {
 pub(crate) fn nobody() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     listener.local_addr().expect("an address")
+}
+
+pub(crate) fn http() -> Kind {
+    Kind::Http(Http {
+        pages: vec![Page {
+            path: "/".into(),
+            host: None,
+            digest: None,
+            status: Vec::new(),
+            pattern: None,
+        }],
+        version: HttpVersion::V1_0,
+        tls: None,
+        fast_recovery: false,
+    })
+}
+
+pub(crate) fn smtp() -> Kind {
+    Kind::Smtp {
+        helo: "checker.example".into(),
+    }
+}
+
+pub(crate) fn dns() -> Kind {
+    Kind::Dns {
+        record: 6,
+        name: "example.org".into(),
+    }
+}
+
+/// A path that is nobody else's, at which nothing is.
+pub(crate) fn scratch(name: &str) -> PathBuf {
+    let folder = std::env::temp_dir().join(format!("lvs-health-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("a folder");
+    let path = folder.join(name);
+    let _ = std::fs::remove_file(&path);
+    path
+}
+
+/// Runs one of this program's ignored tests in a process of its own, which `wrapper` prepares, and returns what it says.
+pub(crate) fn elsewhere(wrapper: &[&str], test: &str) -> String {
+    let this = std::env::current_exe().expect("a program");
+    let (program, arguments) = wrapper.split_first().expect("a program");
+    let output = Command::new(program)
+        .args(arguments)
+        .arg(this)
+        .args(["--ignored", "--exact", "--test-threads=1", test])
+        .output()
+        .expect("a process");
+    let said = [output.stdout, output.stderr].concat();
+    String::from_utf8_lossy(&said).into_owned()
 }
