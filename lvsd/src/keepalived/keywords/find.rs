@@ -1,6 +1,8 @@
 //! A keyword by its name, and names that look alike.
 
-use super::{Body, Keyword, Old, WHOLE};
+use std::sync::LazyLock;
+
+use super::{Body, Effect, Keyword, Old, WHOLE};
 
 /// A keyword and the blocks around it.
 #[derive(Clone, Debug)]
@@ -16,33 +18,42 @@ impl Place {
     pub fn block(&self) -> &'static Keyword {
         self.path.last().copied().unwrap_or(&WHOLE)
     }
+
+    /// Whether it, or a block around it, has gone out of use.
+    pub fn is_removed(&self) -> bool {
+        let mut all = self.path.iter().copied().chain([self.keyword]);
+        all.any(|k| matches!(k.effect, Effect::Removed(_)))
+    }
 }
 
 /// All keywords with their places, blocks before what they hold.
-pub fn everywhere() -> Vec<Place> {
-    fn walk(path: &mut Vec<&'static Keyword>, block: &'static Keyword, all: &mut Vec<Place>) {
-        path.push(block);
-        for keyword in block.keywords() {
-            all.push(Place {
-                path: path.clone(),
-                keyword,
-            });
-            if matches!(keyword.body, Body::Block(_)) {
-                walk(path, keyword, all);
-            }
+pub fn everywhere() -> &'static [Place] {
+    static ALL: LazyLock<Vec<Place>> = LazyLock::new(|| {
+        let mut all = Vec::new();
+        walk(&mut Vec::new(), &WHOLE, &mut all);
+        all
+    });
+    &ALL
+}
+
+fn walk(path: &mut Vec<&'static Keyword>, block: &'static Keyword, all: &mut Vec<Place>) {
+    path.push(block);
+    for keyword in block.keywords() {
+        all.push(Place {
+            path: path.clone(),
+            keyword,
+        });
+        if matches!(keyword.body, Body::Block(_)) {
+            walk(path, keyword, all);
         }
-        path.pop();
     }
-    let mut all = Vec::new();
-    walk(&mut Vec::new(), &WHOLE, &mut all);
-    all
+    path.pop();
 }
 
 /// Where a keyword of this name exists, with what is to be said about the name if it is an old one.
-pub fn named(name: &str) -> Vec<(Place, Option<&'static Old>)> {
-    let all = everywhere().into_iter();
-    all.filter_map(|place| place.keyword.known_as(name).map(|old| (place, old)))
-        .collect()
+pub fn named(name: &str) -> impl Iterator<Item = (&'static Place, Option<&'static Old>)> {
+    let all = everywhere().iter();
+    all.filter_map(move |place| Some((place, place.keyword.known_as(name)?)))
 }
 
 /// The name that looks most like this one, if one does: a slip or two, or another case.
@@ -64,6 +75,17 @@ pub fn alike<'a>(word: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a
         (far <= forgiven).then_some((far, name))
     });
     near.min_by_key(|(far, _)| *far).map(|(_, name)| name)
+}
+
+/// The name that this word is a part of or has as a part, up to an underscore or the end: `status` is part of `status_code`.
+pub fn akin<'a>(word: &str, mut names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let word = word.to_ascii_lowercase();
+    let begins = |long: &str, short: &str| short.len() >= 3 && long.starts_with(short);
+    let ends = |long: &str, short: &str| {
+        let before = long.strip_suffix(short);
+        short.len() >= 3 && before.is_some_and(|before| before.ends_with('_'))
+    };
+    names.find(|name| begins(name, &word) || begins(&word, name) || ends(name, &word))
 }
 
 /// How many letters must be put in, taken out, changed, or swapped with their neighbour.
@@ -106,6 +128,27 @@ mod tests {
         ] {
             assert_eq!(distance(a, b), far, "{a} {b}");
             assert_eq!(distance(b, a), far, "{b} {a}");
+        }
+    }
+
+    #[test]
+    fn parts_are_found() {
+        let names = [
+            "delay_loop",
+            "status_code",
+            "dev",
+            "connect_port",
+            "bind_port",
+        ];
+        for (word, found) in [
+            ("status", Some("status_code")),
+            ("device", Some("dev")),
+            ("port", Some("connect_port")),
+            ("ort", None),
+            ("de", None),
+            ("loops", None),
+        ] {
+            assert_eq!(akin(word, names.iter().copied()), found, "{word}");
         }
     }
 

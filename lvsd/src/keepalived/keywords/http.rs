@@ -17,7 +17,7 @@ pub(super) const SSL_GET: Keyword = keyword("SSL_GET", "HTTP_GET over TLS.")
     .each();
 
 static HTTP_TABLE: Table = Table {
-    parts: &[HTTP, TARGET, TIMING],
+    parts: &[HTTP, PLAIN, TARGET, TIMING],
 };
 
 static SSL_TABLE: Table = Table {
@@ -52,6 +52,24 @@ const TLS: &[Keyword] = &[
         .takes(&[BOOL])
         .default("off"),
 ];
+
+/// What keepalived reads in HTTP_GET too.
+const PLAIN: &[Keyword] = &[
+    keyword("enable_sni", "Means something to SSL_GET.")
+        .takes(&[BOOL])
+        .nothing(NO_TLS),
+    keyword("sni_name", "Means something to SSL_GET.")
+        .takes(&[may("NAME", Kind::Text)])
+        .nothing(NO_TLS),
+    keyword("tls_compliant", "Means something to SSL_GET.")
+        .takes(&[BOOL])
+        .nothing(NO_TLS),
+    keyword("lvsd_tls_verify", "Means something to SSL_GET.")
+        .takes(&[BOOL])
+        .nothing(NO_TLS),
+];
+
+const NO_TLS: &str = "HTTP_GET speaks no TLS: for that, write SSL_GET";
 
 const TLS_COMPLIANT: Keyword = keyword(
     "tls_compliant",

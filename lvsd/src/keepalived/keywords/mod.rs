@@ -40,10 +40,10 @@ mod vrrp_global;
 mod vrrp_instance;
 mod words;
 
-pub use find::{Place, alike, everywhere, named};
+pub use find::{Place, akin, alike, everywhere, named};
 pub use kind::Kind;
 pub use root::{ROOT, WHOLE};
-pub use syntax::syntax;
+pub use syntax::{option as option_syntax, syntax};
 pub use value::{Fault, Value};
 
 /// A keyword.

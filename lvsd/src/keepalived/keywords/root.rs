@@ -97,7 +97,5 @@ const INCLUDE: &[Keyword] = &[
 const PATTERN: &[Param] = &[must("PATTERN", Kind::Text)];
 
 const fn include(name: &'static str, about: &'static str) -> Keyword {
-    keyword(name, about)
-        .takes(PATTERN)
-        .each()
+    keyword(name, about).takes(PATTERN).each()
 }

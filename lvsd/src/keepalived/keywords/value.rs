@@ -350,6 +350,9 @@ fn interface(word: &str) -> Result<Value, Fault> {
             Some(format!("write `{name}`")),
         ));
     }
+    if word.parse::<IpAddr>().is_ok() {
+        return Err(bad("an address, not an interface", None));
+    }
     match word.len() {
         0 => Err(bad("nothing", None)),
         1..=15 if !word.contains('/') && word != "." && word != ".." => {

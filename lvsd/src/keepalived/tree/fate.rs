@@ -98,7 +98,7 @@ fn walk(block: &Node, within: bool, said: &mut Vec<(Effect, Diagnostic)>) {
             ),
             Effect::Removed(fate) => (
                 "removed-keyword",
-                format!("`{name}` is not a keyword any more"),
+                format!("`{name}` has gone out of use"),
                 fate.to_owned(),
             ),
         };

@@ -1,7 +1,7 @@
 //! One line's words to arguments and options.
 
 use super::super::diagnostic::Diagnostic;
-use super::super::keywords::{Fault, Form, Kind, Need, Opt, Param, Value, alike};
+use super::super::keywords::{Fault, Form, Kind, Need, Opt, Param, Value, akin, alike};
 use super::super::model::{At, Command};
 use super::super::place::{Span, Word};
 use super::super::source::split_command;
@@ -57,7 +57,7 @@ impl Reader<'_> {
                 continue;
             }
             match param.kind.read(&word.text) {
-                Err(_) if param.need == Need::May && fits(rest(params), word) => {
+                Err(_) if param.need == Need::May && goes_on(rest(params), word) => {
                     params = rest(params);
                     continue;
                 }
@@ -149,7 +149,7 @@ impl Reader<'_> {
                     word.span,
                     format!("{message}, not `{}`", word.text),
                 );
-                diagnostic.help = fault.help;
+                diagnostic.help = fault.help.or_else(|| punctuation(&word.text));
                 self.diagnostics
                     .push(diagnostic.label(fault.label).tolerated());
                 fault.usable
@@ -250,20 +250,28 @@ impl Reader<'_> {
             );
             return;
         }
+        // What follows belongs to the word, as far as one can know.
+        let mut last = word;
+        while let Some(next) = words.peek() {
+            if form.options.iter().any(|o| o.is(&next.text)) {
+                break;
+            }
+            last = next;
+            words.next();
+        }
         let message = format!("`{}` is no option of `{}`", word.text, self.name);
-        let mut diagnostic = Diagnostic::error("unknown-option", word.span, message);
-        let names = form.options.iter().map(|o| o.name);
-        if let Some(near) = alike(&word.text, names) {
+        let span = word.span.to(last.span);
+        let mut diagnostic = Diagnostic::error("unknown-option", span, message);
+        let names = || form.options.iter().map(|o| o.name);
+        let near = alike(&word.text, names()).or_else(|| akin(&word.text, names()));
+        let first = form.params.first();
+        if let Some(near) = near {
             diagnostic = diagnostic.help(format!("did you mean `{near}`?"));
-        } else if self.item
-            && form
-                .params
-                .first()
-                .is_some_and(|p| p.kind.read(&word.text).is_ok())
-        {
+        } else if self.item && first.is_some_and(|p| p.kind.read(&word.text).is_ok()) {
             diagnostic = diagnostic.help("write each on a line of its own");
         }
-        self.diagnostics.push(diagnostic.tolerated());
+        self.diagnostics
+            .push(diagnostic.label("ignored").tolerated());
     }
 
     /// A word that should be there and is not.
@@ -281,6 +289,14 @@ impl Reader<'_> {
     }
 }
 
+/// What other languages write.
+fn punctuation(word: &str) -> Option<String> {
+    let rest = word
+        .strip_suffix([';', ','])
+        .filter(|rest| !rest.is_empty())?;
+    Some(format!("write `{rest}`"))
+}
+
 /// The option that a word names. A word that must come next and may be anything takes precedence.
 fn option(form: &'static Form, pending: Option<&Param>, word: &Word) -> Option<&'static Opt> {
     let anything = pending.is_some_and(|p| {
@@ -290,8 +306,10 @@ fn option(form: &'static Form, pending: Option<&Param>, word: &Word) -> Option<&
     options.find(|o| !anything && o.is(&word.text))
 }
 
-fn fits(params: &[Param], word: &Word) -> bool {
-    params.iter().any(|p| p.kind.read(&word.text).is_ok())
+/// Whether a word that does not fit where it may stand belongs to what comes behind.
+fn goes_on(params: &[Param], word: &Word) -> bool {
+    let mut params = params.iter();
+    params.any(|p| p.need == Need::Must || p.kind.read(&word.text).is_ok())
 }
 
 fn rest(params: &'static [Param]) -> &'static [Param] {

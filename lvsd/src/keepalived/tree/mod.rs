@@ -50,8 +50,10 @@ pub struct Node {
     pub end: Option<Span>,
     /// Keywords that are in its braces, but wrong. Of one that does not exist, the one that was probably meant.
     left_out: Vec<&'static str>,
-    /// Some line in its braces is left out, if those hold no keywords.
-    lines_left_out: bool,
+    /// Some line in its braces is left out, or they are missing.
+    damaged: bool,
+    /// Its braces are missing.
+    unread: bool,
 }
 
 /// What follows a keyword, or a line of a block of lines.
@@ -90,7 +92,7 @@ pub struct Given {
 }
 
 impl Node {
-    /// The keyword of this name in its braces. There is at most one, unless the table says that each counts: then, the last.
+    /// The keyword of this name in its braces; which is the name in the table, not another one. There is at most one, unless the table says that each counts: then, the last.
     pub fn child(&self, name: &str) -> Option<&Self> {
         self.body.iter().rev().find(|node| node.is(name))
     }
@@ -105,14 +107,14 @@ impl Node {
         self.keyword.name == name
     }
 
-    /// Whether its braces hold a keyword of this name, or something wrong that was to be one.
+    /// Whether its braces hold a keyword of this name, or something wrong that was to be one. Also if they are missing.
     pub fn tried(&self, name: &str) -> bool {
-        self.child(name).is_some() || self.left_out.contains(&name)
+        self.unread || self.child(name).is_some() || self.left_out.contains(&name)
     }
 
     /// Whether something in its braces is left out, because it is wrong or unknown.
     pub fn is_damaged(&self) -> bool {
-        self.lines_left_out || !self.left_out.is_empty()
+        self.damaged || self.unread || !self.left_out.is_empty()
     }
 
     /// Whether a flag is set in its braces: `name` alone, or with a word for true.

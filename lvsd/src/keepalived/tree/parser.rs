@@ -47,7 +47,12 @@ struct Opened {
     keyword: &'static Keyword,
     head: Span,
     indent: usize,
+    /// What stands where the closing brace should; empty: nothing.
+    closer: &'static str,
 }
+
+/// Brackets that are taken for braces.
+const BRACKETS: [(&str, &str); 3] = [("(", ")"), ("[", "]"), ("\u{ff5b}", "\u{ff5d}")];
 
 /// What a closing brace does.
 enum Closing {
@@ -86,7 +91,7 @@ impl<'a> Parser<'a> {
                             self.diagnostics.extend(noted);
                             self.keyword(block, keyword, word, statement);
                         }
-                        None if self.ends_before(&word) => return,
+                        None if self.closes_oddly(&word) || self.ends_before(&word) => return,
                         None if self.goes_on_with_last(block, &word) => {}
                         None => self.unknown(block, &word),
                     }
@@ -114,9 +119,9 @@ impl<'a> Parser<'a> {
             (Body::None, _) => {}
             (_, Some(Item::Open(_))) => {
                 self.at += 1;
-                self.body(&mut node);
+                self.body(&mut node, "");
             }
-            _ => self.without_block(&node),
+            _ => self.without_block(&mut node, statement),
         }
         match sound {
             true => fate::enter(block, node, &mut self.diagnostics),
@@ -138,7 +143,27 @@ impl<'a> Parser<'a> {
                 return None;
             }
         };
-        let words = words.get(1..).unwrap_or_default();
+        let mut words = words.get(1..).unwrap_or_default();
+        if let (Some((last, rest)), false) =
+            (words.split_last(), matches!(keyword.body, Body::None))
+        {
+            // Reported as what it is, once the brace is missed.
+            if last.text == "{" || BRACKETS.iter().any(|(open, _)| *open == last.text) {
+                words = rest;
+            }
+        }
+        if let Some(sign) = words
+            .first()
+            .filter(|w| matches!(w.text.as_str(), "=" | ":"))
+        {
+            let message = format!("no `{}` stands behind a keyword", sign.text);
+            self.diagnostics.push(
+                Diagnostic::error("bad-value", sign.span, message)
+                    .help("leave it out")
+                    .tolerated(),
+            );
+            return None;
+        }
         let (form, words) = choose(&keyword.form, keyword.others, words);
         let mut reader = Reader {
             name: keyword.name,
@@ -150,8 +175,9 @@ impl<'a> Parser<'a> {
     }
 
     /// What a block's braces hold.
-    fn body(&mut self, node: &mut Node) {
+    fn body(&mut self, node: &mut Node, closer: &'static str) {
         self.open.push(Opened {
+            closer,
             keyword: node.keyword,
             head: node.line.span,
             indent: self.braces.indent(node.head.span),
@@ -178,16 +204,14 @@ impl<'a> Parser<'a> {
                 }
                 Item::Open(at) => self.stray(*at, block.keyword),
                 Item::Statement(statement) => {
-                    if statement
-                        .first()
-                        .is_some_and(|word| self.ends_before(&word))
-                    {
+                    let ends = |w: Word| self.closes_oddly(&w) || self.ends_before(&w);
+                    if statement.first().is_some_and(ends) {
                         return;
                     }
                     self.at += 1;
                     let before = block.items.len();
                     self.item(block, statement);
-                    block.lines_left_out |= block.items.len() == before;
+                    block.damaged |= block.items.len() == before;
                 }
             }
         }
@@ -307,7 +331,7 @@ impl<'a> Parser<'a> {
         if let Some(end) = last.end.take() {
             self.surplus(end, Some(word.span));
         }
-        self.body(&mut last);
+        self.body(&mut last, "");
         block.body.push(last);
         true
     }
@@ -394,19 +418,56 @@ impl<'a> Parser<'a> {
         self.skip(block, at);
     }
 
-    fn without_block(&mut self, node: &Node) {
+    /// A block without its opening brace. What looks like its body is read all the same.
+    fn without_block(&mut self, node: &mut Node, statement: &Statement) {
+        let last = statement.text().rsplit(char::is_whitespace).next();
+        let bracket = BRACKETS.iter().find(|(open, _)| last == Some(*open));
+        let brace = matches!(last, Some("\"{\"" | "'{'"));
         let message = format!("`{}` wants a block", node.keyword.name);
-        self.diagnostics.push(
-            Diagnostic::error("missing-block", node.line.span, message)
-                .label("no `{` follows")
-                .help(match node.keyword.body {
-                    Body::Block(_) => {
-                        format!("write `{} {{ }}` if it has nothing to say", node.head.text)
-                    }
-                    _ => "its items stand between `{` and `}`, one a line".to_owned(),
-                })
-                .tolerated(),
-        );
+        let wrong = Diagnostic::error("missing-block", node.line.span, message);
+        let help = match (bracket, node.keyword.body) {
+            (Some((open, _)), _) => format!("write `{{` instead of `{open}`"),
+            _ if brace => "write the brace without quotes".to_owned(),
+            (None, Body::Block(_)) => {
+                format!("write `{} {{ }}` if it has nothing to say", node.head.text)
+            }
+            _ => "its items stand between `{` and `}`, one a line".to_owned(),
+        };
+        self.diagnostics
+            .push(wrong.label("no `{` follows").help(help).tolerated());
+        if let Some((_, close)) = bracket {
+            self.body(node, close);
+        } else if self.braces.surplus > 0 && self.is_in(node.keyword) {
+            self.braces.surplus -= 1;
+            self.body(node, "");
+        } else {
+            node.unread = true;
+        }
+    }
+
+    /// Whether the next line belongs into a block.
+    fn is_in(&self, block: &'static Keyword) -> bool {
+        let Some(Item::Statement(statement)) = self.peek() else {
+            return false;
+        };
+        let word = statement.first();
+        let knows = |k: &'static Keyword| word.as_ref().is_some_and(|w| k.child(&w.text).is_some());
+        match block.body {
+            Body::Block(_) => knows(block),
+            _ => !knows(self.open.last().map_or(&WHOLE, |b| b.keyword)),
+        }
+    }
+
+    /// Whether a line closes a block that was opened by some other bracket.
+    fn closes_oddly(&mut self, word: &Word) -> bool {
+        let closes = self
+            .open
+            .last()
+            .is_some_and(|b| !b.closer.is_empty() && b.closer == word.text);
+        if closes {
+            self.at += 1;
+        }
+        closes
     }
 
     /// Skips from an opening brace to the closing one that belongs to it. If closing braces are missing, a line that is not
@@ -458,7 +519,8 @@ fn node(keyword: &'static Keyword, head: Word) -> Node {
         items: Vec::new(),
         end: None,
         left_out: Vec::new(),
-        lines_left_out: false,
+        damaged: false,
+        unread: false,
     }
 }
 

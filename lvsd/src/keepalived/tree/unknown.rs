@@ -1,7 +1,7 @@
 //! What to say about keywords that are none.
 
 use super::super::diagnostic::Diagnostic;
-use super::super::keywords::{Keyword, Place, alike, everywhere, named};
+use super::super::keywords::{Keyword, Place, WHOLE, akin, alike, everywhere, named};
 use super::super::place::Word;
 use super::Node;
 
@@ -9,75 +9,87 @@ use super::Node;
 pub(super) fn unknown(block: &Node, word: &Word) -> (Diagnostic, Option<&'static str>) {
     let name = word.text.as_str();
     let within = block.keyword;
-    let here = alike(name, names(within));
+    let here = alike(name, names(within)).or_else(|| akin(name, names(within)));
     let meant = here
         .and_then(|name| within.child(name))
         .map(|(k, _)| k.name);
-    let elsewhere: Vec<Place> = named(name).into_iter().map(|(place, _)| place).collect();
-    if !elsewhere.is_empty() {
-        let wrong = Diagnostic::error(
-            "misplaced-keyword",
-            word.span,
-            format!("`{name}` does not belong {}", inside(within)),
-        );
-        let mut help = belongs(name, &elsewhere);
-        if let Some(here) = here {
-            help = format!("{help}; did you mean `{here}`?");
-        }
+    let mut places = named(name).map(|(place, _)| place).peekable();
+    if places.peek().is_some() {
+        let message = format!("`{name}` does not belong {}", inside(within));
+        let help = match here {
+            Some(here) => format!("{}; did you mean `{here}`?", belongs(name, places)),
+            None => belongs(name, places),
+        };
+        let wrong = Diagnostic::error("misplaced-keyword", word.span, message);
         return (wrong.label("ignored").help(help).tolerated(), meant);
     }
-    let message = match within.name == super::super::keywords::WHOLE.name {
+    let message = match is_whole(within) {
         true => format!("there is no keyword `{name}`"),
         false => format!("there is no keyword `{name}` in `{}`", within.name),
     };
-    let mut wrong = Diagnostic::error("unknown-keyword", word.span, message).tolerated();
-    if let Some(here) = here {
-        wrong = wrong.help(format!("did you mean `{here}`?"));
-    } else {
-        let all = everywhere();
-        let other = alike(name, all.iter().map(|p| p.keyword.name));
-        if let Some(other) = other {
-            let places: Vec<Place> = named(other).into_iter().map(|(place, _)| place).collect();
-            wrong = wrong.help(format!(
-                "did you mean `{other}`? {}",
-                belongs(other, &places)
-            ));
-        } else if name.contains(['{', '}']) || name.starts_with(['"', '\'']) {
-            wrong = wrong.help("a line begins with a keyword");
-        }
-    }
-    (wrong.label("ignored"), meant)
+    let wrong = Diagnostic::error("unknown-keyword", word.span, message);
+    let mut wrong = wrong.label("ignored").tolerated();
+    wrong.help = here.map(|here| format!("did you mean `{here}`?"));
+    wrong.help = wrong.help.or_else(|| punctuation(name)).or_else(|| {
+        let other = alike(name, everywhere().iter().map(|p| p.keyword.name))?;
+        let places = named(other).map(|(place, _)| place);
+        Some(format!(
+            "did you mean `{other}`? {}",
+            belongs(other, places)
+        ))
+    });
+    (wrong, meant)
 }
 
 /// All names that the block's keywords have.
 fn names(block: &'static Keyword) -> impl Iterator<Item = &'static str> {
     block.keywords().flat_map(|k| {
         let also = k.also.iter().copied();
-        std::iter::once(k.name)
-            .chain(also)
-            .chain(k.old.iter().map(|o| o.name))
+        let old = k.old.iter().map(|o| o.name);
+        std::iter::once(k.name).chain(also).chain(old)
     })
 }
 
+/// What else a line may begin with.
+fn punctuation(name: &str) -> Option<String> {
+    let help = match name {
+        _ if name.starts_with("//") || name.starts_with("/*") || name.starts_with(';') => {
+            "comments begin with `#` or `!`"
+        }
+        ")" | "]" | "\u{ff5d}" => "blocks end with `}`",
+        _ if name.starts_with(['<', '>', '=', '"', '\'']) => "a line begins with a keyword",
+        _ => return None,
+    };
+    Some(help.to_owned())
+}
+
+fn is_whole(block: &Keyword) -> bool {
+    block.name == WHOLE.name
+}
+
 fn inside(block: &Keyword) -> String {
-    match block.name == super::super::keywords::WHOLE.name {
+    match is_whole(block) {
         true => "outside of blocks".to_owned(),
         false => format!("in `{}`", block.name),
     }
 }
 
 /// Where a keyword belongs.
-fn belongs(name: &str, places: &[Place]) -> String {
+fn belongs(name: &str, places: impl Iterator<Item = &'static Place>) -> String {
     let mut blocks: Vec<String> = Vec::new();
-    for place in places {
+    for place in places.filter(|place| !place.is_removed()) {
         let block = inside(place.block());
         if !blocks.contains(&block) {
             blocks.push(block);
         }
     }
-    let list = match blocks.split_last() {
-        Some((last, rest)) if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),
+    let list = match blocks.as_slice() {
+        [first, second, _, _, ..] => format!("{first}, {second} and other blocks"),
+        [rest @ .., last] if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),
         _ => blocks.concat(),
     };
-    format!("`{name}` belongs {list}")
+    match list.is_empty() {
+        true => format!("`{name}` has gone out of use"),
+        false => format!("`{name}` belongs {list}"),
+    }
 }
