@@ -22,33 +22,26 @@ mod file;
 mod flight;
 mod notice;
 mod options;
+mod runs;
 mod script;
 mod socket;
 mod sys;
 
 use std::io;
-use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use mio::unix::SourceFd;
-use mio::{Events, Interest, Poll, Token, Waker};
+use mio::{Events, Poll, Token, Waker};
 
-use self::flight::{Flight, Ready, Step};
+use self::flight::{Flight, Ready};
 pub use self::notice::Notice;
 pub use self::options::Options;
+use self::runs::key_of;
 use self::script::Process;
-use self::socket::Refusal;
 use crate::agenda::{Agenda, Key, Lateness, spread};
 use crate::check::{Check, Kind};
 use crate::checker::{Checker, Report};
-use crate::probe::{Failure, Plan, Plans, Reason, Verdict};
-
-/// Probes begun in a turn.
-const BATCH: usize = 256;
-
-/// Scripts begun in a turn: to start a process takes a millisecond, in which others wait.
-const SCRIPTS: usize = 2;
+use crate::probe::{Failure, Plan, Plans};
 
 /// The most that is read at one go, from all sources.
 const BUFFER: usize = 64 * 1024;
@@ -347,328 +340,6 @@ impl Driver {
         }
     }
 
-    /// How long nothing is to be done but wait.
-    fn wait(&self, timeout: Option<Duration>) -> Option<Duration> {
-        if !self.unfinished.is_empty() {
-            return Some(Duration::ZERO);
-        }
-        let kill = self.dying.iter().filter(|d| !d.killed).map(|d| d.kill_at);
-        let next = [self.probes.next(), self.scripts.next(), kill.min()];
-        let next = next.into_iter().flatten().min();
-        let wait = next.map(|at| at.saturating_sub(self.now()));
-        [wait, timeout].into_iter().flatten().min()
-    }
-
-    fn begin_due(&mut self, on_end: &mut dyn FnMut(Ended<'_>)) {
-        for _ in 0..BATCH {
-            let now = self.now();
-            let Some(key) = self.probes.due(now) else {
-                break;
-            };
-            self.begin(key, now, on_end);
-        }
-        for _ in 0..SCRIPTS {
-            let now = self.now();
-            let Some(key) = self.scripts.due(now) else {
-                break;
-            };
-            self.begin(key, now, on_end);
-        }
-        let now = self.now();
-        if self.probes.crowded(now) {
-            self.notices.crowded_probes(self.probes.limit());
-        }
-        if self.scripts.crowded(now) {
-            self.notices.crowded_scripts(self.options.max_scripts);
-        }
-    }
-
-    fn begin(&mut self, key: Key, now: Duration, on_end: &mut dyn FnMut(Ended<'_>)) {
-        let Some(entry) = entry_of(&mut self.slots, key) else {
-            self.probes.remove(key);
-            self.scripts.remove(key);
-            return;
-        };
-        if entry.suspended {
-            self.skip(key, now);
-            return;
-        }
-        let check = Arc::clone(&entry.check);
-        let until = now.saturating_add(match &check.kind {
-            Kind::Script(script) => script.timeout,
-            _ => check.timing.timeout,
-        });
-        match &check.kind {
-            Kind::Script(script) => {
-                self.scripts.begin(key, now, until);
-                let token = self.next_token(key);
-                match Process::start(script, self.poll.registry(), token, now) {
-                    Ok(process) => self.set_run(key, token, Run::Process(Box::new(process))),
-                    Err(e) => {
-                        let program = script.argv.first().map_or("", |p| p);
-                        let failure = Failure::new(Reason::Local, format!("{program}: {e}"));
-                        self.end(key, now, Err(failure), on_end);
-                    }
-                }
-            }
-            Kind::File(file) => {
-                self.probes.begin(key, now, until);
-                self.end(key, now, file::look(file), on_end);
-            }
-            _ => self.launch(key, &check, now, until, on_end),
-        }
-    }
-
-    /// Begins a run over a socket.
-    fn launch(
-        &mut self,
-        key: Key,
-        check: &Check,
-        now: Duration,
-        until: Duration,
-        on_end: &mut dyn FnMut(Ended<'_>),
-    ) {
-        let random = self.random();
-        let Some(entry) = entry_of(&mut self.slots, key) else {
-            return;
-        };
-        let page = entry.checker.page();
-        let plan = match &entry.plan {
-            Some(Ok(plan)) => plan,
-            unplanned => {
-                let failure = match unplanned {
-                    Some(Err(failure)) => failure.clone(),
-                    _ => Failure::new(Reason::Local, "no such probe"),
-                };
-                self.probes.begin(key, now, until);
-                return self.end(key, now, Err(failure), on_end);
-            }
-        };
-        let transport = plan.transport();
-        let opened = match socket::open(&check.target, transport) {
-            Err(Refusal::NoDescriptor) if self.probes.running() > 0 => {
-                // No more than now, and then one more for each that ends: others may have given descriptors back.
-                self.probes.set_limit(self.probes.running());
-                return;
-            }
-            opened => opened,
-        };
-        let probe = plan.probe(page, random);
-        self.probes.begin(key, now, until);
-        let token = self.next_token(key);
-        let flight = opened.map(|o| Flight::new(o, transport, probe, now, random));
-        let flight = flight.and_then(|flight| {
-            let fd = flight.socket().as_raw_fd();
-            let interest = Interest::READABLE | Interest::WRITABLE;
-            let registered = self
-                .poll
-                .registry()
-                .register(&mut SourceFd(&fd), token, interest);
-            let failed = |e: io::Error| Refusal::Failed(Failure::new(Reason::Local, e.to_string()));
-            registered.map(|()| flight).map_err(failed)
-        });
-        match flight {
-            Ok(mut flight) => {
-                let step = flight.take_off(&mut self.buffer);
-                self.set_run(key, token, Run::Flight(Box::new(flight)));
-                self.step(token, step, on_end);
-            }
-            Err(Refusal::Failed(failure)) => self.end(key, now, Err(failure), on_end),
-            Err(Refusal::NoDescriptor) => {
-                let failure = Failure::new(Reason::Local, "no more descriptors");
-                self.end(key, now, Err(failure), on_end);
-            }
-        }
-    }
-
-    /// Something has happened to a run, or to a script after its time.
-    fn ready(&mut self, token: Token, ready: Ready, on_end: &mut dyn FnMut(Ended<'_>)) {
-        let key = key_of(token);
-        let entry = entry_of(&mut self.slots, key);
-        let Some((entry, run)) = entry.and_then(|entry| match &mut entry.run {
-            Some((of, run)) if *of == token => Some((&entry.check, run)),
-            _ => None,
-        }) else {
-            return self.bury(token);
-        };
-        match run {
-            Run::Flight(flight) => {
-                let step = flight.ready(ready, &mut self.buffer);
-                self.step(token, step, on_end);
-            }
-            Run::Process(process) => match process.ready(&mut self.buffer) {
-                (Some(status), _) => {
-                    let verdict = match &entry.kind {
-                        Kind::Script(script) => process.verdict(script, status),
-                        _ => return,
-                    };
-                    let now = self.now();
-                    self.end(key, now, verdict, on_end);
-                }
-                (None, true) => self.postpone(token),
-                (None, false) => {}
-            },
-        }
-    }
-
-    fn step(&mut self, token: Token, step: Step, on_end: &mut dyn FnMut(Ended<'_>)) {
-        let key = key_of(token);
-        let moved = match step {
-            Step::Over(verdict) => {
-                let now = self.now();
-                return self.end(key, now, verdict, on_end);
-            }
-            Step::More => {
-                self.postpone(token);
-                true
-            }
-            Step::Waits { moved } => moved,
-        };
-        if !moved {
-            return;
-        }
-        let now = self.now();
-        if let Some(entry) = entry_of(&mut self.slots, key)
-            && entry.check.timing.each_step
-        {
-            let until = now.saturating_add(entry.check.timing.timeout);
-            self.probes.bound(key, until);
-        }
-    }
-
-    /// There is more to read, in the next turn.
-    fn postpone(&mut self, token: Token) {
-        if let Some(entry) = entry_of(&mut self.slots, key_of(token))
-            && !std::mem::replace(&mut entry.unfinished, true)
-        {
-            self.unfinished.push(token);
-        }
-    }
-
-    fn end_overdue(&mut self, on_end: &mut dyn FnMut(Ended<'_>)) {
-        let now = self.now();
-        while let Some(key) = self.probes.overdue(now) {
-            let entry = entry_of(&mut self.slots, key);
-            match entry.and_then(|e| e.run.as_mut()) {
-                Some((_, Run::Flight(flight))) => {
-                    let verdict = flight.expired();
-                    self.end(key, now, verdict, on_end);
-                }
-                _ => self.probes.remove(key),
-            }
-        }
-        while let Some(key) = self.scripts.overdue(now) {
-            let Some(entry) = entry_of(&mut self.slots, key) else {
-                self.scripts.remove(key);
-                continue;
-            };
-            match (&entry.check.kind, &entry.run) {
-                (Kind::Script(script), Some((_, Run::Process(process)))) => {
-                    let verdict = process.expired(script);
-                    self.end(key, now, verdict, on_end);
-                }
-                _ => self.scripts.remove(key),
-            }
-        }
-        for dying in &mut self.dying {
-            if !dying.killed && dying.kill_at <= now {
-                dying.process.kill();
-                dying.killed = true;
-            }
-        }
-    }
-
-    /// A run has ended: what was found is noted, reported, and the next run planned.
-    fn end(
-        &mut self,
-        key: Key,
-        now: Duration,
-        verdict: Verdict,
-        on_end: &mut dyn FnMut(Ended<'_>),
-    ) {
-        let began = self.abandon(key).unwrap_or(now);
-        let Some(slot) = self.slots.get_mut(key as usize) else {
-            return;
-        };
-        let Some(entry) = &mut slot.entry else {
-            return;
-        };
-        let took = now.saturating_sub(began);
-        let mut report = entry.checker.report(&entry.check, now, took, verdict);
-        let agenda = match entry.check.kind {
-            Kind::Script(_) => &mut self.scripts,
-            _ => &mut self.probes,
-        };
-        if let Kind::File(_) = entry.check.kind {
-            report.next_at = report.next_at.min(now + file::INTERVAL);
-        }
-        agenda.plan(key, report.next_at);
-        if self.probes.limit() < self.room {
-            self.probes.set_limit(self.probes.limit() + 1);
-        }
-        on_end(Ended {
-            id: CheckId {
-                key,
-                generation: slot.generation,
-            },
-            check: &entry.check,
-            checker: &entry.checker,
-            report,
-        });
-    }
-
-    /// Gives up the run under way, if there is one, and says when it began.
-    fn abandon(&mut self, key: Key) -> Option<Duration> {
-        let entry = entry_of(&mut self.slots, key)?;
-        let (token, run) = entry.run.take()?;
-        if std::mem::take(&mut entry.unfinished) {
-            self.unfinished.retain(|&t| t != token);
-        }
-        match run {
-            Run::Flight(flight) => Some(flight.began()),
-            Run::Process(mut process) => {
-                let began = process.began();
-                if !process.over() {
-                    process.terminate(self.poll.registry());
-                    self.dying.push(Dying {
-                        token,
-                        process,
-                        kill_at: self.now() + script::GRACE,
-                        killed: false,
-                    });
-                    self.fit_scripts();
-                }
-                Some(began)
-            }
-        }
-    }
-
-    /// A script that was asked to end may have done so.
-    fn bury(&mut self, token: Token) {
-        if let Some(at) = self.dying.iter().position(|d| d.token == token)
-            && self.dying[at].process.buried()
-        {
-            self.dying.swap_remove(at);
-            self.fit_scripts();
-        }
-    }
-
-    /// Scripts that were asked to end take room from others until they have.
-    fn fit_scripts(&mut self) {
-        let room = self.options.max_scripts.max(1);
-        self.scripts
-            .set_limit(room.saturating_sub(self.dying.len()));
-    }
-
-    /// The run that is due does not take place.
-    fn skip(&mut self, key: Key, now: Duration) {
-        if let Some(entry) = entry_of(&mut self.slots, key) {
-            let next = entry.checker.skip(&entry.check, now);
-            let check = Arc::clone(&entry.check);
-            self.agenda(&check.kind).plan(key, next);
-        }
-    }
-
     fn first_run(&mut self, check: &Check, checker: &Checker) -> Duration {
         let now = self.now();
         let random = self.random();
@@ -703,19 +374,6 @@ impl Driver {
         }
     }
 
-    fn set_run(&mut self, key: Key, token: Token, run: Run) {
-        if let Some(entry) = entry_of(&mut self.slots, key) {
-            entry.run = Some((token, run));
-        }
-    }
-
-    /// A run's token has its check's number and one of its own: an event that comes when the run has ended is then not taken
-    /// for one of the next.
-    fn next_token(&mut self, key: Key) -> Token {
-        self.serial = self.serial.wrapping_add(1) & (u32::MAX >> 1);
-        Token((self.serial as usize) << 32 | key as usize)
-    }
-
     /// SplitMix64: unpredictable enough to spread runs and to tell answers apart.
     fn random(&mut self) -> u64 {
         self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
@@ -735,10 +393,6 @@ impl Driver {
         let entry = slot.entry.as_mut();
         entry.filter(|_| slot.generation == id.generation)
     }
-}
-
-fn key_of(token: Token) -> Key {
-    token.0 as Key
 }
 
 fn entry_of(slots: &mut [Slot], key: Key) -> Option<&mut Entry> {
