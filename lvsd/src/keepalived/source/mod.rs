@@ -12,7 +12,13 @@ use super::diagnostic::Diagnostic;
 use super::host::Host;
 use super::place::{Files, Span};
 
+mod condition;
+mod include;
+mod line;
+mod parameter;
+mod pattern;
 mod reader;
+mod repeat;
 mod statement;
 mod text;
 mod words;
@@ -81,3 +87,6 @@ pub enum Item {
 pub fn read(path: &Path, options: &Options, host: &dyn Host) -> Source {
     reader::read(path, options, host)
 }
+
+#[cfg(test)]
+mod tests;

@@ -21,6 +21,7 @@ impl Statement {
     /// # Errors
     ///
     /// A quote is not closed.
+    #[expect(clippy::result_large_err, reason = "rare, and handed on at once")]
     pub fn words(&self) -> Result<Vec<Word>, Diagnostic> {
         self.cut(words::plain(self.text()))
     }
@@ -31,10 +32,12 @@ impl Statement {
     /// # Errors
     ///
     /// A quote is not closed.
+    #[expect(clippy::result_large_err, reason = "rare, and handed on at once")]
     pub fn quoted_words(&self) -> Result<Vec<Word>, Diagnostic> {
         self.cut(words::shell(self.text()))
     }
 
+    #[expect(clippy::result_large_err, reason = "rare, and handed on at once")]
     fn cut(&self, cut: Result<Vec<Cut>, Unclosed>) -> Result<Vec<Word>, Diagnostic> {
         match cut {
             Ok(words) => Ok(words

@@ -10,7 +10,7 @@ use std::ops::Range;
 
 use super::super::place::Span;
 
-/// A text and where its bytes come from. Never longer than a few kilobytes.
+/// A text and where its bytes come from.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Text {
     text: String,
@@ -68,29 +68,26 @@ impl Text {
         part
     }
 
-    /// Without blanks at both ends.
-    pub(super) fn trimmed(&self) -> Self {
-        self.slice(trim(&self.text, 0..self.text.len()))
-    }
-
     /// Appends a part of another.
     pub(super) fn push(&mut self, other: &Self, range: Range<usize>) {
         let Some(text) = other.text.get(range.clone()) else {
             return;
         };
-        let mut pieces = other.pieces().peekable();
-        while let Some(piece) = pieces.next() {
-            let end = pieces.peek().map_or(other.text.len(), |next| next.at);
-            let (from, to) = (piece.at.max(range.start), end.min(range.end));
-            if from < to {
-                let span = if piece.copied {
-                    advanced(piece.span, from - piece.at, to - from)
-                } else {
-                    piece.span
-                };
-                let at = self.text.len() + from - range.start;
-                self.add_piece(at, span, piece.copied);
-            }
+        let mut next = other.more.partition_point(|p| p.at <= range.start);
+        let mut piece = other.piece_before(next);
+        let mut from = range.start;
+        while from < range.end {
+            let following = other.more.get(next);
+            let to = following.map_or(range.end, |p| p.at.min(range.end));
+            let span = if piece.copied {
+                advanced(piece.span, from - piece.at, to - from)
+            } else {
+                piece.span
+            };
+            self.add_piece(self.text.len() + from - range.start, span, piece.copied);
+            from = to;
+            piece = following.unwrap_or(piece);
+            next += 1;
         }
         self.text.push_str(text);
     }
@@ -112,8 +109,10 @@ impl Text {
         }
     }
 
-    fn pieces(&self) -> impl Iterator<Item = &Piece> {
-        std::iter::once(&self.first).chain(&self.more)
+    /// The piece before one of the others.
+    fn piece_before(&self, more: usize) -> &Piece {
+        let before = more.checked_sub(1).and_then(|i| self.more.get(i));
+        before.unwrap_or(&self.first)
     }
 
     /// Where a part of it comes from; the place behind the last byte if `range` begins there.
@@ -131,11 +130,7 @@ impl Text {
     }
 
     fn byte(&self, at: usize) -> Span {
-        let behind = self.more.partition_point(|p| p.at <= at);
-        let piece = match behind.checked_sub(1) {
-            Some(i) => self.more.get(i).unwrap_or(&self.first),
-            None => &self.first,
-        };
+        let piece = self.piece_before(self.more.partition_point(|p| p.at <= at));
         if piece.copied {
             let len = usize::from(at < self.text.len());
             advanced(piece.span, at - piece.at, len)
@@ -214,6 +209,7 @@ mod tests {
         let line = Text::copied("abc", at(0, 3));
         assert!(line.slice(2..9).is_empty());
         assert_eq!(Text::default().whole(), Span::default());
-        assert_eq!(Text::copied(" \t ", at(0, 3)).trimmed().as_str(), "");
+        assert_eq!(trim(" \t ", 0..3), 3..3);
+        assert_eq!(trim(" a b\r\n", 0..6), 1..4);
     }
 }

@@ -3,8 +3,12 @@
 //! | cut | for | quotes | backslash |
 //! |---|---|---|---|
 //! | [`plain`] | most lines | `"…"` is a word of its own | nothing special |
-//! | [`shell`] | commands and regular expressions | `"…"` and `'…'`, also in mid-word | stays, but nothing special |
+//! | [`shell`] | commands and regular expressions | `"…"` and `'…'`, also in mid-word | keeps what follows from being a quote or blank |
 //! | [`split_command`] | the command, once cut out | the same | escapes |
+//!
+//! keepalived 2.2 undoes escapes in the second cut, and again in the third; later versions leave backslashes alone there. We are
+//! between them: within quotes `\\` and the escaped quote become what they stand for, as in a shell, so that a command
+//! in a quoted command means what it looks like; all other escapes, which a regular expression needs, stay.
 
 use std::fmt;
 use std::ops::Range;
@@ -40,7 +44,7 @@ pub(super) fn plain(text: &str) -> Result<Vec<Cut>, Unclosed> {
     Ok(words)
 }
 
-/// Cuts as a shell would, but backslashes are left as they are.
+/// Cuts as a shell would, but leaves escapes to whoever uses the word.
 pub(super) fn shell(text: &str) -> Result<Vec<Cut>, Unclosed> {
     let bytes = text.as_bytes();
     let mut words = Vec::new();
@@ -52,20 +56,56 @@ pub(super) fn shell(text: &str) -> Result<Vec<Cut>, Unclosed> {
         }
         let start = at;
         let mut word = String::new();
-        while let Some(&byte) = bytes.get(at).filter(|b| !is_blank(**b)) {
-            if byte == b'"' || byte == b'\'' {
-                let len = find(bytes, at + 1, |b| b == byte).ok_or(Unclosed(at))?;
-                word.push_str(&text[at + 1..at + 1 + len]);
-                at += len + 2;
-            } else {
-                let len = find(bytes, at, |b| is_blank(b) || b == b'"' || b == b'\'')
-                    .unwrap_or(bytes.len() - at);
-                word.push_str(&text[at..at + len]);
-                at += len;
+        let mut quote: Option<(u8, usize)> = None;
+        while let Some(&byte) = bytes.get(at) {
+            let from = at;
+            at += 1;
+            match (quote, byte) {
+                (Some((open, _)), b'\\') => {
+                    let next = bytes.get(at).copied();
+                    if next == Some(open) || next == Some(b'\\') {
+                        word.push_str(&text[at..=at]);
+                        at += 1;
+                    } else {
+                        word.push('\\');
+                    }
+                    continue;
+                }
+                (None, b'\\') => at = ceil(text, at + 1),
+                (Some((open, _)), _) if byte == open => {
+                    quote = None;
+                    continue;
+                }
+                (None, b'"' | b'\'') => {
+                    quote = Some((byte, from));
+                    continue;
+                }
+                (None, _) if is_blank(byte) => {
+                    at = from;
+                    break;
+                }
+                _ => at = from + run(&bytes[from..]),
             }
+            word.push_str(&text[from..at]);
+        }
+        if let Some((_, opened)) = quote {
+            return Err(Unclosed(opened));
         }
         words.push((word, start..at));
     }
+}
+
+/// How many bytes stand for nothing but themselves; the first does in any case.
+fn run(bytes: &[u8]) -> usize {
+    let special = |b| is_blank(b) || matches!(b, b'"' | b'\'' | b'\\');
+    find(bytes, 1, special).map_or(bytes.len(), |len| len + 1)
+}
+
+/// The next boundary of characters.
+fn ceil(text: &str, at: usize) -> usize {
+    (at..text.len())
+        .find(|i| text.is_char_boundary(*i))
+        .unwrap_or(text.len())
 }
 
 /// How many bytes after `from` the first is that fits.
@@ -180,4 +220,85 @@ fn number(mut value: u8, rest: &mut &[u8], base: u8, most: usize) -> u8 {
 fn digit(rest: &[u8], base: u8) -> Option<u8> {
     let digit = char::from(*rest.first()?).to_digit(u32::from(base))?;
     u8::try_from(digit).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn texts(cut: Result<Vec<Cut>, Unclosed>) -> Vec<String> {
+        cut.unwrap().into_iter().map(|w| w.0).collect()
+    }
+
+    #[test]
+    fn plain_words() {
+        assert_eq!(texts(plain(" a\tb\x0bc ")), ["a", "b", "c"]);
+        assert_eq!(
+            texts(plain(r#"a"b c" "" 'x y' q\z"#)),
+            ["a", "b c", "", "'x", "y'", r"q\z"]
+        );
+        assert_eq!(texts(plain(r#""x y"z"#)), ["x y", "z"]);
+        assert_eq!(plain(r#"a "b"#), Err(Unclosed(2)));
+        assert_eq!(plain(r#"a"b" c""#), Err(Unclosed(6)));
+        let places: Vec<_> = plain(r#"a "b c"d"#)
+            .unwrap()
+            .into_iter()
+            .map(|w| w.1)
+            .collect();
+        assert_eq!(places, [0..1, 2..7, 7..8]);
+    }
+
+    #[test]
+    fn shell_words() {
+        assert_eq!(
+            texts(shell(r#"ab" c d "ef 'g "h'"#)),
+            ["ab c d ef", "g \"h"]
+        );
+        assert_eq!(texts(shell(r#""" x"#)), ["", "x"]);
+        assert_eq!(
+            texts(shell(r#""a \"b c\" \\ \." d"#)),
+            [r#"a "b c" \ \."#, "d"]
+        );
+        assert_eq!(texts(shell(r#"'a\'b \" \d'"#)), [r#"a'b \" \d"#]);
+        assert_eq!(texts(shell(r#"a\ b\"c\ü\\"#)), [r#"a\ b\"c\ü\\"#]);
+        assert_eq!(texts(shell(r"a\")), [r"a\"]);
+        assert_eq!(shell(r#"x a'b"#), Err(Unclosed(3)));
+        assert_eq!(shell(r#""a\""#), Err(Unclosed(0)));
+        let places: Vec<_> = shell(r#" a" b"c 'd'"#)
+            .unwrap()
+            .into_iter()
+            .map(|w| w.1)
+            .collect();
+        assert_eq!(places, [1..7, 8..11]);
+    }
+
+    /// What keepalived makes of the same commands.
+    #[test]
+    fn commands() {
+        let split = |text| split_command(text).unwrap();
+        assert_eq!(
+            split(r#"/bin/echo "hi x" 'a b' A\ c"#),
+            ["/bin/echo", "hi x", "a b", "A c"]
+        );
+        assert_eq!(
+            split(r"/bin/echo '' \141\q \cA \xg \x414"),
+            ["/bin/echo", "", "aq", "\x01", "xg", "A4"]
+        );
+        assert_eq!(split(r#"a"b c"'d'\"e"#), ["ab cd\"e"]);
+        assert_eq!(
+            split(r"\a\b\E\f\n\r\t\v\0101\x7"),
+            ["\x07\x08\x1b\x0c\n\r\t\x0b\x081\x07"]
+        );
+        assert_eq!(split(""), [""; 0]);
+        assert_eq!(split("ä \\ö"), ["ä", "ö"]);
+        for (wrong, why) in [
+            ("a 'b", CommandError::UnclosedQuote),
+            ("a\\", CommandError::LastBackslash),
+            (r"a\0", CommandError::Zero),
+            (r"\xff", CommandError::NotUtf8),
+        ] {
+            assert_eq!(split_command(wrong), Err(why), "{wrong}");
+            assert!(!why.to_string().is_empty());
+        }
+    }
 }
