@@ -27,11 +27,13 @@ use lvsd::rules::{self, Command, Names, RuleSet};
 
 mod control;
 mod payload;
+mod probe;
 mod replay;
 mod segment;
 
 pub use control::control;
 pub use payload::{ftp, sip};
+pub use probe::{datagram, http, smtp, tls};
 pub use replay::{capture, trace};
 pub use segment::segment;
 

@@ -7,7 +7,7 @@ mod targets;
 use std::fs;
 use std::path::PathBuf;
 
-fn replay(target: &str, run: fn(&[u8])) {
+fn replay(target: &str, run: impl Fn(&[u8])) {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
         .join("../fuzz/seeds")
         .join(target);
@@ -40,6 +40,38 @@ fn conversations_damaged_in_one_place() {
             targets::control(&input[..at]);
         }
     });
+}
+
+/// What health checks hear.
+#[test]
+fn answers() {
+    replay("datagram", targets::datagram);
+    replay("http", targets::http);
+    replay("smtp", targets::smtp);
+    replay("tls", targets::tls);
+}
+
+/// Every stored answer with some bytes changed in some ways, and broken off there.
+#[test]
+fn answers_damaged_in_one_place() {
+    let targets: [(&str, fn(&[u8])); 4] = [
+        ("datagram", targets::datagram),
+        ("http", targets::http),
+        ("smtp", targets::smtp),
+        ("tls", targets::tls),
+    ];
+    for (target, run) in targets {
+        replay(target, |input| {
+            for at in (0..input.len().min(300)).step_by(3) {
+                for change in [0x01, 0x10, 0x80] {
+                    let mut damaged = input.to_vec();
+                    damaged[at] ^= change;
+                    run(&damaged);
+                }
+                run(&input[..at]);
+            }
+        });
+    }
 }
 
 #[test]
