@@ -31,7 +31,8 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use mio::{Events, Poll, Token, Waker};
+pub use mio::Waker;
+use mio::{Events, Poll, Token};
 
 use self::flight::{Flight, Ready};
 pub use self::notice::Notice;
