@@ -11,10 +11,14 @@
 //! | `checker` | checks |
 //! | `vrrp` and the others | VRRP, and what it watches |
 
+mod addresses;
 mod checker;
 mod global;
+mod routing;
 mod server;
 mod service;
+mod tracking;
+mod vrrp;
 
 use super::diagnostic::Diagnostic;
 use super::host::Host;
@@ -24,7 +28,9 @@ use super::tree::Node;
 /// Makes the model, and finds what is wrong on the way.
 pub fn build(nodes: &[Node], host: &dyn Host) -> (Config, Vec<Diagnostic>) {
     let mut found = Vec::new();
-    let vrrp = Vrrp::default();
+    let mut vrrp = Vrrp::default();
+    tracking::objects(nodes, &mut vrrp, &mut found);
+    vrrp::build(nodes, &mut vrrp, &mut found);
     let (global, defaults) = global::build(nodes);
     let around = checker::Around {
         host,
