@@ -73,15 +73,10 @@ pub(super) fn name(node: &Node) -> Option<At<String>> {
 }
 
 /// A block lacks a keyword, unless it is there and wrong.
-pub(super) fn missing(
-    node: &Node,
-    what: &str,
-    why: &str,
-    found: &mut Vec<Diagnostic>,
-) -> Diagnostic {
+pub(super) fn missing(node: &Node, what: &str, why: &str) -> Option<Diagnostic> {
     let message = format!("`{}` has no `{what}`{why}", node.keyword.name);
-    let _ = found;
-    Diagnostic::error("missing-keyword", node.head.span, message)
+    let lacks = Diagnostic::error("missing-keyword", node.head.span, message);
+    (!node.tried(what)).then_some(lacks)
 }
 
 /// A number and perhaps `reverse`.
@@ -226,15 +221,8 @@ fn bfd(node: &Node, found: &mut Vec<Diagnostic>) -> Option<Bfd> {
         Some(At::new(node.addr()?, node.span))
     };
     let Some(neighbour) = addr("neighbor_ip") else {
-        if !node.tried("neighbor_ip") {
-            let lacks = missing(
-                node,
-                "neighbor_ip",
-                ", so there is nobody to talk to",
-                found,
-            );
-            found.push(lacks.tolerated());
-        }
+        let lacks = missing(node, "neighbor_ip", ", so there is nobody to talk to");
+        found.extend(lacks.map(Diagnostic::tolerated));
         return None;
     };
     let source = addr("source_ip");

@@ -13,12 +13,22 @@ pub(super) const LINTS: &[Lint] = &[
     Lint::error(
         "service-address",
         service_address,
-        "A virtual service has an address that no client can connect to: unspecified, multicast, broadcast or loopback.",
+        "A virtual service has an address that no client can connect to: unspecified, multicast or broadcast.",
+    ),
+    Lint::warning(
+        "service-on-loopback",
+        service_on_loopback,
+        "A virtual service has a loopback address: packets to it never leave the host, so that lvsd does not see them.",
     ),
     Lint::error(
         "server-address",
         server_address,
         "A server has an address that no single host can have: unspecified, multicast or broadcast.",
+    ),
+    Lint::error(
+        "server-family",
+        server_family,
+        "A server of a group is of another family than one of the group's services. Only tunnels carry one family in the other.",
     ),
     Lint::error(
         "server-is-vip",
@@ -95,14 +105,27 @@ fn service_address(s: &Scene<'_>, out: &mut Vec<Diagnostic>) {
     for service in s.services() {
         for vip in vips(service) {
             let ip = Ip::from(vip);
-            let loopback = ip.is_loopback().then_some("a loopback address");
-            if let Some(what) = no_host(ip).or(loopback) {
+            if let Some(what) = no_host(ip) {
                 let found = s.found(
                     service.span.span,
                     format!("the virtual service's address {vip} is {what}"),
                 );
                 out.push(found.help("name the address that clients connect to"));
             }
+        }
+    }
+}
+
+fn service_on_loopback(s: &Scene<'_>, out: &mut Vec<Diagnostic>) {
+    for service in s.services() {
+        if let Some(vip) = vips(service).into_iter().find(IpAddr::is_loopback) {
+            let message = format!(
+                "the virtual service's address {vip} is a loopback address, where lvsd sees no packets"
+            );
+            out.push(
+                s.found(service.span.span, message)
+                    .help("name the address that clients connect to"),
+            );
         }
     }
 }
@@ -137,11 +160,31 @@ fn broadcast_of(s: &Scene<'_>, ip: IpAddr) -> Option<Prefix> {
         })
 }
 
+fn server_family(s: &Scene<'_>, out: &mut Vec<Diagnostic>) {
+    for service in s.services() {
+        for (addr, method, span, what) in servers(service) {
+            let odd = service.keys.iter().find(|k| k.family() != addr.ip.family());
+            if let Some(key) = odd.filter(|_| method != Method::Tunnel) {
+                let message = format!(
+                    "the {what} {} is of another family than the service {key}",
+                    addr.ip
+                );
+                let found = s
+                    .found(span, message)
+                    .also(service.span.span, "the virtual service");
+                out.push(found.help(
+                    "make a group and a `virtual_server` for each family, or use `lvs_method TUN`",
+                ));
+            }
+        }
+    }
+}
+
 fn server_is_vip(s: &Scene<'_>, out: &mut Vec<Diagnostic>) {
     for service in s.services() {
         let vips = vips(service);
-        for (addr, _, span, what) in servers(service) {
-            if vips.contains(&addr.ip.into()) {
+        for (addr, method, span, what) in servers(service) {
+            if vips.contains(&addr.ip.into()) && !is_own_program(service, addr, method) {
                 let message = format!("the {what} {addr} has the virtual service's own address");
                 let found = s
                     .found(span, message)
@@ -152,6 +195,15 @@ fn server_is_vip(s: &Scene<'_>, out: &mut Vec<Diagnostic>) {
             }
         }
     }
+}
+
+/// Whether a server at the VIP is a program at another port of the director: IPVS does that, by NAT.
+fn is_own_program(service: &VirtualServer, addr: Endpoint, method: Method) -> bool {
+    let same = |key: &ServiceKey| {
+        key.addr()
+            .is_some_and(|a| a.port == addr.port || a.port == 0)
+    };
+    method == Method::Nat && !service.keys.iter().any(same)
 }
 
 fn server_is_virtual(s: &Scene<'_>, out: &mut Vec<Diagnostic>) {
@@ -183,11 +235,12 @@ fn server_is_virtual(s: &Scene<'_>, out: &mut Vec<Diagnostic>) {
 fn server_is_local(s: &Scene<'_>, out: &mut Vec<Diagnostic>) {
     for service in s.services() {
         let vips = vips(service);
-        for (addr, _, span, what) in servers(service) {
+        for (addr, method, span, what) in servers(service) {
             let ip: IpAddr = addr.ip.into();
             let carried = s.carriers(ip).unwrap_or_default();
             let on = match carried.first() {
-                _ if vips.contains(&ip) => continue,
+                _ if vips.contains(&ip) && !is_own_program(service, addr, method) => continue,
+                _ if vips.contains(&ip) => " (it is the VIP)".to_owned(),
                 Some(interface) => format!(" (it is on `{}`)", interface.name),
                 None if addr.ip.is_loopback() => String::new(),
                 None => continue,

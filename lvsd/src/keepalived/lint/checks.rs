@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use lvs_health::{Check, Kind};
+use lvs_health::{Check, Kind, Timing};
 
 use super::services::{has_dynamic_weight, ignores_weights};
 use super::{Lint, Scene, count};
@@ -119,12 +119,12 @@ fn server_unchecked(s: &Scene<'_>, out: &mut Vec<Diagnostic>) {
     }
 }
 
-/// How long one run may take.
+/// How long one run may take, if somebody said so: many have short intervals and keepalived's five seconds, and know why.
 fn longest(check: &Check) -> Option<Duration> {
     match &check.kind {
         Kind::File(_) => None,
         Kind::Script(script) => Some(script.timeout),
-        _ => Some(check.timing.timeout),
+        _ => Some(check.timing.timeout).filter(|t| *t != Timing::default().timeout),
     }
 }
 
