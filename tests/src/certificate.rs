@@ -60,7 +60,7 @@ impl Authority {
         self.dir.join("ca.pem")
     }
 
-    /// A certificate for these names and addresses; good since yesterday, and for some years.
+    /// A certificate for these names and addresses, good from 2020 to 2099.
     ///
     /// # Panics
     /// If openssl cannot.
