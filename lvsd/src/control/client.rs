@@ -13,6 +13,8 @@ use super::conns::{Connection, Count, Filter};
 use super::explained::{Explained, Packet};
 use super::message::{Hello, LONGEST_REQUEST, Refusal, Reply, Request, VERSION};
 use super::table::{Key, Table};
+use crate::health::Reload;
+use crate::health::status::Status;
 
 /// How long a daemon may take for an answer, or a part of it.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -206,6 +208,31 @@ impl Client {
         match self.ask(&request)? {
             Reply::Evicted { count } => Ok(Ok(count)),
             Reply::Refused { refusals } => Ok(Err(refusals)),
+            other => Err(self.nonsense(&other)),
+        }
+    }
+
+    /// How services, servers and checks of the configuration are.
+    ///
+    /// # Errors
+    ///
+    /// If the daemon cannot be asked, or has no configuration.
+    pub fn status(&mut self) -> Result<Status, ClientError> {
+        match self.ask(&Request::Status {})? {
+            Reply::Status { status } => Ok(status),
+            other => Err(self.nonsense(&other)),
+        }
+    }
+
+    /// Has the daemon read its configuration anew, and take it or only say what that would do. That it refuses is no error
+    /// here.
+    ///
+    /// # Errors
+    ///
+    /// If the daemon cannot be asked, or has no configuration.
+    pub fn reload(&mut self, rehearse: bool) -> Result<Reload, ClientError> {
+        match self.ask(&Request::Reload { rehearse })? {
+            Reply::Reloaded { reload } => Ok(reload),
             other => Err(self.nonsense(&other)),
         }
     }

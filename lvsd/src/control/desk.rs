@@ -19,6 +19,7 @@ use super::table::Table;
 use crate::adm::execute;
 use crate::adm::listing::protocol_name;
 use crate::exit;
+use crate::health::Keeper;
 use crate::rules::{Command, CommandError, MarkRule, Names, parse_command, place_of};
 
 /// Connections told at a time.
@@ -37,6 +38,11 @@ pub trait Plane: Send + Sync {
 
     /// Interfaces and routes; `None` if nothing is sent.
     fn topology(&self) -> Option<Arc<Topology>> {
+        None
+    }
+
+    /// The configuration in force and the health of what is in it; `None` if the director was started without one.
+    fn keeper(&self) -> Option<Arc<Keeper>> {
         None
     }
 
@@ -117,8 +123,25 @@ pub fn answer(plane: &dyn Plane, request: Request, say: &mut dyn FnMut(Reply) ->
                 message: format!("{server:?} is no server's address and port"),
             },
         },
+        Request::Status {} => kept(plane, |keeper| Reply::Status {
+            status: keeper.status(),
+        }),
+        Request::Reload { rehearse } => kept(plane, |keeper| Reply::Reloaded {
+            reload: keeper.reload(rehearse),
+        }),
     };
     let _ = say(reply);
+}
+
+/// What the keeper of a configuration has to say, if there is one.
+fn kept(plane: &dyn Plane, say: impl FnOnce(&Keeper) -> Reply) -> Reply {
+    match plane.keeper() {
+        Some(keeper) => say(&keeper),
+        None => Reply::Error {
+            message: "lvsd runs without a configuration file: start it with `lvsd run -f FILE`"
+                .to_owned(),
+        },
+    }
 }
 
 /// Tells the connections, the first at once, and returns the last reply.

@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 use super::conns::{Connection, Count, Filter};
 use super::explained::{Explained, Packet};
 use super::table::{Key, Table};
+use crate::health::Reload;
+use crate::health::status::Status;
 
 /// The version of the protocol spoken here. Another one is spoken when old clients would misunderstand; new requests and new
 /// fields in replies make no new version.
@@ -83,6 +85,14 @@ pub enum Request {
         #[serde(default)]
         udp: bool,
     },
+    /// Asks how services, servers and checks of the configuration are. Answered by [`Reply::Status`].
+    Status {},
+    /// Reads the configuration anew, and takes it whole or not at all. Answered by [`Reply::Reloaded`].
+    Reload {
+        /// Only says what that would do.
+        #[serde(default)]
+        rehearse: bool,
+    },
 }
 
 /// What the daemon answers.
@@ -137,6 +147,16 @@ pub enum Reply {
     Evicted {
         /// That many.
         count: u64,
+    },
+    /// How services, servers and checks are.
+    Status {
+        /// All of them.
+        status: Status,
+    },
+    /// What has become of a reload.
+    Reloaded {
+        /// All about it.
+        reload: Reload,
     },
     /// The request was not understood, or the daemon cannot do it. After one that is no request at all the daemon closes.
     Error {

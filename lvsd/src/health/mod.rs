@@ -9,11 +9,14 @@
 //! | `working` | one service: configuration, pool, checks; and one that takes its place |
 //! | `list` | what the director should have |
 //! | `worker` | the thread |
+//! | `keeper`, `difference` | the configuration in force, and what another one changes |
 //! | `flows` | flows of servers that have failed |
 //! | `tell`, `label` | what is said about events |
 //! | `status` | how everything is |
 
+mod difference;
 mod flows;
+mod keeper;
 mod label;
 mod list;
 mod report;
@@ -34,7 +37,9 @@ use mio::Waker;
 use crate::alerts::Alert;
 use crate::control::desk::Plane;
 use crate::keepalived::model::{Config, Global};
+pub use difference::{Change, Kind};
 use flows::Mover;
+pub use keeper::{Keeper, Reload, Source};
 use status::Status;
 use worker::{Ask, Worker};
 
@@ -92,7 +97,7 @@ impl Health {
         let mover = Mover::start(plane.clone(), log)?;
         let (asks, queue) = mpsc::channel();
         let mut worker = Worker::new(plane, driver, herald, mover, queue, log);
-        let taken = worker.take(config);
+        let taken = worker.take(config, false);
         taken.map_err(|e| Error::Refused(worker::refusal(&e)))?;
         let thread = thread::Builder::new().name("lvsd-health".to_owned());
         Ok(Self {
@@ -102,14 +107,19 @@ impl Health {
         })
     }
 
-    /// Takes another configuration, whole or not at all.
+    /// Takes another configuration, whole or not at all; or only says whether it would be taken.
     ///
     /// # Errors
     ///
     /// Why it is not taken; then nothing has changed.
-    pub fn reload(&self, config: Config) -> Result<(), String> {
+    pub fn reload(&self, config: Config, rehearse: bool) -> Result<(), String> {
         let (reply, answer) = mpsc::channel();
-        self.ask(Ask::Reload(Box::new(config), reply));
+        let config = Box::new(config);
+        self.ask(Ask::Reload {
+            config,
+            rehearse,
+            reply,
+        });
         let gone = |_| Err("the thread that runs checks has ended".to_owned());
         answer.recv().unwrap_or_else(gone)
     }

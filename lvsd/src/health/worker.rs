@@ -22,14 +22,19 @@ use super::status::Status;
 use super::tell::{self, Said};
 use super::working::{Prepared, Working};
 use super::{Herald, label};
-use crate::control::desk::{Plane, Stop};
+use crate::control::desk::{Change, Plane, Stop};
 use crate::keepalived::model::{Config, Global};
 
 /// What the thread is asked to do.
 #[derive(Debug)]
 pub(super) enum Ask {
     /// Take this configuration in the place of the present one, whole or not at all.
-    Reload(Box<Config>, Sender<Result<(), String>>),
+    Reload {
+        config: Box<Config>,
+        /// Only say whether it would be taken.
+        rehearse: bool,
+        reply: Sender<Result<(), String>>,
+    },
     /// Say how everything is.
     Status(Sender<Status>),
     /// Tell everybody who wants to hear that it ends, and end.
@@ -98,8 +103,13 @@ impl Worker {
     pub(super) fn run(mut self) {
         loop {
             match self.asks.try_recv() {
-                Ok(Ask::Reload(config, reply)) => {
-                    let _ = reply.send(self.take(*config).map_err(|e| refusal(&e)));
+                Ok(Ask::Reload {
+                    config,
+                    rehearse,
+                    reply,
+                }) => {
+                    let taken = self.take(*config, rehearse);
+                    let _ = reply.send(taken.map_err(|e| refusal(&e)));
                 }
                 Ok(Ask::Status(reply)) => {
                     let _ = reply.send(report::status(&self.driver, &self.services));
@@ -243,8 +253,8 @@ impl Worker {
         }
     }
 
-    /// Takes a configuration, whole or not at all.
-    pub(super) fn take(&mut self, config: Config) -> Result<(), Stop> {
+    /// Takes a configuration, whole or not at all; or only says whether it would.
+    pub(super) fn take(&mut self, config: Config, rehearse: bool) -> Result<(), Stop> {
         let mut old: Vec<Option<Working>> = mem::take(&mut self.services)
             .into_iter()
             .map(Some)
@@ -263,9 +273,10 @@ impl Worker {
                 _ => (None, Prepared::new(service)),
             })
             .collect();
-        if let Err(e) = self.replace_lists(&old, &prepared, &config.global) {
+        let done = self.replace_lists(&old, &prepared, &config.global, rehearse);
+        if rehearse || done.is_err() {
             self.services = old.into_iter().flatten().collect();
-            return Err(e);
+            return done;
         }
         // From here on nothing can fail.
         let mut happened = Vec::new();
@@ -294,10 +305,11 @@ impl Worker {
         old: &[Option<Working>],
         prepared: &[(Option<usize>, Prepared)],
         global: &Global,
+        rehearse: bool,
     ) -> Result<(), Stop> {
         let of = |i: usize| old.get(i).and_then(Option::as_ref).map(|w| &w.list);
         let kept: BTreeSet<usize> = prepared.iter().filter_map(|(i, _)| *i).collect();
-        self.plane.change(&mut |draft, _| {
+        let change: Change<'_> = &mut |draft, _| {
             for i in (0..old.len()).filter(|i| !kept.contains(i)) {
                 list::publish(draft, of(i), None)?;
             }
@@ -316,7 +328,11 @@ impl Worker {
                 draft.set_timeouts(timeouts);
             }
             Ok(())
-        })
+        };
+        match rehearse {
+            true => self.plane.rehearse(change),
+            false => self.plane.change(change),
+        }
     }
 
     /// A service that is not in the configuration any more: its scripts learn that its servers are gone.
@@ -425,6 +441,7 @@ fn result(service: &Working, place: Place, report: &Report, verdict: &Verdict) -
         Err(failure) if report.changed.is_some() || report.first => {
             let after = match report.retries {
                 0 => String::new(),
+                1 => " after 1 retry".to_owned(),
                 n => format!(" after {n} retries"),
             };
             format!("{keyword} on service {name} failed{after}: {failure}")

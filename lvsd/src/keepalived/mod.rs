@@ -29,5 +29,5 @@ pub mod place;
 pub mod source;
 pub mod tree;
 
-pub use host::SystemHost;
+pub use host::{Host, SystemHost};
 pub use load::{Loaded, Options, load};

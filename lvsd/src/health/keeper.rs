@@ -1,0 +1,147 @@
+//! The configuration in force, and how another one takes its place.
+//!
+//! Problem: a reload with a bad file must not harm what runs, whoever asks for it must learn what is wrong, and one that does nothing
+//! must change nothing.
+//!
+//! Rule: a file is read, checked and compared before anything is touched, and taken whole or not at all. Reloads wait for each
+//! other.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde::{Deserialize, Serialize};
+
+use super::Health;
+use super::difference::{self, Change};
+use super::status::{Configuration, Status};
+use crate::keepalived::diagnostic::{self, Report};
+use crate::keepalived::model::Config;
+use crate::keepalived::{Loaded, Options, SystemHost, load};
+
+/// Keeps a configuration and what runs by it.
+#[derive(Debug)]
+pub struct Keeper {
+    health: Health,
+    source: Source,
+    kept: Mutex<Kept>,
+}
+
+/// Where a configuration comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "a plain record")]
+pub struct Source {
+    /// The file.
+    pub path: PathBuf,
+    /// How it is read.
+    pub options: Options,
+}
+
+#[derive(Debug)]
+struct Kept {
+    config: Config,
+    read_at: u64,
+    reloads: u64,
+    refused: Option<String>,
+}
+
+/// What has become of a reload.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Reload {
+    /// Whether the configuration is, or would be, taken.
+    pub taken: bool,
+    /// Why not; what is wrong with the file is in `diagnostics`.
+    pub refused: Option<String>,
+    /// What is wrong with the file, as text.
+    pub diagnostics: String,
+    /// How many errors there are.
+    pub errors: usize,
+    /// How many warnings.
+    pub warnings: usize,
+    /// What it changes.
+    pub changes: Vec<Change>,
+}
+
+impl Source {
+    /// Reads it.
+    pub fn load(&self) -> Loaded {
+        load(&self.path, &self.options, &SystemHost)
+    }
+}
+
+impl Keeper {
+    /// Keeps what `health` runs by already, and what was read from there.
+    pub fn new(health: Health, source: Source, config: Config) -> Self {
+        let kept = Kept {
+            config,
+            read_at: now(),
+            reloads: 0,
+            refused: None,
+        };
+        Self {
+            health,
+            source,
+            kept: Mutex::new(kept),
+        }
+    }
+
+    /// Reads the configuration anew, and takes it, or only says what that would do.
+    pub fn reload(&self, rehearse: bool) -> Reload {
+        let mut kept = self.lock();
+        let loaded = self.source.load();
+        let report = Report::new(&loaded.diagnostics, &loaded.files);
+        let mut reload = Reload {
+            taken: false,
+            refused: None,
+            diagnostics: diagnostic::render(&loaded.diagnostics, &loaded.files, false),
+            errors: report.errors,
+            warnings: report.warnings,
+            changes: Vec::new(),
+        };
+        if loaded.is_refused() {
+            reload.refused = Some(format!("{} errors in the configuration", report.errors));
+        } else {
+            reload.changes = difference::between(&kept.config, &loaded.config);
+            let done = self.health.reload(loaded.config.clone(), rehearse);
+            reload.taken = done.is_ok();
+            reload.refused = done.err();
+        }
+        if !rehearse {
+            kept.refused.clone_from(&reload.refused);
+            if reload.taken {
+                kept.config = loaded.config;
+                kept.read_at = now();
+                kept.reloads += 1;
+            }
+        }
+        reload
+    }
+
+    /// How everything is.
+    pub fn status(&self) -> Status {
+        let mut status = self.health.status();
+        let kept = self.lock();
+        status.configuration = Configuration {
+            file: self.source.path.clone(),
+            read_at: kept.read_at,
+            reloads: kept.reloads,
+            refused: kept.refused.clone(),
+        };
+        status
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.source.path
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn now() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |d| d.as_secs())
+}
