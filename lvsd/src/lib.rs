@@ -12,6 +12,7 @@
 //! | [`conns`] | `lvsd conns` |
 //! | [`explain`] | `lvsd explain` |
 //! | [`check`] | `lvsd check` |
+//! | [`help_config`] | `lvsd help-config` |
 //! | [`run`] | `lvsd run` |
 //! | [`completions`] | `lvsd completions`: what shells offer |
 //! | [`drain`] | `lvsd drain` |
@@ -33,6 +34,7 @@ pub mod drain;
 mod exit;
 pub mod explain;
 pub mod health;
+pub mod help_config;
 pub mod keepalived;
 pub mod replay;
 pub mod rules;

@@ -13,6 +13,7 @@ A complete Linux Virtual Server in user space: balances TCP and UDP at layer 4 w
 Commands:
   run          forward in the foreground
   check        say what is wrong with a keepalived.conf, before anything runs with it
+  help-config  say what can be written into a keepalived.conf, and what it means
   adm          ipvsadm for the running daemon; the same when called by the name ipvsadm
   explain      say what becomes of a packet, and why: its service, connection, server
   conns        show connections of the running daemon, by service, server, client, state
@@ -43,6 +44,7 @@ fn subcommand(program: &str, args: &[String]) -> ExitCode {
         Some((command, rest)) => match command.as_str() {
             "run" => lvsd::run::run(rest),
             "check" => lvsd::check::run(rest),
+            "help-config" => lvsd::help_config::run(rest),
             "conns" => lvsd::conns::run(rest),
             "explain" => lvsd::explain::run(rest),
             "adm" => lvsd::adm::run_ours(program, rest),

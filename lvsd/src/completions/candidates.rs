@@ -224,6 +224,10 @@ fn of_kind(kind: Kind, before: &str, given: &[(&Flag, &str)]) -> Offer {
             plain(names)
         }
         Kind::OneOf(words) => plain(words.iter().copied()),
+        Kind::Keyword => {
+            let names = crate::help_config::names().into_iter();
+            names.map(|(name, about)| Candidate::new(name, about)).collect()
+        }
     };
     let glued = words.into_iter().map(|c| Candidate {
         word: format!("{before}{}", c.word),

@@ -42,6 +42,8 @@ pub(super) enum Kind {
     OneOf(&'static [&'static str]),
     /// ipvsadm's grammar.
     Ipvsadm,
+    /// A keyword of keepalived.conf.
+    Keyword,
 }
 
 const fn flag(long: &'static str, value: Kind, about: &'static str) -> Flag {
@@ -107,7 +109,7 @@ const IPV6: Flag = short(
 /// All commands.
 #[rustfmt::skip]
 pub(super) const SUBCOMMANDS: &[Subcommand] = {
-    use Kind::{Anything, File, Interface, Ipvsadm, Nothing, OneOf, Server, State};
+    use Kind::{Anything, File, Interface, Ipvsadm, Keyword, Nothing, OneOf, Server, State};
     &[
         Subcommand {
             name: "run",
@@ -148,6 +150,16 @@ pub(super) const SUBCOMMANDS: &[Subcommand] = {
                 HELP,
             ],
             words: Nothing,
+        },
+        Subcommand {
+            name: "help-config",
+            about: "what can be written into a keepalived.conf",
+            options: &[
+                flag("--coverage", Nothing, "what lvsd does about which keyword"),
+                flag("--json", Nothing, "as JSON"),
+                HELP,
+            ],
+            words: Keyword,
         },
         Subcommand {
             name: "drain",

@@ -19,6 +19,17 @@ impl Place {
         self.path.last().copied().unwrap_or(&WHOLE)
     }
 
+    /// What becomes of it: its block's fate, if that does not work.
+    pub fn effect(&self) -> Effect {
+        let around = self.path.iter().map(|k| k.effect);
+        let mut all = around.chain([self.keyword.effect]);
+        let own = self.keyword.effect;
+        match own {
+            Effect::Removed(_) => own,
+            _ => all.find(|e| *e != Effect::Works).unwrap_or(Effect::Works),
+        }
+    }
+
     /// Whether it, or a block around it, has gone out of use.
     pub fn is_removed(&self) -> bool {
         let mut all = self.path.iter().copied().chain([self.keyword]);
@@ -122,7 +133,7 @@ mod tests {
             ("weight", "weight", 0),
             ("wieght", "weight", 1),
             ("weigth", "weight", 1),
-            ("wegiht", "weight", 2),
+            ("wegiht", "weight", 1),
             ("real_sever", "real_server", 1),
             ("kitten", "sitting", 3),
         ] {
