@@ -11,6 +11,7 @@
 //! | [`driver`] | sockets, scripts, files: runs checks against real servers | Linux |
 //! | [`pool`] | a service's servers: weights, quorum, sorry server | nothing |
 //! | [`probe`] | one run of one check: bytes in, bytes out, a verdict | nothing |
+//! | [`process`] | starts programs, as another user too, without copying ours | Linux |
 //! | [`digest`] | MD5 sums of pages | nothing |
 //!
 //! The rules are keepalived's where nothing else is said.
@@ -24,6 +25,7 @@ pub mod digest;
 pub mod driver;
 pub mod pool;
 pub mod probe;
+pub mod process;
 
 pub use check::{Check, Kind, Target, Timing};
 pub use checker::Checker;

@@ -38,7 +38,7 @@ use self::flight::{Flight, Ready};
 pub use self::notice::Notice;
 pub use self::options::Options;
 use self::runs::key_of;
-use self::script::Process;
+use self::script::Running;
 use crate::agenda::{Agenda, Key, Lateness, spread};
 use crate::check::{Check, Kind};
 use crate::checker::{Checker, Report};
@@ -119,14 +119,14 @@ struct Entry {
 #[derive(Debug)]
 enum Run {
     Flight(Box<Flight>),
-    Process(Box<Process>),
+    Script(Box<Running>),
 }
 
 /// A script that was asked to end.
 #[derive(Debug)]
 struct Dying {
     token: Token,
-    process: Box<Process>,
+    script: Box<Running>,
     kill_at: Duration,
     killed: bool,
 }

@@ -9,7 +9,7 @@ use mio::unix::SourceFd;
 use mio::{Interest, Token};
 
 use super::flight::{Flight, Ready, Step};
-use super::script::{self, Process};
+use super::script::{self, Running};
 use super::socket::{self, Refusal};
 use super::{CheckId, Driver, Dying, Ended, Run, entry_of, file};
 use crate::agenda::Key;
@@ -19,8 +19,8 @@ use crate::probe::{Failure, Reason, Verdict};
 /// Probes begun in a turn.
 const BATCH: usize = 256;
 
-/// Scripts begun in a turn: to start a process takes a millisecond, in which others wait.
-const SCRIPTS: usize = 2;
+/// Scripts begun in a turn: to start one takes longer than a probe, and others wait meanwhile.
+const SCRIPTS: usize = 8;
 
 impl Driver {
     /// How long nothing is to be done but wait.
@@ -78,8 +78,8 @@ impl Driver {
             Kind::Script(script) => {
                 self.scripts.begin(key, now, until);
                 let token = self.next_token(key);
-                match Process::start(script, self.poll.registry(), token, now) {
-                    Ok(process) => self.set_run(key, token, Run::Process(Box::new(process))),
+                match Running::start(script, self.poll.registry(), token, now) {
+                    Ok(running) => self.set_run(key, token, Run::Script(Box::new(running))),
                     Err(e) => {
                         let program = script.argv.first().map_or("", |p| p);
                         let failure = Failure::new(Reason::Local, format!("{program}: {e}"));
@@ -172,10 +172,10 @@ impl Driver {
                 let step = flight.ready(ready, &mut self.buffer);
                 self.step(token, step, on_end);
             }
-            Run::Process(process) => match process.ready(&mut self.buffer) {
+            Run::Script(running) => match running.ready(&mut self.buffer) {
                 (Some(status), _) => {
                     let verdict = match &entry.kind {
-                        Kind::Script(script) => process.verdict(script, status),
+                        Kind::Script(script) => running.verdict(script, status),
                         _ => return,
                     };
                     let now = self.now();
@@ -239,8 +239,8 @@ impl Driver {
                 continue;
             };
             match (&entry.check.kind, &entry.run) {
-                (Kind::Script(script), Some((_, Run::Process(process)))) => {
-                    let verdict = process.expired(script);
+                (Kind::Script(script), Some((_, Run::Script(running)))) => {
+                    let verdict = running.expired(script);
                     self.end(key, now, verdict, on_end);
                 }
                 _ => self.scripts.remove(key),
@@ -248,7 +248,7 @@ impl Driver {
         }
         for dying in &mut self.dying {
             if !dying.killed && dying.kill_at <= now {
-                dying.process.kill();
+                dying.script.kill();
                 dying.killed = true;
             }
         }
@@ -302,13 +302,13 @@ impl Driver {
         }
         match run {
             Run::Flight(flight) => Some(flight.began()),
-            Run::Process(mut process) => {
-                let began = process.began();
-                if !process.over() {
-                    process.terminate(self.poll.registry());
+            Run::Script(mut running) => {
+                let began = running.began();
+                if !running.over() {
+                    running.terminate(self.poll.registry());
                     self.dying.push(Dying {
                         token,
-                        process,
+                        script: running,
                         kill_at: self.now() + script::GRACE,
                         killed: false,
                     });
@@ -322,7 +322,7 @@ impl Driver {
     /// A script that was asked to end may have done so.
     fn bury(&mut self, token: Token) {
         if let Some(at) = self.dying.iter().position(|d| d.token == token)
-            && self.dying[at].process.buried()
+            && self.dying[at].script.buried()
         {
             self.dying.swap_remove(at);
             self.fit_scripts();

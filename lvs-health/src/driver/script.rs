@@ -4,22 +4,21 @@
 //! gets SIGTERM, and SIGKILL two seconds later or as soon as the script itself is gone. Only then is it waited for, so
 //! the group's number cannot have become somebody else's.
 //!
-//! Input comes from `/dev/null`; of the output, to either stream, the end is kept, since it often says what was wrong. The
-//! environment is ours without what would change how the shell reads the script or what it loads.
+//! Of its output, to either stream, the end is kept, since it often says what was wrong.
 
 use std::io::{self, ErrorKind, Read};
-use std::os::fd::{AsRawFd, OwnedFd};
-use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::process::ExitStatusExt;
+use std::process::ExitStatus;
 use std::time::Duration;
 
 use mio::event::Source;
 use mio::unix::{SourceFd, pipe};
 use mio::{Interest, Registry, Token};
 
-use super::sys;
 use crate::check::Script;
 use crate::probe::{Failure, Passed, Reason, Verdict};
+use crate::process::{Process, Program};
 
 /// From SIGTERM to SIGKILL.
 pub(super) const GRACE: Duration = Duration::from_secs(2);
@@ -27,15 +26,10 @@ pub(super) const GRACE: Duration = Duration::from_secs(2);
 /// How much of a script's output is kept.
 const KEPT: usize = 1024;
 
-/// What an environment must not bring along.
-const UNWANTED: [&str; 3] = ["IFS", "LD_PRELOAD", "LD_LIBRARY_PATH"];
-
 /// A script that runs, or whose end has not been taken note of.
 #[derive(Debug)]
-pub(super) struct Process {
-    child: Child,
-    /// Becomes readable when the script ends.
-    _end: OwnedFd,
+pub(super) struct Running {
+    process: Process,
     output: pipe::Receiver,
     /// The end of what it said.
     said: Vec<u8>,
@@ -44,7 +38,7 @@ pub(super) struct Process {
     over: bool,
 }
 
-impl Process {
+impl Running {
     /// Starts a script and has it watched.
     pub(super) fn start(
         script: &Script,
@@ -55,49 +49,25 @@ impl Process {
         let (sender, mut output) = pipe::new()?;
         // Scripts do not expect that writing may fail for want of room.
         sender.set_nonblocking(false)?;
-        let stdout = OwnedFd::from(sender);
-        let stderr = stdout.try_clone()?;
-        let Some((program, arguments)) = script.argv.split_first() else {
-            return Err(io::Error::new(ErrorKind::InvalidInput, "no program"));
+        let sender = OwnedFd::from(sender);
+        output.register(registry, token, Interest::READABLE)?;
+        let process = Program {
+            user: script.user,
+            output: Some(sender.as_fd()),
+            ends_with_us: true,
+            ..Program::new(&script.argv)
+        }
+        .start()?;
+        let running = Self {
+            process,
+            output,
+            said: Vec::new(),
+            began: now,
+            over: false,
         };
-        let mut command = Command::new(program);
-        command
-            .args(arguments)
-            .stdin(Stdio::null())
-            .stdout(stdout)
-            .stderr(stderr)
-            .process_group(0);
-        for name in UNWANTED {
-            command.env_remove(name);
-        }
-        if let Some((user, group)) = script.user {
-            // The standard library also gives up all supplementary groups, if we may.
-            command.uid(user).gid(group);
-        }
-        let mut child = command.spawn()?;
-        // Our own ends of the pipe go with the command, so that its end can be seen.
-        drop(command);
-        let watched = sys::pidfd(child.id()).and_then(|end| {
-            let interest = Interest::READABLE;
-            registry.register(&mut SourceFd(&end.as_raw_fd()), token, interest)?;
-            output.register(registry, token, interest)?;
-            Ok(end)
-        });
-        match watched {
-            Ok(end) => Ok(Self {
-                child,
-                _end: end,
-                output,
-                said: Vec::new(),
-                began: now,
-                over: false,
-            }),
-            Err(e) => {
-                let _ = sys::signal_group(child.id(), libc::SIGKILL);
-                let _ = child.wait();
-                Err(e)
-            }
-        }
+        let end = running.process.as_fd().as_raw_fd();
+        registry.register(&mut SourceFd(&end), token, Interest::READABLE)?;
+        Ok(running)
     }
 
     pub(super) fn began(&self) -> Duration {
@@ -112,7 +82,7 @@ impl Process {
     /// Reads what it says, a buffer full at most, and whether it has ended. `true`: there is more to read at once.
     pub(super) fn ready(&mut self, buffer: &mut [u8]) -> (Option<ExitStatus>, bool) {
         let more = self.listen(buffer);
-        match self.child.try_wait() {
+        match self.process.try_wait() {
             Ok(None) => (None, more),
             Ok(Some(status)) => {
                 self.over = true;
@@ -147,18 +117,18 @@ impl Process {
     /// Asks the script, and what it has started, to end. Its output is of no interest any more.
     pub(super) fn terminate(&mut self, registry: &Registry) {
         let _ = self.output.deregister(registry);
-        let _ = sys::signal_group(self.child.id(), libc::SIGTERM);
+        self.process.signal_group(libc::SIGTERM);
     }
 
     /// Ends them.
     pub(super) fn kill(&self) {
-        let _ = sys::signal_group(self.child.id(), libc::SIGKILL);
+        self.process.signal_group(libc::SIGKILL);
     }
 
     /// After it was asked to end: whether it has. Then what it had started ends too.
     pub(super) fn buried(&mut self) -> bool {
         self.kill();
-        self.over = !matches!(self.child.try_wait(), Ok(None));
+        self.over = !matches!(self.process.try_wait(), Ok(None));
         self.over
     }
 
@@ -193,11 +163,11 @@ impl Process {
     }
 }
 
-impl Drop for Process {
+impl Drop for Running {
     fn drop(&mut self) {
         if !self.over {
             self.kill();
-            let _ = self.child.try_wait();
+            let _ = self.process.try_wait();
         }
     }
 }

@@ -2,7 +2,7 @@
 #![expect(unsafe_code, reason = "system calls take pointers and descriptors")]
 
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd};
 
 use libc::c_int;
 
@@ -41,22 +41,6 @@ pub(super) fn set_option(
         )
     })
     .map(|_| ())
-}
-
-/// A descriptor that becomes readable when the child ends. It must be one that has not been waited for.
-pub(super) fn pidfd(child: u32) -> io::Result<OwnedFd> {
-    // SAFETY: the call takes two numbers.
-    let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, child as libc::pid_t, 0) };
-    let fd = check(fd as c_int)?;
-    // SAFETY: the kernel has just made this descriptor for us (it closes on exec).
-    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
-}
-
-/// Sends a signal to a process group. Its leader must be a child that has not been waited for, so that the number is still
-/// its own.
-pub(super) fn signal_group(leader: u32, signal: c_int) -> io::Result<()> {
-    // SAFETY: the call takes two numbers.
-    check(unsafe { libc::killpg(leader as libc::pid_t, signal) }).map(|_| ())
 }
 
 fn check(result: c_int) -> io::Result<c_int> {

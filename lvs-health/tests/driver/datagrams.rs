@@ -6,7 +6,9 @@ use std::thread;
 use lvs_health::check::{Kind, Udp};
 use lvs_health::{Passed, Reason};
 
-use crate::bed::{check, dns, driver, first_reason, first_verdict, impatient, next_verdict};
+use crate::bed::{
+    check, dns, driver, elsewhere, first_reason, first_verdict, impatient, next_verdict,
+};
 
 fn udp(reply_required: bool) -> Kind {
     Kind::Udp(Udp {
@@ -94,5 +96,28 @@ fn echoes() {
                 assert_eq!(next_verdict(&mut driver, id), Ok(Passed::Plainly), "{ip}");
             }
         }
+    }
+}
+
+#[test]
+fn echoes_without_raw_sockets() {
+    // Where everybody may ping, datagram ICMP sockets are used; only here, under another user, are there no others.
+    let text = "echo 0 2147483647 > /proc/sys/net/ipv4/ping_group_range && ip link set lo up && \
+                exec setpriv --bounding-set -all --inh-caps -all --ambient-caps -all \
+                --reuid 65534 --regid 65534 --clear-groups \"$0\" \"$@\"";
+    let test = "datagrams::inside_a_network_where_all_may_ping";
+    let output = elsewhere(&["unshare", "--net", "sh", "-c", text], test);
+    assert!(output.contains("1 passed"), "{output}");
+}
+
+#[test]
+#[ignore = "run by the test above, in a network of its own"]
+fn inside_a_network_where_all_may_ping() {
+    let addr = SocketAddr::new(std::net::Ipv4Addr::LOCALHOST.into(), 0);
+    for addr in [
+        addr,
+        SocketAddr::new(std::net::Ipv6Addr::LOCALHOST.into(), 0),
+    ] {
+        assert_eq!(first_verdict(check(Kind::Ping, addr)), Ok(Passed::Plainly));
     }
 }

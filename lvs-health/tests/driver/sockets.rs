@@ -1,7 +1,7 @@
 //! Checks over TCP: what each way to answer, or not to, is taken for, and what the server sees of it.
 
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6, TcpListener};
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -78,6 +78,38 @@ fn inside_an_empty_network() {
     // Without any address of IPv6 there is not even one to come from.
     let reason = first_reason(impatient(check(Kind::Tcp, addr("[2001:db8::1]:80"))));
     assert_eq!(reason, Reason::Local);
+}
+
+#[test]
+fn link_local_addresses() {
+    let text = "ip link add near type veth peer name far && ip link set near up && ip link set far up && \
+                ip addr add fe80::a/64 dev near nodad && ip addr add fe80::b/64 dev far nodad && \
+                export NEAR=$(ip -o link show near | cut -d: -f1) && exec \"$0\" \"$@\"";
+    let test = "sockets::inside_a_network_of_two_interfaces";
+    let output = elsewhere(&["unshare", "--net", "sh", "-c", text], test);
+    assert!(output.contains("1 passed"), "{output}");
+}
+
+#[test]
+#[ignore = "run by the test above, in a network of its own"]
+fn inside_a_network_of_two_interfaces() {
+    let listener = TcpListener::bind((Ipv6Addr::UNSPECIFIED, 0)).expect("a port");
+    let port = listener.local_addr().expect("an address").port();
+    let far: Ipv6Addr = "fe80::b".parse().expect("an address");
+    let mut there = check(Kind::Tcp, SocketAddr::new(far.into(), port));
+    // Of which link? Not known, so nobody can be asked.
+    assert_eq!(first_reason(there.clone()), Reason::Local);
+    there.target.interface = Some("near".into());
+    assert_eq!(first_verdict(there.clone()), Ok(Passed::Plainly));
+    there.target.source = "fe80::a".parse().ok();
+    assert_eq!(first_verdict(there.clone()), Ok(Passed::Plainly));
+    there.kind = Kind::Ping;
+    assert_eq!(first_verdict(there.clone()), Ok(Passed::Plainly));
+    // Or with the interface in the address.
+    let index = std::env::var("NEAR").ok().and_then(|i| i.parse().ok());
+    let addr = SocketAddrV6::new(far, port, 0, index.expect("an index"));
+    let scoped = check(Kind::Tcp, addr.into());
+    assert_eq!(first_verdict(scoped), Ok(Passed::Plainly));
 }
 
 #[test]
