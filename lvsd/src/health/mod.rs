@@ -22,6 +22,8 @@ mod list;
 mod report;
 pub mod status;
 mod tell;
+#[cfg(test)]
+mod tests;
 mod worker;
 mod working;
 
