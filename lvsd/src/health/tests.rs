@@ -78,11 +78,18 @@ impl Scene {
         let (plane, told) = (Bare::new(), Told::default());
         let herald = Box::new(told.clone());
         let health = Health::start(plane.clone(), config(text), herald, 1, |_| {}).unwrap();
-        Self {
+        let scene = Self {
             plane,
             health,
             told,
-        }
+        };
+        // From then on failures are forgiven.
+        let found = || {
+            let checks = scene.health.status().checks;
+            checks.found == checks.total
+        };
+        assert!(eventually(found));
+        scene
     }
 
     /// The servers of the only service, in the order in which they were added, as `PORT/WEIGHT`.
@@ -158,10 +165,8 @@ fn who_fails_is_taken_out_and_comes_back() {
     let status = scene.health.status();
     let first = &status.services[0].servers[0];
     assert!(first.up && first.flaps == 2, "{first:?}");
-    assert_eq!(
-        first.checks[0].failures.get("refused").map(|n| *n >= 2),
-        Some(true)
-    );
+    let failures: u64 = first.checks[0].failures.values().sum();
+    assert!(failures >= 2, "one is forgiven: {first:?}");
 }
 
 #[test]
@@ -199,10 +204,10 @@ fn the_same_configuration_again_changes_nothing() {
     drop(b);
     scene.await_servers(&[&format!("{port_a}/1")]);
     let counted = |s: &Status| s.services[0].servers[1].checks[0].flaps;
+    assert!(eventually(|| scene.told.lines().len() == 2));
     let (before, told) = (scene.plane.director.config(), scene.told.lines());
     let flaps = counted(&scene.health.status());
     scene.health.reload(config(&text), false).unwrap();
-    assert!(Arc::ptr_eq(&before, &scene.plane.director.config()) || before.services().len() == 1);
     let live = |c: &lvs_core::Config| Arc::as_ptr(c.services()[0].live());
     assert_eq!(live(&before), live(&scene.plane.director.config()));
     assert_eq!(scene.servers(), [format!("{port_a}/1")]);

@@ -282,8 +282,9 @@ impl Worker {
         let mut happened = Vec::new();
         self.herald.configure(&config.global);
         for (i, mut prepared) in prepared {
-            happened.push(mem::take(&mut prepared.events));
             let old = i.and_then(|i| old[i].take());
+            let before = old.as_ref().map(|old| old.config.clone());
+            happened.push((mem::take(&mut prepared.events), before));
             self.services.push(prepared.start(old, &mut self.driver));
         }
         for gone in old.into_iter().flatten() {
@@ -292,8 +293,18 @@ impl Worker {
         self.global = config.global;
         self.index();
         self.unpublished.clear();
-        for (service, events) in happened.iter().enumerate() {
-            self.tell(service, events);
+        for (service, (events, before)) in happened.into_iter().enumerate() {
+            // Who is gone is in the old configuration only.
+            let (gone, rest): (Vec<_>, Vec<_>) = events.into_iter().partition(is_removal);
+            for event in &gone {
+                let config = before.as_ref().unwrap_or(&self.services[service].config);
+                say(
+                    self.log,
+                    &mut *self.herald,
+                    tell::event(&self.global, config, event),
+                );
+            }
+            self.tell(service, &rest);
         }
         self.suspend();
         Ok(())
@@ -412,6 +423,13 @@ impl Worker {
         }
         self.herald.stop();
     }
+}
+
+fn is_removal(event: &Event<Endpoint>) -> bool {
+    let Event::ServerDown { cause, .. } = event else {
+        return false;
+    };
+    *cause == Cause::Removal
 }
 
 fn say(log: fn(&str), herald: &mut dyn Herald, said: Said) {
