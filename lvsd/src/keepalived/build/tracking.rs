@@ -298,6 +298,7 @@ pub(super) fn tracking(node: &Node, vrrp: &Vrrp, found: &mut Vec<Diagnostic>) ->
             Some(("bfd_instance", bfd.collect())),
             found,
         ),
+        ignored: Vec::new(),
     }
 }
 

@@ -94,7 +94,7 @@ fn no_host(ip: Ip) -> Option<&'static str> {
         Some("the broadcast address")
     } else if ip.is_multicast() {
         Some("a multicast address")
-    } else if ip.is_unspecified() {
+    } else if IpAddr::from(ip).is_unspecified() {
         Some("no address of a host")
     } else {
         None

@@ -19,6 +19,11 @@ pub(super) const LINTS: &[Lint] = &[
         "There is an smtp_server, and nobody in notification_email, so that no mail is sent.",
     ),
     Lint::warning(
+        "mail-address",
+        mail_address,
+        "A recipient or the sender of mails is no address that a mail server would take.",
+    ),
+    Lint::warning(
         "alert-without-mail",
         alert_without_mail,
         "smtp_alert asks for mails, and neither a server nor recipients are configured.",
@@ -54,6 +59,57 @@ fn mail_without_recipients(s: &Scene<'_>, out: &mut Vec<Diagnostic>) {
             "there is an `smtp_server`, and nobody to send mails to",
         );
         out.push(found.help("add `notification_email { you@example.org }` to `global_defs`"));
+    }
+}
+
+/// What is wrong with a recipient as it is written: `root`, `ops@example.net` or `Ops <ops@example.net>`.
+fn wrong_with(address: &str) -> Option<&'static str> {
+    let written = address.trim();
+    let inner = written.strip_suffix('>').and_then(|w| w.rsplit_once('<'));
+    let envelope = inner.map_or(written, |(_, envelope)| envelope);
+    if envelope.is_empty() {
+        Some("it is empty")
+    } else if envelope.contains(char::is_whitespace) {
+        Some("it has blanks, and no `<ADDRESS>` at its end")
+    } else if envelope.matches('@').count() > 1 {
+        Some("it has more than one `@`")
+    } else if envelope.starts_with('@') || envelope.ends_with('@') {
+        Some("one side of its `@` is empty")
+    } else if envelope.contains(['<', '>']) {
+        Some("its `<` and `>` do not match")
+    } else {
+        None
+    }
+}
+
+fn mail_address(s: &Scene<'_>, out: &mut Vec<Diagnostic>) {
+    let global = &s.config.global;
+    for address in global.mail_to.iter().chain(&global.mail_from) {
+        if let Some(why) = wrong_with(address) {
+            let found = s.found(
+                global_place(s),
+                format!("`{address}` is no mail address: {why}"),
+            );
+            out.push(
+                found.help("write `user@example.org`, or `\"Name <user@example.org>\"` in quotes"),
+            );
+        }
+    }
+    // Each word is a recipient, so a name without quotes becomes several.
+    for pair in global.mail_to.windows(2) {
+        if let [name, address] = pair
+            && address.starts_with('<')
+            && address.len() > 2
+            && !name.contains(['@', '<'])
+        {
+            let found = s.found(
+                global_place(s),
+                format!("`{name}` and `{address}` are two recipients"),
+            );
+            out.push(found.help(format!(
+                "put name and address into quotes: `\"… {name} {address}\"`"
+            )));
+        }
     }
 }
 

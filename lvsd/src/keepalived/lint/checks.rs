@@ -22,6 +22,16 @@ pub(super) const LINTS: &[Lint] = &[
         "A check may take longer than the time to the next one, so that the interval does not hold when it matters.",
     ),
     Lint::warning(
+        "failure-noticed-late",
+        failure_noticed_late,
+        "With all retries it takes more than an hour until a failed server counts as down.",
+    ),
+    Lint::error(
+        "check-without-port",
+        check_without_port,
+        "A check has to connect, and neither its server nor connect_port says to which port.",
+    ),
+    Lint::warning(
         "check-other-server",
         check_other_server,
         "A server's check connects to another server of the same service: mostly a copied line.",
@@ -35,6 +45,16 @@ pub(super) const LINTS: &[Lint] = &[
         "check-wrong-protocol",
         check_wrong_protocol,
         "HTTP_GET speaks in the clear and SSL_GET does not; ports 443 and 80 are for the other.",
+    ),
+    Lint::warning(
+        "check-other-protocol",
+        check_other_protocol,
+        "A service of TCP is checked by UDP only, at the very port that is to take connections.",
+    ),
+    Lint::warning(
+        "page-twice",
+        page_twice,
+        "A check asks for the same page twice, with the same expectations.",
     ),
     Lint::warning(
         "dynamic-weight-ignored",
@@ -163,6 +183,101 @@ fn check_outlasts_interval(s: &Scene<'_>, out: &mut Vec<Diagnostic>) {
         out.push(found.help(format!(
             "let `{limit}` be at most {interval} s, or `delay_loop` at least {longest} s"
         )));
+    }
+}
+
+fn failure_noticed_late(s: &Scene<'_>, out: &mut Vec<Diagnostic>) {
+    let mut said = Vec::new();
+    for (service, _, checker) in checks(s) {
+        let timing = &checker.check.timing;
+        let each = match &checker.check.kind {
+            Kind::File(_) => continue,
+            Kind::Script(script) => script.timeout,
+            _ => timing.timeout,
+        };
+        let worst = each
+            .saturating_add(timing.retry_delay)
+            .saturating_mul(timing.retries);
+        let worst = worst.saturating_add(each).saturating_add(timing.interval);
+        let key = (service.span.span, checker.keyword, worst);
+        if worst > Duration::from_secs(3600) && !said.contains(&key) {
+            said.push(key);
+            let hours = worst.as_secs_f64() / 3600.0;
+            let message = format!(
+                "`{}` takes up to {hours:.1} hours to find a failed server: {} retries, {} s apart",
+                checker.keyword,
+                timing.retries,
+                timing.retry_delay.as_secs_f64()
+            );
+            out.push(
+                s.found(checker.span.span, message).help(
+                    "times are in seconds: lower `retry`, `delay_before_retry` or `delay_loop`",
+                ),
+            );
+        }
+    }
+}
+
+fn check_without_port(s: &Scene<'_>, out: &mut Vec<Diagnostic>) {
+    let mut said = Vec::new();
+    for (service, server, checker) in checks(s) {
+        let needs = !matches!(
+            checker.check.kind,
+            Kind::Ping | Kind::File(_) | Kind::Script(_)
+        );
+        if needs && checker.check.target.addr.port() == 0 && !said.contains(&service.span.span) {
+            said.push(service.span.span);
+            let message = format!(
+                "`{}` of {} does not know which port to connect to",
+                checker.keyword, server.addr.ip
+            );
+            out.push(
+                s.found(checker.span.span, message)
+                    .help("add `connect_port PORT`"),
+            );
+        }
+    }
+}
+
+fn check_other_protocol(s: &Scene<'_>, out: &mut Vec<Diagnostic>) {
+    let mut said = Vec::new();
+    for (service, server, checker) in checks(s) {
+        let tcp = service
+            .keys
+            .iter()
+            .all(|k| k.protocol() == Some(lvs_core::Protocol::TCP));
+        let only = server
+            .checks
+            .iter()
+            .all(|c| matches!(c.check.kind, Kind::Udp(_)));
+        let same_port = checker.check.target.addr.port() == server.addr.port;
+        if tcp && only && same_port && !said.contains(&service.span.span) {
+            said.push(service.span.span);
+            let message = format!(
+                "a datagram to port {} says nothing about a service of TCP",
+                server.addr.port
+            );
+            let found = s
+                .found(checker.span.span, message)
+                .also(service.span.span, "the virtual service");
+            out.push(found.help("write `TCP_CHECK`"));
+        }
+    }
+}
+
+fn page_twice(s: &Scene<'_>, out: &mut Vec<Diagnostic>) {
+    for (_, _, checker) in checks(s) {
+        let Kind::Http(http) = &checker.check.kind else {
+            continue;
+        };
+        let mut pages = http.pages.iter().enumerate();
+        if let Some((_, page)) = pages.find(|(nr, page)| http.pages[..*nr].contains(page)) {
+            let message = format!("`{}` asks for `{}` twice", checker.keyword, page.path);
+            out.push(
+                s.found(checker.span.span, message)
+                    .help("remove one of the two `url` blocks"),
+            );
+        }
     }
 }
 

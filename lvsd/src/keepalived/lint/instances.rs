@@ -19,10 +19,10 @@ pub(super) const LINTS: &[Lint] = &[
         interface_unknown,
         "The host has no interface of this name. keepalived ends itself unless dynamic_interfaces is set.",
     ),
-    Lint::warning(
+    Lint::fatal(
         "interface-is-loopback",
         interface_is_loopback,
-        "An instance is on the loopback interface, where no other router hears it.",
+        "An instance is on the loopback interface, where no other router hears it. keepalived ends itself.",
     ),
     Lint::warning(
         "source-not-here",

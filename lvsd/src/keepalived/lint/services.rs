@@ -1,6 +1,8 @@
 //! Schedulers, persistence, quorum and sorry servers.
 
-use super::{Lint, Scene, count};
+use std::net::IpAddr;
+
+use super::{Lint, Scene, count, vips};
 use crate::keepalived::diagnostic::Diagnostic;
 use crate::keepalived::model::{RealServer, VirtualServer};
 
@@ -30,6 +32,16 @@ pub(super) const LINTS: &[Lint] = &[
         quorum_unreachable,
         "The servers together weigh less than it takes to gain the quorum, so that the service never has it.",
     ),
+    Lint::error(
+        "hysteresis-too-large",
+        hysteresis_too_large,
+        "The hysteresis is not less than the quorum, which then could not be lost; keepalived takes one less than the quorum.",
+    ),
+    Lint::warning(
+        "weights-too-large",
+        weights_too_large,
+        "The weights of a service's servers add up to more than schedulers count with.",
+    ),
     Lint::warning(
         "quorum-without-effect",
         quorum_without_effect,
@@ -53,7 +65,7 @@ pub(super) const LINTS: &[Lint] = &[
     Lint::warning(
         "suspend-without-address",
         suspend_without_address,
-        "ha_suspend rests the checks while the service's address is elsewhere; a service of firewall marks has no address.",
+        "ha_suspend rests the checks while the service's address is elsewhere; but the service has no address that could ever be here.",
     ),
 ];
 
@@ -199,6 +211,33 @@ fn quorum_unreachable(s: &Scene<'_>, out: &mut Vec<Diagnostic>) {
     }
 }
 
+fn hysteresis_too_large(s: &Scene<'_>, out: &mut Vec<Diagnostic>) {
+    for service in s.services() {
+        let (quorum, hysteresis) = (service.quorum.value, service.hysteresis.value);
+        if hysteresis > 0 && hysteresis >= quorum {
+            let message =
+                format!("`hysteresis` {hysteresis} is not less than the quorum, {quorum}");
+            let found = s
+                .found(service.hysteresis.span, message)
+                .also(service.quorum.span, "the quorum");
+            out.push(found.help(format!("let it be at most {}", quorum.saturating_sub(1))));
+        }
+    }
+}
+
+fn weights_too_large(s: &Scene<'_>, out: &mut Vec<Diagnostic>) {
+    for service in s.services() {
+        let total = total(service);
+        if total > i32::MAX as u64 {
+            let message = format!("the weights add up to {total}, more than 31 bits hold");
+            out.push(
+                s.found(service.span.span, message)
+                    .help("scale them down: only their proportions count"),
+            );
+        }
+    }
+}
+
 fn quorum_without_effect(s: &Scene<'_>, out: &mut Vec<Diagnostic>) {
     let global = &s.config.global;
     for service in s.services() {
@@ -276,13 +315,26 @@ fn omega_without_effect(s: &Scene<'_>, out: &mut Vec<Diagnostic>) {
 }
 
 fn suspend_without_address(s: &Scene<'_>, out: &mut Vec<Diagnostic>) {
+    let vrrp = &s.config.vrrp;
     for service in s.services().filter(|v| v.ha_suspend) {
-        if service.keys.iter().all(|k| k.addr().is_none()) {
-            let found = s.found(
-                service.span.span,
-                "`ha_suspend` waits for an address, and a service of firewall marks has none",
-            );
-            out.push(found.help("remove `ha_suspend`"));
-        }
+        let vips = vips(service);
+        let in_file = |ip: &IpAddr| {
+            let moved = vrrp.instances.iter().flat_map(|i| i.addresses());
+            moved.chain(&vrrp.addresses).any(|a| a.addr.ip == *ip)
+        };
+        let here = |ip: &IpAddr| s.carriers(*ip).is_none_or(|c| !c.is_empty());
+        let message = match vips.first() {
+            None => "`ha_suspend` waits for an address, and a service of firewall marks has none"
+                .to_owned(),
+            Some(vip) if !vips.iter().any(|ip| in_file(ip) || here(ip)) => {
+                format!("`ha_suspend` waits for {vip} to come to this host, and nothing brings it")
+            }
+            Some(_) => continue,
+        };
+        out.push(
+            s.found(service.span.span, message)
+                .label("no check ever runs")
+                .help("remove `ha_suspend`"),
+        );
     }
 }

@@ -24,6 +24,11 @@ pub(super) const LINTS: &[Lint] = &[
         "A script, file, process or BFD session is defined, and nothing tracks it.",
     ),
     Lint::warning(
+        "bfd-twice",
+        bfd_twice,
+        "Two BFD sessions are with the same neighbour, who can tell them apart no more than we can.",
+    ),
+    Lint::warning(
         "link-delay-too-long",
         link_delay_too_long,
         "An interface would count as down only after the other routers have taken over.",
@@ -111,7 +116,8 @@ fn tracker_unused(s: &Scene<'_>, out: &mut Vec<Diagnostic>) {
     let trackings: Vec<&Tracking> = trackings.collect();
     let tracks = |kind: &str, name: &At<String>| {
         let mut all = trackings.iter().flat_map(|t| t.all());
-        all.any(|(k, t)| k == kind && t.name == *name)
+        let mut ignored = trackings.iter().flat_map(|t| &t.ignored);
+        all.any(|(k, t)| k == kind && t.name == *name) || ignored.any(|t| t.name == *name)
     };
     let mut unused: Vec<(&'static str, &At<String>, &'static str)> = Vec::new();
     unused.extend(
@@ -153,6 +159,25 @@ fn is_checked(s: &Scene<'_>, file: &TrackFile) -> bool {
         .flat_map(|r| &r.checks);
     checks
         .any(|c| matches!(&c.check.kind, lvs_health::Kind::File(check) if check.path == file.path))
+}
+
+fn bfd_twice(s: &Scene<'_>, out: &mut Vec<Diagnostic>) {
+    let all = &s.config.vrrp.bfd;
+    for (nr, one) in all.iter().enumerate() {
+        let twin = all[..nr]
+            .iter()
+            .find(|b| b.neighbour == one.neighbour && b.source == one.source);
+        if let Some(twin) = twin {
+            let message = format!(
+                "`{}` has the neighbour {} that `{}` has",
+                one.name.value, one.neighbour.value, twin.name.value
+            );
+            let found = s
+                .found(one.neighbour.span, message)
+                .also(twin.neighbour.span, "first here");
+            out.push(found.help("track the one session wherever it is needed"));
+        }
+    }
 }
 
 fn link_delay_too_long(s: &Scene<'_>, out: &mut Vec<Diagnostic>) {

@@ -176,10 +176,13 @@ pub struct Tracking {
     pub processes: Vec<Tracked>,
     /// `track_bfd`.
     pub bfd: Vec<Tracked>,
+    /// Lines with weights, where weights do not count: keepalived forgets them. They are here so that nobody takes what
+    /// they name to be forgotten too.
+    pub ignored: Vec<Tracked>,
 }
 
 impl Tracking {
-    /// All of them, each with the word for its kind.
+    /// All that counts, each with the word for its kind.
     pub fn all(&self) -> impl Iterator<Item = (&'static str, &Tracked)> {
         let kinds = [
             ("interface", &self.interfaces),

@@ -374,5 +374,6 @@ fn weighted(tracking: &mut Tracking) -> Vec<(&'static str, Tracked)> {
                 .map(|t| (kind, t)),
         );
     }
+    tracking.ignored.extend(gone.iter().map(|(_, t)| t.clone()));
     gone
 }

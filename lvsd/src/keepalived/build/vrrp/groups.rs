@@ -3,7 +3,7 @@
 use super::common::Defaults;
 use super::instance::notify;
 use crate::keepalived::build::tracking::{self, add, missing, name, unknown};
-use crate::keepalived::diagnostic::Diagnostic;
+use crate::keepalived::diagnostic::{Diagnostic, Severity};
 use crate::keepalived::model::{At, SyncGroup, TrackGroup, Vrrp};
 use crate::keepalived::tree::Node;
 
@@ -25,7 +25,11 @@ fn members(node: &Node, vrrp: &Vrrp, found: &mut Vec<Diagnostic>) -> Vec<At<Stri
             found.push(twice.also(first.span, "first here"));
         } else if vrrp.instance(name).is_none() {
             let all = vrrp.instances.iter().map(|i| i.name.value.as_str());
-            found.push(unknown("vrrp_instance", name, arg.span, all));
+            let mut gone = unknown("vrrp_instance", name, arg.span, all);
+            // The others are a group without it.
+            gone.severity = Severity::Warning;
+            gone.code = "unknown-member";
+            found.push(gone);
         } else {
             members.push(At::new(name.to_owned(), arg.span));
         }
@@ -40,7 +44,16 @@ pub(super) fn sync_groups(
     found: &mut Vec<Diagnostic>,
 ) {
     for node in nodes.iter().filter(|n| n.is("vrrp_sync_group")) {
-        let group = sync_group(node, defaults, vrrp, found);
+        // Of one whose name is taken, only that is said.
+        let taken =
+            name(node).and_then(|name| vrrp.groups.iter().find(|g| g.name == name).cloned());
+        let group = match taken {
+            Some(first) => Some(SyncGroup {
+                name: name(node).unwrap_or_else(|| first.name.clone()),
+                ..first
+            }),
+            None => sync_group(node, defaults, vrrp, found),
+        };
         add(&mut vrrp.groups, group, |g| &g.name, node, found);
     }
     inherit(nodes, vrrp);

@@ -93,11 +93,10 @@ fn transport(
                 check_source: check || limited,
             };
         }
-        found.push(
-            Diagnostic::error("unicast-without-peers", asked.span, "unicast, and nobody to send to: keepalived falls back to multicast")
-                .help("add `unicast_peer { ADDRESS }`; for multicast write `mcast_src_ip` instead of `unicast_src_ip`")
-                .tolerated(),
-        );
+        let message = "unicast, and nobody to send to: keepalived falls back to multicast";
+        let fallen =
+            in_vain("unicast-without-peers", asked.span, message).label("multicast is used");
+        found.push(fallen.help("add `unicast_peer { ADDRESS }`; for multicast write `mcast_src_ip` instead of `unicast_src_ip`"));
     }
     let usual = match family {
         Family::V4 => defaults.group4,
