@@ -1,6 +1,5 @@
 //! The life of a run: it begins when its check is due, is carried on by events, and ends with a verdict.
 
-use std::io;
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::time::Duration;
@@ -104,57 +103,42 @@ impl Driver {
         until: Duration,
         on_end: &mut dyn FnMut(Ended<'_>),
     ) {
-        let random = self.random();
-        let Some(entry) = entry_of(&mut self.slots, key) else {
-            return;
-        };
-        let page = entry.checker.page();
-        let plan = match &entry.plan {
-            Some(Ok(plan)) => plan,
-            unplanned => {
-                let failure = match unplanned {
-                    Some(Err(failure)) => failure.clone(),
-                    _ => Failure::new(Reason::Local, "no such probe"),
-                };
-                self.probes.begin(key, now, until);
-                return self.end(key, now, Err(failure), on_end);
-            }
-        };
-        let transport = plan.transport();
-        let opened = match socket::open(&check.target, transport) {
+        match self.fly(key, check, now) {
             Err(Refusal::NoDescriptor) if self.probes.running() > 0 => {
                 // No more than now, and then one more for each that ends: others may have given descriptors back.
                 self.probes.set_limit(self.probes.running());
-                return;
             }
-            opened => opened,
-        };
-        let probe = plan.probe(page, random);
-        self.probes.begin(key, now, until);
-        let token = self.next_token(key);
-        let flight = opened.map(|o| Flight::new(o, transport, probe, now, random));
-        let flight = flight.and_then(|flight| {
-            let fd = flight.socket().as_raw_fd();
-            let interest = Interest::READABLE | Interest::WRITABLE;
-            let registered = self
-                .poll
-                .registry()
-                .register(&mut SourceFd(&fd), token, interest);
-            let failed = |e: io::Error| Refusal::Failed(Failure::new(Reason::Local, e.to_string()));
-            registered.map(|()| flight).map_err(failed)
-        });
-        match flight {
-            Ok(mut flight) => {
+            Err(refusal) => {
+                self.probes.begin(key, now, until);
+                self.end(key, now, Err(refusal.into()), on_end);
+            }
+            Ok((token, mut flight)) => {
+                self.probes.begin(key, now, until);
                 let step = flight.take_off(&mut self.buffer);
                 self.set_run(key, token, Run::Flight(Box::new(flight)));
                 self.step(token, step, on_end);
             }
-            Err(Refusal::Failed(failure)) => self.end(key, now, Err(failure), on_end),
-            Err(Refusal::NoDescriptor) => {
-                let failure = Failure::new(Reason::Local, "no more descriptors");
-                self.end(key, now, Err(failure), on_end);
-            }
         }
+    }
+
+    /// Opens a socket for a run and has it watched.
+    fn fly(&mut self, key: Key, check: &Check, now: Duration) -> Result<(Token, Flight), Refusal> {
+        let (random, token) = (self.random(), self.next_token(key));
+        let entry = entry_of(&mut self.slots, key);
+        let Some((Some(plan), page)) = entry.map(|e| (&e.plan, e.checker.page())) else {
+            return Err(Refusal::local("no such probe"));
+        };
+        let plan = plan.as_ref().map_err(|f| Refusal::Failed(f.clone()))?;
+        let transport = plan.transport();
+        let opened = socket::open(&check.target, transport)?;
+        let flight = Flight::new(opened, transport, plan.probe(page, random), now, random);
+        let fd = flight.socket().as_raw_fd();
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        let registry = self.poll.registry();
+        registry
+            .register(&mut SourceFd(&fd), token, interest)
+            .map_err(|e| Refusal::local(e.to_string()))?;
+        Ok((token, flight))
     }
 
     /// Something has happened to a run, or to a script after its time.

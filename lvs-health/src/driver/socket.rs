@@ -33,6 +33,22 @@ pub(super) enum Refusal {
     Failed(Failure),
 }
 
+impl Refusal {
+    /// What is wrong here, and says nothing about the server.
+    pub(super) fn local(detail: impl Into<String>) -> Self {
+        Self::Failed(Failure::new(Reason::Local, detail))
+    }
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::NoDescriptor => Self::new(Reason::Local, "no more descriptors"),
+            Refusal::Failed(failure) => failure,
+        }
+    }
+}
+
 /// Opens a socket and begins to connect it. Never blocks.
 pub(super) fn open(target: &Target, transport: Transport) -> Result<Opened, Refusal> {
     let (socket, raw) = create(target.addr, transport)?;
@@ -95,7 +111,7 @@ fn prepare(socket: &Socket, target: &Target, transport: Transport) -> Result<(),
         bind(socket, target)?;
     }
     if transport != Transport::Stream {
-        // Also of errors that might pass by themselves (no route to the host) we want to hear.
+        // Also of errors that might pass by themselves (no route to the host) we want to hear, as TCP tells of them anyway.
         let (level, name) = match target.addr {
             SocketAddr::V4(_) => (libc::IPPROTO_IP, libc::IP_RECVERR),
             SocketAddr::V6(_) => (libc::IPPROTO_IPV6, libc::IPV6_RECVERR),
@@ -130,7 +146,7 @@ fn bind(socket: &Socket, target: &Target) -> Result<(), Refusal> {
 }
 
 fn local(what: &str, error: &io::Error) -> Refusal {
-    Refusal::Failed(Failure::new(Reason::Local, format!("{what}: {error}")))
+    Refusal::local(format!("{what}: {error}"))
 }
 
 /// Makes the coming close a reset.

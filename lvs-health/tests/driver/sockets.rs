@@ -82,8 +82,10 @@ fn inside_an_empty_network() {
 
 #[test]
 fn link_local_addresses() {
-    let text = "ip link add near type veth peer name far && ip link set near up && ip link set far up && \
-                ip addr add fe80::a/64 dev near nodad && ip addr add fe80::b/64 dev far nodad && \
+    let text = "ip link set lo up && ip link add near type veth peer name far && \
+                ip link set near up && ip link set far up && \
+                ip addr add fe80::a/64 dev near nodad && ip addr add 10.9.0.1/24 dev near && \
+                ip addr add fe80::b/64 dev far nodad && \
                 export NEAR=$(ip -o link show near | cut -d: -f1) && exec \"$0\" \"$@\"";
     let test = "sockets::inside_a_network_of_two_interfaces";
     let output = elsewhere(&["unshare", "--net", "sh", "-c", text], test);
@@ -105,6 +107,20 @@ fn inside_a_network_of_two_interfaces() {
     assert_eq!(first_verdict(there.clone()), Ok(Passed::Plainly));
     there.kind = Kind::Ping;
     assert_eq!(first_verdict(there.clone()), Ok(Passed::Plainly));
+    // Nobody has these addresses, which the network says when nobody has claimed them for three seconds.
+    let nobody = ["fe80::c", "10.9.0.9"].map(|ip| ip.parse().expect("an address"));
+    let [six, four] = nobody.map(|ip| SocketAddr::new(ip, port));
+    for (kind, addr) in [
+        (Kind::Ping, six),
+        (dns(), six),
+        (Kind::Tcp, four),
+        (Kind::Ping, four),
+        (dns(), four),
+    ] {
+        let mut nowhere = check(kind, addr);
+        nowhere.target.interface = addr.is_ipv6().then(|| "near".into());
+        assert_eq!(first_reason(nowhere), Reason::Unreachable, "{addr}");
+    }
     // Or with the interface in the address.
     let index = std::env::var("NEAR").ok().and_then(|i| i.parse().ok());
     let addr = SocketAddrV6::new(far, port, 0, index.expect("an index"));
