@@ -305,6 +305,25 @@ impl Lan {
         // A machine may be so busy that its switches begin to forward only after neighbours have given up looking.
         let forwards = || !self.switch.run(&["bridge", "link"]).contains("disabled");
         assert!(eventually(PATIENCE, forwards), "a switch does not forward");
+        // Likewise the kernel routes to its own IPv6 addresses a moment after it has taken them.
+        for node in self.servers.iter().chain([&self.client, &self.director]) {
+            let knows_itself = || {
+                let routes = run(&[
+                    "ip",
+                    "-n",
+                    node.ns(),
+                    "-6",
+                    "route",
+                    "show",
+                    "table",
+                    "local",
+                ]);
+                let own = node.addresses().into_iter().filter(|ip| ip.contains(':'));
+                own.map(|ip| format!("local {ip} "))
+                    .all(|route| routes.contains(&route))
+            };
+            assert!(eventually(PATIENCE, knows_itself), "{}", node.title());
+        }
         let forward = if self.plan.ip_forward { "1" } else { "0" };
         self.director.sysctl(&[
             ("net.ipv4.ip_forward", forward),

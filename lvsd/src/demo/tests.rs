@@ -215,6 +215,10 @@ fn all_combinations_of_families_are_unwrapped() {
         })
         .unwrap();
 
+    // The kernel makes an IPv6 address its own a moment after it has taken it; packets to it are discarded until then.
+    for vip in vips() {
+        await_host(&lan.servers[0], vip);
+    }
     for outer in FAMILIES {
         await_host(&lan.director, Side::Servers.ip(outer, 11));
         for (vip, socket) in vips().into_iter().zip(&bound) {
