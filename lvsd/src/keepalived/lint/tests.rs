@@ -601,6 +601,12 @@ fn each_lint_finds_its_mistake_and_not_its_twin() {
         if !codes.contains(&code) {
             wrong += &format!("{code} is not found in\n{bad}\nbut:\n{words}\n");
         }
+        if loaded(&good).is_refused() {
+            wrong += &format!(
+                "the twin of {code} is broken:\n{good}\n{}\n",
+                found(&good).1
+            );
+        }
         let (codes, words) = found(&good);
         if codes.contains(&code) {
             wrong += &format!("{code} is found in\n{good}\n{words}\n");
@@ -675,4 +681,70 @@ fn codes_are_unique_and_explained() {
             .all(|c| c.is_ascii_lowercase() || c == '-' || c.is_ascii_digit());
         assert!(kebab && code.about.ends_with('.'), "{code:?}");
     }
+}
+
+/// Reads the stages' source for the codes that they give.
+#[test]
+fn each_code_of_each_stage_is_explained() {
+    let known: BTreeSet<&str> = codes().iter().map(|c| c.name).collect();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/keepalived");
+    let mut folders = vec![root];
+    let mut given: BTreeSet<String> = BTreeSet::new();
+    let mut all = String::new();
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            if path.is_dir() && name != "tests" && name != "diagnostic" {
+                folders.push(path);
+            } else if name.ends_with(".rs") && name != "tests.rs" {
+                let text = std::fs::read_to_string(path).unwrap();
+                given.extend(given_in(&text));
+                if name != "codes.rs" {
+                    all += &text;
+                }
+            }
+        }
+    }
+    let unexplained: Vec<&String> = given
+        .iter()
+        .filter(|c| !known.contains(c.as_str()))
+        .collect();
+    assert!(unexplained.is_empty(), "add to codes.rs: {unexplained:?}");
+    let is_given = |code: &&&str| all.contains(&format!("\"{code}\""));
+    let forgotten: Vec<&&str> = known.iter().filter(|c| !is_given(c)).collect();
+    assert!(
+        forgotten.is_empty(),
+        "nothing gives these any more: {forgotten:?}"
+    );
+}
+
+/// The codes in a file's text: literals that begin an argument list, or stand behind `code`.
+fn given_in(text: &str) -> Vec<String> {
+    let begins = [
+        "Diagnostic::error(",
+        "Diagnostic::warning(",
+        "in_vain(",
+        "wrong(",
+        "Refused::new(",
+        "code:",
+        "code =",
+        ": &str =",
+    ];
+    let mut codes = Vec::new();
+    for begin in begins {
+        for part in text.split(begin).skip(1) {
+            let part = part.trim_start();
+            // Of a choice between codes, all.
+            let end = part.find([',', ';']).unwrap_or(part.len());
+            let literals = part[..end].split('"').skip(1).step_by(2);
+            let kebab = |c: &&str| {
+                c.contains('-')
+                    && c.chars()
+                        .all(|c| c.is_ascii_lowercase() || c == '-' || c.is_ascii_digit())
+            };
+            codes.extend(literals.filter(kebab).map(str::to_owned));
+        }
+    }
+    codes
 }

@@ -21,6 +21,9 @@ mod links;
 mod secrets;
 mod transport;
 
+#[cfg(test)]
+mod tests;
+
 use super::tracking;
 use super::{addresses, routing};
 use crate::keepalived::diagnostic::Diagnostic;
