@@ -1,13 +1,13 @@
 //! What health checks hear: a probe ends the same way however an answer is cut, and tells of it in one harmless line.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use lvs_health::check::{self, HttpVersion, Page, Pattern};
 use lvs_health::probe::dns::{Dns, Name};
 use lvs_health::probe::http::{Get, Matcher, Recipe};
 use lvs_health::probe::ping::Ping;
 use lvs_health::probe::smtp::{Greeting, Mail, Submission};
-use lvs_health::probe::tls::Library;
+use lvs_health::probe::tls::{Library, Session};
 use lvs_health::probe::udp::Udp;
 use lvs_health::probe::{Probe, Progress};
 use lvs_health::{Reason, Verdict};
@@ -32,17 +32,6 @@ pub fn http(input: &[u8]) {
         return;
     };
     let is = |flag: u8| flags & flag != 0;
-    let pattern = is(flag::PATTERN).then(|| Pattern {
-        expression: r"(?s)hel+o.*\d$".to_owned(),
-        expected: !is(flag::UNWANTED),
-        caseless: true,
-        dotall: false,
-        multiline: true,
-        extended: false,
-        ungreedy: false,
-        from: if is(flag::PLACED) { 30 } else { 0 },
-        to: is(flag::PLACED).then_some(50),
-    });
     let page = Page {
         path: "/".to_owned(),
         host: None,
@@ -50,12 +39,31 @@ pub fn http(input: &[u8]) {
         status: vec![(200, 299), (500, 500)],
         pattern: None,
     };
-    let matcher = pattern.map(|pattern| Arc::new(Matcher::new(&pattern).expect("an expression")));
+    let number = usize::from(is(flag::UNWANTED)) + 2 * usize::from(is(flag::PLACED));
+    let matcher = is(flag::PATTERN).then(|| Arc::clone(&MATCHERS[number]));
     let addr = ([192, 0, 2, 1], 80).into();
     let recipe = Recipe::new(&page, HttpVersion::V1_1, addr, matcher).expect("a page");
     let recipe = Arc::new(recipe);
     judge(|| Get::new(Arc::clone(&recipe)), flags, piece, answer);
 }
+
+/// Wanted and not, anywhere and in some place.
+static MATCHERS: LazyLock<[Arc<Matcher>; 4]> = LazyLock::new(|| {
+    [(true, false), (false, false), (true, true), (false, true)].map(|(expected, placed)| {
+        let matcher = Matcher::new(&Pattern {
+            expression: r"(?s)hel+o.*\d$".to_owned(),
+            expected,
+            caseless: true,
+            dotall: false,
+            multiline: true,
+            extended: false,
+            ungreedy: false,
+            from: if placed { 30 } else { 0 },
+            to: placed.then_some(50),
+        });
+        Arc::new(matcher.expect("an expression"))
+    })
+});
 
 /// What a mail server says, behind flags and the length of the pieces. It is greeted, or handed a mail.
 pub fn smtp(input: &[u8]) {
@@ -112,14 +120,16 @@ pub fn tls(input: &[u8]) {
     let Some((&[flags, piece], said)) = input.split_first_chunk() else {
         return;
     };
-    let addr = [192, 0, 2, 1].into();
-    let session = Library::default().session(&check::Tls::default(), addr);
-    let session = session.expect("a session");
     let greeting = Greeting::new("lvs.example").expect("a name");
     // No server can answer a hello that it has not seen.
-    let passed = judge(|| session.wrap(greeting.clone()), flags, piece, said);
+    let passed = judge(|| SESSION.wrap(greeting.clone()), flags, piece, said);
     assert!(!passed);
 }
+
+static SESSION: LazyLock<Session> = LazyLock::new(|| {
+    let session = Library::default().session(&check::Tls::default(), [192, 0, 2, 1].into());
+    session.expect("a session")
+});
 
 /// Whether it is passed: whole as in pieces.
 fn judge<P: Probe>(probe: impl Fn() -> P, flags: u8, piece: u8, said: &[u8]) -> bool {

@@ -189,11 +189,7 @@ impl<P: Probe> Tls<P> {
             // Replies, and the alert that says what we make of an error.
             send(connection, out)?;
             // What was well before an error is heard first, so that it does not matter how both are cut.
-            let progress = if processed.is_err() && connection.is_handshaking() {
-                Progress::More
-            } else {
-                converse(connection, &mut self.established, &mut self.probe, out)?
-            };
+            let progress = converse(connection, &mut self.established, &mut self.probe, out)?;
             if let Progress::Done(_) = progress {
                 connection.send_close_notify();
                 send(connection, out)?;

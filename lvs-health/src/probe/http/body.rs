@@ -4,7 +4,7 @@ use super::head::Framing;
 use crate::probe::shown::shown;
 use crate::probe::{Failure, Reason};
 
-/// How much may stand beside the data of chunks, line by line: more is no chunk extension that anybody needs.
+/// How much may stand beside the data of each chunk: more is no chunk extension that anybody needs.
 const MAX_CHUNK_LINE: usize = 4096;
 
 /// What comes next of a body.
@@ -61,7 +61,7 @@ impl Body {
 
     /// Whether it is complete if the peer closes here.
     pub(super) fn may_end(&self) -> bool {
-        matches!(self, Self::UntilClose | Self::Length(0))
+        matches!(self, Self::UntilClose)
     }
 }
 
@@ -80,8 +80,8 @@ pub(super) struct Chunks {
     place: Place,
     /// The size that the line names so far.
     size: Option<u64>,
-    /// How long the line is so far.
-    line: usize,
+    /// How much stands beside the data of this chunk so far.
+    beside: usize,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -103,7 +103,7 @@ impl Default for Chunks {
         Self {
             place: Place::Size,
             size: None,
-            line: 0,
+            beside: 0,
         }
     }
 }
@@ -128,9 +128,12 @@ impl Chunks {
 
     /// Where a byte that is no data leads to.
     fn after(&mut self, byte: u8) -> Result<Place, Failure> {
-        self.line += 1;
-        if self.line > MAX_CHUNK_LINE {
-            return Err(Failure::new(Reason::TooLong, "the line before a chunk"));
+        self.beside += 1;
+        if self.beside > MAX_CHUNK_LINE {
+            return Err(Failure::new(
+                Reason::TooLong,
+                "a chunk with a long extension",
+            ));
         }
         match (self.place, byte) {
             (Place::AfterData, b'\r') => Ok(Place::AfterData),
@@ -138,14 +141,11 @@ impl Chunks {
                 *self = Self::default();
                 Ok(Place::Size)
             }
-            (Place::Size | Place::Extension, b'\n') => {
-                self.line = 0;
-                match self.size.take() {
-                    Some(0) => Ok(Place::End),
-                    Some(size) => Ok(Place::Data(size)),
-                    None => Err(malformed(byte)),
-                }
-            }
+            (Place::Size | Place::Extension, b'\n') => match self.size.take() {
+                Some(0) => Ok(Place::End),
+                Some(size) => Ok(Place::Data(size)),
+                None => Err(malformed(byte)),
+            },
             (Place::Size, _) => match char::from(byte).to_digit(16) {
                 Some(digit) => {
                     let size = self.size.unwrap_or(0);
@@ -226,8 +226,9 @@ mod tests {
             assert_eq!(failure.reason, Reason::TooLong);
         }
         // A size beyond all numbers is the largest.
-        let huge = format!("{}\r\nbody", "f".repeat(40));
-        let found = decode(Framing::Chunked, huge.as_bytes()).unwrap();
-        assert_eq!(found, (b"body".to_vec(), false, 0));
+        for huge in ["f".repeat(40), format!("1{}", "0".repeat(16))] {
+            let found = decode(Framing::Chunked, format!("{huge}\r\nbody").as_bytes());
+            assert_eq!(found.unwrap(), (b"body".to_vec(), false, 0));
+        }
     }
 }

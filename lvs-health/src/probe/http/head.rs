@@ -131,7 +131,6 @@ fn parse(bytes: &[u8]) -> Result<Head, Failure> {
     let mut response = httparse::Response::new(&mut fields);
     let parsed = httparse::ParserConfig::default()
         .allow_multiple_spaces_in_response_status_delimiters(true)
-        .allow_obsolete_multiline_headers_in_responses(true)
         .allow_spaces_after_header_name_in_responses(true)
         .ignore_invalid_headers_in_responses(true)
         .parse_response(&mut response, bytes);
@@ -278,6 +277,10 @@ mod tests {
                 Framing::UntilClose,
             ),
             (
+                "X: folded\r\n so\r\nContent-Length: 5\r\n",
+                Framing::Length(5),
+            ),
+            (
                 "no field at all\r\nContent-Length: 5\r\n",
                 Framing::Length(5),
             ),
@@ -307,6 +310,9 @@ mod tests {
         assert!(read(&padded(MAX_HEAD)).unwrap().is_some());
         assert_eq!(reason(&padded(MAX_HEAD + 1)), Err(Reason::TooLong));
         assert_eq!(reason(&padded(MAX_HEAD)[..MAX_HEAD - 1]), Ok(None));
+        let mut unfinished = padded(MAX_HEAD + 4);
+        unfinished.truncate(MAX_HEAD);
+        assert_eq!(reason(&unfinished), Err(Reason::TooLong));
         let blank = b"\r\n".repeat(MAX_HEAD);
         assert_eq!(reason(&blank), Err(Reason::TooLong));
         let many = format!("{line}{}\r\n", "a: b\r\n".repeat(MAX_FIELDS + 1));

@@ -11,7 +11,7 @@ use rcgen::{
 use rustls::pki_types::PrivatePkcs8KeyDer;
 use rustls::server::WebPkiClientVerifier;
 use rustls::version::{TLS12, TLS13};
-use rustls::{ServerConfig, ServerConnection, SupportedProtocolVersion};
+use rustls::{HandshakeKind, ServerConfig, ServerConnection, SupportedProtocolVersion};
 
 use super::*;
 use crate::check::{HttpVersion, Page};
@@ -82,6 +82,8 @@ struct Server {
     piece: usize,
     /// Whether it takes its leave of TLS.
     leave: bool,
+    /// What it says after its answer.
+    after: &'static [u8],
 }
 
 impl Server {
@@ -114,6 +116,7 @@ impl Server {
             answer: b"HTTP/1.1 200 OK\r\n\r\nhello",
             piece: usize::MAX,
             leave: true,
+            after: b"",
         }
     }
 
@@ -138,7 +141,8 @@ impl Server {
                 }
             }
             to_server.clear();
-            if request.ends_with(b"\r\n\r\n") {
+            let answered = request.ends_with(b"\r\n\r\n");
+            if answered {
                 request.clear();
                 server.writer().write_all(self.answer).unwrap();
                 if self.leave {
@@ -149,7 +153,11 @@ impl Server {
             while server.wants_write() {
                 server.write_tls(&mut to_client).unwrap();
             }
+            if answered {
+                to_client.extend_from_slice(self.after);
+            }
             if to_client.is_empty() {
+                assert!(!self.leave, "an end that is told must be heard");
                 break probe.closed();
             }
             for piece in to_client.chunks(self.piece) {
@@ -159,6 +167,12 @@ impl Server {
                 }
             }
         };
+        assert_ne!(server.handshake_kind(), Some(HandshakeKind::Resumed));
+        if verdict.is_ok() && self.leave {
+            server.read_tls(&mut &to_server[..]).unwrap();
+            let state = server.process_new_packets().unwrap();
+            assert!(state.peer_has_closed(), "a probe takes its leave");
+        }
         (verdict, server.server_name().map(str::to_owned))
     }
 
@@ -178,6 +192,37 @@ fn get() -> Get {
     let addr = (ADDR.parse::<IpAddr>().unwrap(), 443).into();
     let recipe = Recipe::new(&page, HttpVersion::V1_0, addr, None).unwrap();
     Get::new(Arc::new(recipe.measuring()))
+}
+
+/// A record that is wrong matters only if it is needed.
+#[test]
+fn rubbish_after_the_answer() {
+    let own = certificate(&authority("known"), &["www.example"], VALID, false);
+    let mut server = Server::new(&own);
+    server.after = &[23, 3, 3, 0, 3, 1, 2, 3];
+    server.leave = false;
+    for piece in [usize::MAX, 1] {
+        server.piece = piece;
+        server.answer = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
+        assert_eq!(server.probed(&check::Tls::default()), PASSED);
+        server.answer = b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nhello";
+        let failure = server.probed(&check::Tls::default()).unwrap_err();
+        assert_eq!(failure.reason, Reason::Tls);
+    }
+}
+
+/// Each run is a whole handshake.
+#[test]
+fn nothing_is_resumed() {
+    let own = certificate(&authority("known"), &["www.example"], VALID, false);
+    for version in [&TLS12, &TLS13] {
+        let server = Server::with(&own, &[version], None);
+        let session = Library::default().session(&named("www.example"), ADDR.parse().unwrap());
+        let session = session.unwrap();
+        for _ in 0..2 {
+            assert_eq!(server.probed_by(&mut session.wrap(get())).0, PASSED);
+        }
+    }
 }
 
 fn probe(tls: &check::Tls) -> Tls<Get> {
@@ -464,8 +509,15 @@ fn what_is_alike_is_prepared_once() {
     let (one, two) = (session(named("one.example")), session(named("two.example")));
     assert!(Arc::ptr_eq(&one.config, &two.config));
     drop((one, two));
-    session(check::Tls::default());
-    assert_eq!(library.configs.len(), 1);
+    let files = Files::new();
+    let tls = check::Tls {
+        verify: true,
+        authorities: Some(files.write("ca.pem", &authority("known").pem())),
+        ..check::Tls::default()
+    };
+    let kept = session(tls);
+    assert_eq!(library.configs.len(), 1, "what is not used is not kept");
+    drop(kept);
 }
 
 #[test]
