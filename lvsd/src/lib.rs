@@ -17,6 +17,8 @@
 //! | [`completions`] | `lvsd completions`: what shells offer |
 //! | [`drain`] | `lvsd drain` |
 //! | [`top`] | `lvsd top` |
+//! | [`genhash`] | `lvsd genhash` |
+//! | [`reload`] | `lvsd reload` |
 //! | [`replay`] | `lvsd replay` |
 //! | [`demo`] | `lvsd demo` |
 #![warn(missing_docs)]
@@ -33,9 +35,12 @@ pub mod demo;
 pub mod drain;
 mod exit;
 pub mod explain;
+pub mod genhash;
 pub mod health;
 pub mod help_config;
 pub mod keepalived;
+mod pulse;
+pub mod reload;
 pub mod replay;
 pub mod rules;
 pub mod run;

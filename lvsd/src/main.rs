@@ -14,6 +14,8 @@ Commands:
   run          forward in the foreground
   check        say what is wrong with a keepalived.conf, before anything runs with it
   help-config  say what can be written into a keepalived.conf, and what it means
+  reload       have the running daemon read its keepalived.conf anew, or say what that would change
+  genhash      the digest of a page, for HTTP_GET and SSL_GET
   adm          ipvsadm for the running daemon; the same when called by the name ipvsadm
   explain      say what becomes of a packet, and why: its service, connection, server
   conns        show connections of the running daemon, by service, server, client, state
@@ -45,6 +47,8 @@ fn subcommand(program: &str, args: &[String]) -> ExitCode {
             "run" => lvsd::run::run(rest),
             "check" => lvsd::check::run(rest),
             "help-config" => lvsd::help_config::run(rest),
+            "reload" => lvsd::reload::run(rest),
+            "genhash" => lvsd::genhash::run(rest),
             "conns" => lvsd::conns::run(rest),
             "explain" => lvsd::explain::run(rest),
             "adm" => lvsd::adm::run_ours(program, rest),

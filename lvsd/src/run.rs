@@ -8,19 +8,28 @@ use std::process::ExitCode;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::iterator::Signals;
 
+use crate::alerts::Alerts;
 use crate::arguments::{Arguments, once};
 use crate::control::{DEFAULT_SOCKET, server};
 use crate::daemon::{Daemon, Options};
 use crate::exit;
+use crate::health::{Keeper, Source};
+use crate::keepalived::model::Config;
+use crate::keepalived::{Options as LoadOptions, diagnostic};
 use crate::rules::{self, RuleSet, SystemNames};
 
 const USAGE: &str = "\
-Usage: lvsd run [--rules FILE] [--socket PATH] [--socket-group GROUP] [--interface NAME]...
-                [--workers N] [--max-connections N]
+Usage: lvsd run [-f FILE] [--rules FILE] [--socket PATH] [--socket-group GROUP]
+                [--interface NAME]... [--workers N] [--max-connections N]
 
 Forwards in the foreground until SIGTERM or SIGINT. Says \"ready\" once it does.
 
 Options:
+  -f, --config FILE    a keepalived.conf: its virtual servers are made, their servers checked (see docs/migrate.md).
+                       With errors in it lvsd does not start; `lvsd check FILE` shows them
+  --keepalived-compat  what keepalived itself goes on with in the file is no error
+  --config-id ID       what lines of the file that begin with @ID are compared with
+                       (default: the host's name up to its first dot)
   --rules FILE         services and servers to begin with, as `ipvsadm -Sn` writes them (see docs/rules.md)
   --socket PATH        listen there for `lvsd adm` and the others (default /run/lvsd.sock)
   --socket-group GROUP let members of this group connect too, and so do everything (default: only root)
@@ -29,15 +38,19 @@ Options:
   --max-connections N  the most connections tracked at a time (default 10000000)
   -h, --help           this text
 
-Signals: SIGUSR1 prints a summary of services, packets and drops; SIGTERM, SIGINT and SIGHUP
-stop, with a summary.
+Signals: SIGUSR1 prints a summary of services, packets and drops; SIGHUP reads the file of -f anew, as
+`lvsd reload` does; SIGTERM and SIGINT, and SIGHUP without -f, stop, with a summary.
 
-Exit status: 0 stopped as asked, 1 the system does not allow it, 2 wrong usage or rules.
+Exit status: 0 stopped as asked, 1 the system does not allow it, 2 wrong usage, rules or file.
 ";
 
 /// Runs `lvsd run` with the arguments behind that word, and returns its exit status (see the usage).
 pub fn run(args: &[String]) -> ExitCode {
-    let (options, file) = match parse(args) {
+    let Given {
+        options,
+        rules: file,
+        config,
+    } = match parse(args) {
         Ok(Some(parsed)) => parsed,
         Ok(None) => {
             print(USAGE);
@@ -49,32 +62,81 @@ pub fn run(args: &[String]) -> ExitCode {
         Ok(rules) => rules,
         Err(message) => return wrong(&message),
     };
+    let configuration = match config.map(configured).transpose() {
+        Ok(configuration) => configuration,
+        Err(message) => return wrong(&message),
+    };
     // Before the daemon starts, so that a signal can never end it half-way.
     let mut signals = match Signals::new([SIGTERM, SIGINT, SIGHUP, SIGUSR1]) {
         Ok(s) => s,
         Err(e) => return fail(&format!("cannot receive signals: {e}")),
     };
+    let global = configuration
+        .as_ref()
+        .map(|(config, _)| config.global.clone());
+    if let Some(global) = &global {
+        Alerts::startup(global, log);
+    }
+    let names: Vec<String> = file
+        .iter()
+        .chain(configuration.iter().map(|(_, source)| &source.path))
+        .map(|f| f.display().to_string())
+        .collect();
     let daemon = match Daemon::start(Options {
         rules,
+        configuration,
         log,
         ..options
     }) {
         Ok(d) => d,
         Err(e) if e.is_configuration() => {
-            let file = file.map_or_else(String::new, |f| format!("{}: ", f.display()));
-            return wrong(&format!("lvsd run: {file}{e}\n"));
+            let names = names.iter().map(|name| format!("{name}: "));
+            return wrong(&format!("lvsd run: {}{e}\n", names.collect::<String>()));
         }
         Err(e) => return fail(&e.to_string()),
     };
     log("ready");
     for signal in signals.forever() {
-        match signal {
-            SIGUSR1 => print(&daemon.summary().to_string()),
+        match (signal, daemon.keeper()) {
+            (SIGUSR1, _) => print(&daemon.summary().to_string()),
+            (SIGHUP, Some(keeper)) => reload(keeper),
             _ => break,
         }
     }
     print(&daemon.stop().to_string());
+    if let Some(global) = &global {
+        Alerts::shutdown(global, log);
+    }
     ExitCode::SUCCESS
+}
+
+/// Reads a keepalived.conf, and shows what is wrong with it.
+fn configured(source: Source) -> Result<(Config, Source), String> {
+    let loaded = source.load();
+    let text = diagnostic::render(&loaded.diagnostics, &loaded.files, false);
+    if loaded.is_refused() {
+        let path = source.path.display().to_string();
+        return Err(format!(
+            "{text}lvsd run: {}: not started\n",
+            path.escape_debug()
+        ));
+    }
+    let _ = io::stderr().write_all(text.as_bytes());
+    Ok((loaded.config, source))
+}
+
+fn reload(keeper: &Keeper) {
+    let reload = keeper.reload(false);
+    let _ = io::stderr().write_all(reload.diagnostics.as_bytes());
+    match reload.refused {
+        Some(why) => log(&format!(
+            "the configuration is not taken, the old one stays: {why}"
+        )),
+        None => log(&format!(
+            "the configuration is taken, with {} changes",
+            reload.changes.len()
+        )),
+    }
 }
 
 fn log(line: &str) {
@@ -108,15 +170,27 @@ fn read(file: &PathBuf) -> Result<RuleSet, String> {
         .map_err(|problems| rules::render(&problems, &name, text))
 }
 
-/// The options and the rule file, if there is one, or `None` if only help is wanted.
-fn parse(args: &[String]) -> Result<Option<(Options, Option<PathBuf>)>, String> {
+/// What the command line gives.
+#[derive(Debug)]
+struct Given {
+    options: Options,
+    rules: Option<PathBuf>,
+    config: Option<Source>,
+}
+
+/// `None` if only help is wanted.
+fn parse(args: &[String]) -> Result<Option<Given>, String> {
     let mut options = Options::default();
+    let (mut config, mut load) = (None, LoadOptions::default());
     let mut socket = server::Options::new(PathBuf::from(DEFAULT_SOCKET));
     let mut file = None;
     let mut args = Arguments::new(args);
     while let Some(name) = args.next_name() {
         match name {
             "-h" | "--help" => return Ok(None),
+            "-f" | "--config" => once(&mut config, name, PathBuf::from(args.value()?))?,
+            "--keepalived-compat" => load.compat = args.flag()?,
+            "--config-id" => once(&mut load.config_id, name, args.value()?.to_owned())?,
             "--rules" => once(&mut file, name, PathBuf::from(args.value()?))?,
             "--socket" => socket.path = PathBuf::from(args.value()?),
             "--socket-group" => socket.group = Some(group(args.value()?)?),
@@ -127,7 +201,14 @@ fn parse(args: &[String]) -> Result<Option<(Options, Option<PathBuf>)>, String> 
         }
     }
     options.socket = Some(socket);
-    Ok(Some((options, file)))
+    Ok(Some(Given {
+        options,
+        rules: file,
+        config: config.map(|path| Source {
+            path,
+            options: load,
+        }),
+    }))
 }
 
 /// A group's number, by its name in `/etc/group` or the number itself.
@@ -148,7 +229,7 @@ fn group(name: &str) -> Result<u32, String> {
 mod tests {
     use super::*;
 
-    fn parsed(line: &str) -> Result<Option<(Options, Option<PathBuf>)>, String> {
+    fn parsed(line: &str) -> Result<Option<Given>, String> {
         parse(
             &line
                 .split_whitespace()
@@ -159,8 +240,17 @@ mod tests {
 
     #[test]
     fn arguments_are_read_in_both_forms() {
-        let line = "--rules=a --workers 2 --interface x --interface=y --socket=s --socket-group 7";
-        let (o, file) = parsed(line).unwrap().unwrap();
+        let line = "--rules=a --workers 2 --interface x --interface=y --socket=s --socket-group 7 \
+                    -f k --keepalived-compat --config-id main";
+        let Given {
+            options: o,
+            rules: file,
+            config,
+        } = parsed(line).unwrap().unwrap();
+        let source = config.unwrap();
+        assert_eq!(source.path, PathBuf::from("k"));
+        assert!(source.options.compat);
+        assert_eq!(source.options.config_id.as_deref(), Some("main"));
         assert_eq!((file, o.workers), (Some(PathBuf::from("a")), 2));
         let socket = o.socket.unwrap();
         assert_eq!((socket.path, socket.group), (PathBuf::from("s"), Some(7)));
@@ -170,9 +260,12 @@ mod tests {
 
     #[test]
     fn nothing_need_be_said() {
-        let (o, file) = parsed("").unwrap().unwrap();
-        assert!(file.is_none());
-        assert_eq!(o.socket.unwrap().path, PathBuf::from(DEFAULT_SOCKET));
+        let given = parsed("").unwrap().unwrap();
+        assert!(given.rules.is_none() && given.config.is_none());
+        assert_eq!(
+            given.options.socket.unwrap().path,
+            PathBuf::from(DEFAULT_SOCKET)
+        );
     }
 
     #[test]

@@ -6,7 +6,7 @@
 //! host would answer; if it is refused after all, what was hidden before is hidden again. What need not be hidden any more goes
 //! by and by (see `control`). A change costs what it changes: only a new mark has everything looked at.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 use arc_swap::ArcSwap;
 use lvs_core::{ConfigError, Director, Draft, Service, ServiceKey, Time};
@@ -18,6 +18,7 @@ use super::mailbox::Mailbox;
 use super::{Clock, Error, apply, entries, marks};
 use crate::control::about::About;
 use crate::control::desk::{Change, Plane, Stop};
+use crate::health::Keeper;
 use crate::rules::MarkRule;
 
 /// The running director with everything that must be in step with it.
@@ -34,6 +35,8 @@ pub(super) struct Live {
     /// Of the thread that follows changes.
     pub(super) control: Arc<Mailbox>,
     pub(super) clock: Clock,
+    /// Who keeps the configuration, if there is one; the daemon owns it.
+    pub(super) keeper: OnceLock<Weak<Keeper>>,
 }
 
 impl Live {
@@ -106,6 +109,10 @@ impl Plane for Live {
 
     fn topology(&self) -> Option<Arc<Topology>> {
         Some(self.topology.load_full())
+    }
+
+    fn keeper(&self) -> Option<Arc<Keeper>> {
+        self.keeper.get()?.upgrade()
     }
 
     fn change(&self, change: Change<'_>) -> Result<(), Stop> {

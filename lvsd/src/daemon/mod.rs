@@ -22,7 +22,7 @@ use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::{Arc, Mutex, OnceLock, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use std::{fmt, io};
@@ -38,7 +38,10 @@ use lvs_fwd::io::netlink::{Link, Monitor};
 use lvs_fwd::io::packet::{Device, OpenError, PacketConfig, PacketPort};
 use lvs_fwd::pipeline::{Pipeline, Shared};
 
+use crate::alerts::Alerts;
 use crate::control::server::{self, Server};
+use crate::health::{self, Health, Keeper, Source};
+use crate::keepalived::model::Config;
 use crate::rules::RuleSet;
 use control::Control;
 use guard::Guard;
@@ -66,6 +69,8 @@ pub struct Options {
     pub max_connections: usize,
     /// Where it can be asked and changed while it runs; nowhere if `None`.
     pub socket: Option<server::Options>,
+    /// A configuration to carry out besides, and where it was read.
+    pub configuration: Option<(Config, Source)>,
     /// Where notes about the start, the guard and the like go, a line each.
     pub log: fn(&str),
 }
@@ -80,6 +85,7 @@ impl Default for Options {
             workers: 1,
             max_connections,
             socket: None,
+            configuration: None,
             log,
         }
     }
@@ -107,6 +113,8 @@ pub enum Error {
     Guard(BpfError),
     /// Configuration: a local address of FullNAT that the host itself uses.
     HostLocalAddr(LocalAddr),
+    /// Configuration: the director does not take what a keepalived.conf asks for.
+    Refused(String),
     /// System: another lvsd works in this network namespace.
     Running,
     /// System: the control socket cannot be listened at.
@@ -144,6 +152,7 @@ impl fmt::Display for Error {
                  (--local-address ADDR:LOW-HIGH, and net.ipv4.ip_local_reserved_ports)",
                 l.ip
             ),
+            Self::Refused(why) => f.write_str(why),
             Self::Running => f.write_str(
                 "another lvsd works in this network namespace; two would answer and forward everything twice",
             ),
@@ -162,7 +171,7 @@ impl std::error::Error for Error {}
 impl Error {
     /// Whether the rules are at fault, and not the system or the command line.
     pub fn is_configuration(&self) -> bool {
-        use Error::{Config, Guard, HostLocalAddr, LocalServer, MarkInterface, Scheduler};
+        use Error::{Config, Guard, HostLocalAddr, LocalServer, MarkInterface, Refused, Scheduler};
         matches!(
             self,
             Config(_)
@@ -170,8 +179,18 @@ impl Error {
                 | HostLocalAddr(_)
                 | LocalServer(_)
                 | MarkInterface(_)
+                | Refused(_)
                 | Scheduler(_)
         )
+    }
+}
+
+impl From<health::Error> for Error {
+    fn from(e: health::Error) -> Self {
+        match e {
+            health::Error::Refused(why) => Self::Refused(why),
+            health::Error::System(e) => Self::System("cannot start to check servers", e),
+        }
     }
 }
 
@@ -195,6 +214,7 @@ impl Clock {
 #[derive(Debug)]
 pub struct Daemon {
     live: Arc<Live>,
+    keeper: Option<Arc<Keeper>>,
     socket: Option<Server>,
     mailboxes: Vec<Arc<Mailbox>>,
     stopping: Arc<AtomicBool>,
@@ -298,9 +318,11 @@ impl Daemon {
             marks: Mutex::new(options.rules.marks),
             control: control_mail.clone(),
             clock,
+            keeper: OnceLock::new(),
         });
         let mut daemon = Self {
             live: live.clone(),
+            keeper: None,
             socket: None,
             mailboxes: Vec::new(),
             stopping: stopping.clone(),
@@ -335,6 +357,15 @@ impl Daemon {
             daemon.spawn(format!("lvsd-worker-{n}"), move || body.run())?;
         }
         daemon.spawn("lvsd-control".to_owned(), move || control.run(worker_mail))?;
+        if let Some((config, source)) = options.configuration {
+            let alerts = Alerts::start(&config.global, options.log);
+            let alerts = alerts.map_err(|e| Error::System("cannot start a thread", e))?;
+            let herald = Box::new(alerts);
+            let health = Health::start(live.clone(), config.clone(), herald, seed[1], options.log)?;
+            let keeper = Arc::new(Keeper::new(health, source, config));
+            let _ = live.keeper.set(Arc::downgrade(&keeper)); // it is set nowhere else
+            daemon.keeper = Some(keeper);
+        }
         if let Some(socket) = options.socket {
             let path = socket.path.clone();
             let server = Server::start(socket, live);
@@ -367,6 +398,11 @@ impl Daemon {
         })
     }
 
+    /// Who keeps the configuration, if the daemon was started with one.
+    pub fn keeper(&self) -> Option<&Keeper> {
+        self.keeper.as_deref()
+    }
+
     /// Services, packets, and drops by reason.
     pub fn summary(&self) -> Summary {
         self.sources.summary()
@@ -380,6 +416,8 @@ impl Daemon {
 
     fn shut_down(&mut self) {
         self.socket = None;
+        // While there are services to be told about.
+        self.keeper = None;
         // The guard goes first: between the two the host's own stack must not be cut off by a dead lvsd.
         guard::lock(&self.live.guard).detach();
         self.stopping.store(true, Relaxed);

@@ -173,12 +173,6 @@ const FILE: &[Keyword] = &[
             may("REVERSE", Kind::OneOf(&["reverse", "noreverse"])),
         ])
         .default("the file's"),
-    keyword(
-        "alpha",
-        "The server counts as down until the file has been read.",
-    )
-    .takes(&[BOOL])
-    .default("off"),
 ];
 
 const BFD: &[Keyword] = &[

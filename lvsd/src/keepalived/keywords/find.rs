@@ -73,16 +73,14 @@ pub fn alike<'a>(word: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a
     if word.len() > 64 {
         return None;
     }
-    let lower = word.to_ascii_lowercase().replace('-', "_");
+    let plain = |text: &str| text.to_ascii_lowercase().replace('-', "_");
+    let lower = plain(word);
     let near = names.filter_map(|name| {
-        let other = name.to_ascii_lowercase().replace('-', "_");
-        let far = distance(&lower, &other);
-        let forgiven = lower
-            .chars()
-            .count()
-            .max(other.chars().count())
-            .div_ceil(4)
-            .min(3);
+        let forgiven = lower.len().max(name.len()).div_ceil(4).min(3);
+        if lower.len().abs_diff(name.len()) > forgiven {
+            return None;
+        }
+        let far = distance(lower.as_bytes(), plain(name).as_bytes());
         (far <= forgiven).then_some((far, name))
     });
     near.min_by_key(|(far, _)| *far).map(|(_, name)| name)
@@ -99,14 +97,14 @@ pub fn akin<'a>(word: &str, mut names: impl Iterator<Item = &'a str>) -> Option<
     names.find(|name| begins(name, &word) || begins(&word, name) || ends(name, &word))
 }
 
-/// How many letters must be put in, taken out, changed, or swapped with their neighbour.
-fn distance(a: &str, b: &str) -> usize {
-    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
+/// How many bytes must be put in, taken out, changed, or swapped with their neighbour.
+fn distance(a: &[u8], b: &[u8]) -> usize {
     let at = |row: &[usize], i: usize| row.get(i).copied().unwrap_or(usize::MAX / 2);
     let mut before: Vec<usize> = Vec::new();
     let mut last: Vec<usize> = (0..=b.len()).collect();
     for (i, x) in a.iter().enumerate() {
-        let mut row = vec![i + 1];
+        let mut row = Vec::with_capacity(b.len() + 1);
+        row.push(i + 1);
         for (j, y) in b.iter().enumerate() {
             let changed = at(&last, j) + usize::from(x != y);
             let mut least = changed.min(at(&last, j + 1) + 1).min(at(&row, j) + 1);
@@ -137,8 +135,8 @@ mod tests {
             ("real_sever", "real_server", 1),
             ("kitten", "sitting", 3),
         ] {
-            assert_eq!(distance(a, b), far, "{a} {b}");
-            assert_eq!(distance(b, a), far, "{b} {a}");
+            assert_eq!(distance(a.as_bytes(), b.as_bytes()), far, "{a} {b}");
+            assert_eq!(distance(b.as_bytes(), a.as_bytes()), far, "{b} {a}");
         }
     }
 

@@ -89,7 +89,7 @@ pub enum Kind {
     /// Bits of a file's mode: a number as in C, or names with `|` between them.
     Mode,
     /// The first of several that fits.
-    Either(&'static [Kind]),
+    Either(&'static [Self]),
 }
 
 impl Kind {

@@ -40,6 +40,9 @@ mod vrrp_global;
 mod vrrp_instance;
 mod words;
 
+#[cfg(test)]
+mod tests;
+
 pub use find::{Place, akin, alike, everywhere, named};
 pub use kind::Kind;
 pub use root::{ROOT, WHOLE};

@@ -24,14 +24,11 @@ pub(super) fn decimal(word: &str, places: u8) -> Option<Number> {
         None => (false, word.strip_prefix('+').unwrap_or(word)),
     };
     let (whole, rest) = leading_digits(digits);
-    let (fraction, rest, point) = match rest.strip_prefix('.').filter(|_| places > 0) {
-        Some(rest) => {
-            let (fraction, rest) = leading_digits(rest);
-            (fraction, rest, true)
-        }
-        None => ("", rest, false),
+    let (fraction, rest) = match rest.strip_prefix('.').filter(|_| places > 0) {
+        Some(rest) => leading_digits(rest),
+        None => ("", rest),
     };
-    if whole.is_empty() && !(point && !fraction.is_empty()) {
+    if whole.is_empty() && fraction.is_empty() {
         return None;
     }
     let mut value: i64 = 0;

@@ -2,7 +2,7 @@
 
 use super::checkers::CHECKERS;
 use super::virtual_server::{CHECK_DEFAULTS, ENDPOINT, FULLNAT, METHOD, TUNNEL};
-use super::words::{BOOL, NAME, SCRIPT, int, keyword, must};
+use super::words::{BOOL, NAME, SCRIPT, int, keyword, must, old};
 use super::{Keyword, Kind, Table};
 
 pub(super) const REAL_SERVER: Keyword = keyword(
@@ -22,7 +22,7 @@ const SERVER: &[Keyword] = &[
         .takes(&[must("WEIGHT", int(0, 2_147_483_647))])
         .default("the service's `weight`, or else 1"),
     keyword("lvs_method", "How packets get there.")
-        .also(&["lb_kind"])
+        .old(&[old("lb_kind", "write `lvs_method`: keepalived knows `lb_kind` in `virtual_server` only")])
         .takes(METHOD)
         .options(TUNNEL)
         .default("the service's")

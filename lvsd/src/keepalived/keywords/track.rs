@@ -107,16 +107,16 @@ static TRACK_PROCESS: Table = Table {
             "How long there must be enough before it is good.",
         )
         .takes(&[must("SECONDS", time(1, 3_600 * SECOND))])
-        .default("0"),
+        .default("none"),
         keyword(
             "terminate_delay",
             "How long there must be too few before it is bad.",
         )
         .takes(&[must("SECONDS", time(1, 3_600 * SECOND))])
-        .default("0"),
+        .default("none"),
         keyword("delay", "Both of them.")
             .takes(&[must("SECONDS", time(1, 3_600 * SECOND))])
-            .default("0"),
+            .default("none"),
         keyword(
             "full_command",
             "The whole command line is compared, not only the name.",

@@ -49,7 +49,7 @@ pub struct Fault {
     /// What was probably meant.
     pub help: Option<String>,
     /// What keepalived makes of it.
-    pub usable: Option<Value>,
+    pub usable: Option<Box<Value>>,
 }
 
 impl Kind {
@@ -177,7 +177,7 @@ fn sound(number: Number, value: Value) -> Result<Value, Fault> {
     };
     Err(Fault {
         code: "bad-number",
-        usable: Some(value),
+        usable: Some(Box::new(value)),
         ..bad(label, None)
     })
 }
@@ -259,7 +259,7 @@ fn prefix(word: &str) -> Result<Value, Fault> {
                 )
             });
             Err(Fault {
-                usable: Some(Value::Prefix(addr, None)),
+                usable: Some(Box::new(Value::Prefix(addr, None))),
                 ..bad(&format!("a length from 0 to {most} is wanted"), help)
             })
         }

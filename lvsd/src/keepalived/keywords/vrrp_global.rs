@@ -60,8 +60,8 @@ pub(super) const VRRP_DEFAULTS: &[Keyword] = &[
     vrrp("dynamic_interfaces", "Interfaces may be absent at the start, and come and go; an instance without its interface is in fault.")
         .takes(&[may("CHANGES", Kind::OneOf(&["allow_if_changes"]))])
         .default("off"),
-    vrrp("vrrp_startup_delay", "How long all instances wait at the start.").takes(&[must("SECONDS", time(1_000, FOREVER))]).default("0"),
-    vrrp("vrrp_delay_after_boot", "How long after the host has started they wait.").takes(&[must("SECONDS", time(1_000, FOREVER))]).default("0"),
+    vrrp("vrrp_startup_delay", "How long all instances wait at the start.").takes(&[must("SECONDS", time(1_000, FOREVER))]).default("none"),
+    vrrp("vrrp_delay_after_boot", "How long after the host has started they wait.").takes(&[must("SECONDS", time(1_000, FOREVER))]).default("none"),
     vrrp("log_unknown_vrids", "Advertisements of foreign virtual routers are logged."),
     vrrp("vmac_prefix", "The beginning of VMACs' names.").takes(&[must("PREFIX", Kind::Word { max: 11 })]).default("vrrp"),
     vrrp("vmac_addr_prefix", "The beginning of the names of VMACs for addresses on other interfaces.").takes(&[must("PREFIX", Kind::Word { max: 11 })]).default("`vmac_prefix`"),

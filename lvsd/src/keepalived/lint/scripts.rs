@@ -3,13 +3,14 @@
 //! keepalived runs programs itself, without a shell, and says of one that it will not run only that it will not. So what
 //! is wrong is named here to the folder and the mode bit. A program that several lines name is reported once.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use lvs_health::Kind;
 
 use super::{Lint, Scene};
+use crate::alerts::security::{self, Weakness};
 use crate::keepalived::diagnostic::Diagnostic;
-use crate::keepalived::host::{Host, Stat};
+use crate::keepalived::host::Stat;
 use crate::keepalived::model::{Command, Config, User};
 use crate::keepalived::place::Span;
 
@@ -177,60 +178,21 @@ fn report(
     }
 }
 
-/// Folders that are searched for programs without a path, if the environment does not say.
-const FOLDERS: &str = "/usr/local/bin:/usr/local/sbin:/usr/bin:/usr/sbin:/bin:/sbin";
-
-/// Where a program is.
-fn locate(host: &dyn Host, program: &str) -> Option<(PathBuf, Stat)> {
-    let there = |path: PathBuf| host.stat(&path).ok().map(|stat| (path, stat));
-    if program.contains('/') {
-        return there(PathBuf::from(program));
-    }
-    let folders = host
-        .environment("PATH")
-        .unwrap_or_else(|| FOLDERS.to_owned());
-    folders
-        .split(':')
-        .filter(|f| !f.is_empty())
-        .find_map(|f| there(Path::new(f).join(program)))
-}
-
 /// The user and group that a program runs as; `None` if the host does not have them.
 fn runs_as(s: &Scene<'_>, user: Runs<'_>) -> Option<(u32, u32)> {
     let named = match user {
         Runs::Number(Some(ids)) => return Some(ids),
-        Runs::Named(Some(user)) => Some(user),
-        Runs::Named(None) | Runs::Number(None) => {
-            s.config.global.script_user.as_ref().map(|u| &u.value)
-        }
+        Runs::Named(user) => user,
+        Runs::Number(None) => None,
     };
-    match named {
-        Some(user) => {
-            let (uid, gid) = known_user(s.host, &user.user)?;
-            let gid = match &user.group {
-                Some(group) => known_group(s.host, group)?,
-                None => gid,
-            };
-            Some((uid, gid))
-        }
-        None => Some(s.host.user("keepalived_script").unwrap_or((0, 0))),
-    }
-}
-
-fn known_user(host: &dyn Host, name: &str) -> Option<(u32, u32)> {
-    host.user(name)
-        .or_else(|| matches!(name, "root" | "0").then_some((0, 0)))
-}
-
-fn known_group(host: &dyn Host, name: &str) -> Option<u32> {
-    host.group(name)
-        .or_else(|| matches!(name, "root" | "0").then_some(0))
+    let ids = security::runs_as(s.host, &s.config.global, named).ok()?;
+    Some(ids.unwrap_or((0, 0))) // the daemon is root, or as good as
 }
 
 fn script_missing(s: &Scene<'_>, out: &mut Vec<Diagnostic>) {
     report(s, out, |command| {
         let program = command.program();
-        if locate(s.host, program).is_some() {
+        if security::locate(s.host, program).is_some() {
             return None;
         }
         let help = if program.starts_with('~') {
@@ -268,7 +230,7 @@ fn may_execute(stat: Stat, (uid, gid): (u32, u32)) -> bool {
 
 fn script_not_executable(s: &Scene<'_>, out: &mut Vec<Diagnostic>) {
     report(s, out, |command| {
-        let (path, stat) = locate(s.host, command.program())?;
+        let (path, stat) = security::locate(s.host, command.program())?;
         let path = path.display();
         if stat.folder {
             return Some((
@@ -293,62 +255,28 @@ fn script_not_executable(s: &Scene<'_>, out: &mut Vec<Diagnostic>) {
 }
 
 fn script_user_unknown(s: &Scene<'_>, out: &mut Vec<Diagnostic>) {
-    let wrong = |user: &User| {
-        if known_user(s.host, &user.user).is_none() {
-            return Some((
-                format!("there is no user `{}`", user.user),
-                user.user.clone(),
-            ));
-        }
-        let group = user
-            .group
-            .as_ref()
-            .filter(|g| known_group(s.host, g).is_none())?;
-        Some((format!("there is no group `{group}`"), user.user.clone()))
-    };
-    let help = |user: String| Some(format!("useradd --system --shell /usr/sbin/nologin {user}"));
-    if let Some(user) = &s.config.global.script_user {
-        if let Some((message, name)) = wrong(&user.value) {
-            let mut found = s.found(user.span, message);
-            found.help = help(name);
+    let help = |user: &str| Some(format!("useradd --system --shell /usr/sbin/nologin {user}"));
+    let global = &s.config.global;
+    if let Some(user) = &global.script_user {
+        if let Err(unknown) = security::numbers(s.host, &user.value) {
+            let mut found = s.found(user.span, unknown.to_string());
+            found.help = help(&user.user);
             out.push(found);
         }
     }
     report(s, out, |command| {
-        let Runs::Named(Some(user)) = command.user else {
-            return None;
+        let named = match command.user {
+            Runs::Named(Some(user)) => Some(user),
+            Runs::Named(None) if global.script_user.is_none() => None,
+            _ => return None,
         };
-        let (message, name) = wrong(user)?;
-        Some((message, help(name)))
+        let unknown = security::runs_as(s.host, global, named).err()?;
+        let help = match named {
+            Some(user) => help(&user.user),
+            None => Some("add `script_user USER` to `global_defs`".to_owned()),
+        };
+        Some((unknown.to_string(), help))
     });
-}
-
-/// The first part of a path, from the root, that somebody else than root could change, and how.
-fn weak_part(host: &dyn Host, path: &Path) -> Option<(PathBuf, String)> {
-    let mut parts: Vec<&Path> = path
-        .ancestors()
-        .filter(|p| !p.as_os_str().is_empty())
-        .collect();
-    parts.reverse();
-    parts.into_iter().find_map(|part| {
-        let stat = host.stat(part).ok()?;
-        // What is in a folder with the sticky bit can be changed by its owner only.
-        let open = !(stat.folder && stat.mode & 0o1000 != 0);
-        let mode = stat.mode & 0o777;
-        let why = if stat.uid != 0 {
-            format!("belongs to user {}", stat.uid)
-        } else if open && stat.mode & 0o002 != 0 {
-            format!("may be written by everybody (its mode is {mode:03o})")
-        } else if open && stat.mode & 0o020 != 0 && stat.gid != 0 {
-            format!(
-                "may be written by group {} (its mode is {mode:03o})",
-                stat.gid
-            )
-        } else {
-            return None;
-        };
-        Some((part.to_owned(), why))
-    })
 }
 
 /// What is insecure about a program.
@@ -356,16 +284,11 @@ fn insecure(s: &Scene<'_>, command: &Use<'_>) -> Option<(String, Option<String>)
     if runs_as(s, command.user)?.0 != 0 {
         return None;
     }
-    let (path, stat) = locate(s.host, command.program())?;
+    let (path, stat) = security::locate(s.host, command.program())?;
     if stat.folder {
         return None;
     }
-    // Both the links' folders and where they lead to count.
-    let mut paths = vec![path.clone()];
-    if !s.config.global.symlink_paths {
-        paths = s.host.canonical(&path).into_iter().chain(paths).collect();
-    }
-    let (part, why) = paths.iter().find_map(|p| weak_part(s.host, p))?;
+    let Weakness { part, why } = security::weakness(s.host, &path, s.config.global.symlink_paths)?;
     let message = match part == path {
         true => format!("`{}` runs as root, and {why}", path.display()),
         false => format!(

@@ -38,7 +38,9 @@ pub(super) fn physical(
     let counts = trim(line, whole.start..end);
     let continued = end < whole.end && line.as_bytes().get(whole.end - 1) == Some(&b'\\');
     if line.len() > LONGEST {
-        complain(too_long(place(LONGEST, line.len()), counts.end > LONGEST));
+        let boundary = |at: &usize| line.is_char_boundary(*at);
+        let read = (LONGEST..line.len()).find(boundary).unwrap_or(line.len());
+        complain(too_long(place(read, line.len()), counts.end > LONGEST));
     }
     if let Some(at) = line.find('\0') {
         complain(

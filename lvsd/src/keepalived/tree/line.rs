@@ -73,6 +73,10 @@ impl Reader<'_> {
                 Need::Some | Need::Many => params,
             };
         }
+        if form.params.is_empty() && !form.options.is_empty() && line.options.is_empty() && sound {
+            self.nothing_said(span);
+            sound = false;
+        }
         let missing = params.iter().find(|p| match p.need {
             Need::Must => true,
             Need::Some => !line.args.iter().any(|arg| arg.param.name == p.name),
@@ -152,7 +156,7 @@ impl Reader<'_> {
                 diagnostic.help = fault.help.or_else(|| punctuation(&word.text));
                 self.diagnostics
                     .push(diagnostic.label(fault.label).tolerated());
-                fault.usable
+                fault.usable.map(|value| *value)
             }
         };
         value.map(|value| Arg {
@@ -272,6 +276,16 @@ impl Reader<'_> {
         }
         self.diagnostics
             .push(diagnostic.label("ignored").tolerated());
+    }
+
+    /// A line that should have some option and has none.
+    fn nothing_said(&mut self, span: Span) {
+        let message = format!("`{}` wants at least one of its options", self.name);
+        self.diagnostics.push(
+            Diagnostic::error("missing-argument", span, message)
+                .help(format!("written as `{}`", self.syntax))
+                .tolerated(),
+        );
     }
 
     /// A word that should be there and is not.

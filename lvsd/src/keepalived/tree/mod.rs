@@ -43,7 +43,7 @@ pub struct Node {
     /// What follows it on its line.
     pub line: Line,
     /// The keywords in its braces.
-    pub body: Vec<Node>,
+    pub body: Vec<Self>,
     /// The lines, or words, in its braces, if those are no keywords.
     pub items: Vec<Line>,
     /// Its closing brace.

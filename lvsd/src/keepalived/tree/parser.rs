@@ -188,7 +188,12 @@ impl<'a> Parser<'a> {
                 self.keywords(node);
                 fate::check_order(node, &mut self.diagnostics);
             }
-            Body::Lines(_) | Body::List(_) => self.items(node),
+            Body::Lines(_) | Body::List(_) => {
+                self.items(node);
+                if node.items.is_empty() && !node.damaged {
+                    self.empty(node);
+                }
+            }
         }
         self.open.pop();
     }
@@ -468,6 +473,13 @@ impl<'a> Parser<'a> {
             self.at += 1;
         }
         closes
+    }
+
+    fn empty(&mut self, node: &Node) {
+        let message = format!("`{}` is empty", node.head.text);
+        let wrong = Diagnostic::warning("empty-block", node.line.span, message);
+        self.diagnostics
+            .push(wrong.help("leave it out, or put something between its braces"));
     }
 
     /// Skips from an opening brace to the closing one that belongs to it. If closing braces are missing, a line that is not

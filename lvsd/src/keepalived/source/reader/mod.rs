@@ -35,11 +35,11 @@ mod values;
 /// Lines that come of values and repetitions.
 const MOST_LINES: u64 = 1_000_000;
 /// Statements and braces.
-const MOST_ITEMS: usize = 4_000_000;
+const MOST_ITEMS: usize = 2_000_000;
 /// Bytes moved to put parameters into lines.
 const MOST_SUBSTITUTED: usize = 1 << 30;
 /// Parameters put into one line, one after the other.
-const MOST_USES: usize = 1000;
+const MOST_USES: usize = 500;
 /// Files inside each other.
 const DEEPEST: usize = 32;
 /// Files opened, one after the other.

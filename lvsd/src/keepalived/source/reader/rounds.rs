@@ -72,10 +72,12 @@ impl Reader<'_> {
             return true;
         }
         for name in repetition.names() {
-            if let Some(shadowed) = self.definitions.get(name).filter(|d| !d.counter) {
+            let counts = self.counts(name);
+            let replaced = self.definitions.get(name);
+            if let Some(replaced) = replaced.filter(|d| !d.counter || counts) {
                 let message = format!("this replaces the parameter `{name}`");
                 let diagnostic = Diagnostic::warning("replaced-parameter", span, message)
-                    .also(shadowed.at, "defined here")
+                    .also(replaced.at, "defined here")
                     .help("use another name");
                 self.complain(diagnostic);
             }

@@ -176,11 +176,7 @@ impl Reader<'_> {
         line.uses += 1;
         self.spent.substituted = self.spent.substituted.saturating_add(line.text.len());
         if line.uses > MOST_USES {
-            let message = format!("`{}` leads to parameters without end", used.name);
-            self.complain(
-                Diagnostic::error("endless-parameter", used.span, message)
-                    .label("its value contains itself"),
-            );
+            self.endless(&used);
             return Put::End;
         }
         if self.spent.substituted > MOST_SUBSTITUTED {
@@ -254,11 +250,24 @@ impl Reader<'_> {
             );
             return None;
         }
+        let is_this = |frame: &Frame| matches!(frame, Frame::Value { definition: d, .. } if Rc::ptr_eq(d, &definition));
+        if self.frames.iter().any(is_this) {
+            self.endless(used);
+            return None;
+        }
         Some((first, Some(definition)))
     }
 
+    fn endless(&mut self, used: &Use) {
+        let message = format!("`{}` leads to parameters without end", used.name);
+        self.complain(
+            Diagnostic::error("endless-parameter", used.span, message)
+                .label("its value contains itself"),
+        );
+    }
+
     /// Whether a repetition with this variable is going on.
-    fn counts(&self, name: &str) -> bool {
+    pub(super) fn counts(&self, name: &str) -> bool {
         self.frames.iter().any(|frame| match frame {
             Frame::Repeat { repetition, .. } => repetition.names().iter().any(|n| n == name),
             _ => false,

@@ -116,10 +116,11 @@ fn parameters_gone_wrong() {
     wrong("a { $Y=5 }\n}", "brace-in-value? 1:$Y", "a; {; }");
     wrong("$A=$A\nx $A", "endless-parameter 2:$A", "x $A");
     wrong("$A=$A\nx { $A }", "endless-parameter 2:$A", "x; {; $A }");
+    let y = "y".repeat(600);
     wrong(
-        "$A=x${A}\nx ${A} y",
+        &format!("$A={y}\nx ${{A}} ${{A}} z"),
         "line-too-long~ 2:${A}",
-        &format!("x {}${{A}} y", "x".repeat(1017)),
+        &format!("x {y} ${{A}} z"),
     );
     wrong("x ${_ENV NONE}", "undefined-variable~ 1:${_ENV NONE}", "x");
     wrong("x ${_ENV}", "undefined-parameter~ 1:${_ENV}", "x ${_ENV}");
@@ -239,6 +240,11 @@ fn repetitions_gone_wrong() {
         "replaced-parameter? 2:~SEQ(n,1,2)",
         "x; x",
     );
+    wrong(
+        "~SEQ(n,1,2) ~SEQ(n,1,1) x",
+        "replaced-parameter? 1:~SEQ(n,1,1)",
+        "x; x",
+    );
     says("~alice", "~alice");
 }
 
@@ -251,8 +257,7 @@ fn what_explodes_ends() {
     );
     let nested = source("~SEQ(a,1,2000) ~SEQ(b,1,2000) @other x\ny");
     assert_eq!(complaints(&nested), ["too-much 1:~SEQ(b,1,2000)"]);
-    let tail = source("$M=a \\\n $M\n$M\nb");
-    assert_eq!(complaints(&tail), ["too-much 3:$M"]);
+    wrong("$M=a \\\n $M\n$M\nb", "endless-parameter 3:$M", "a; $M; b");
     let doubling: String = (0..40)
         .map(|i| format!("$A{}=${{A{i}}}${{A{i}}}\n", i + 1))
         .collect();
@@ -306,6 +311,11 @@ fn lines_that_are_no_text() {
         &format!("{x}y z"),
     );
     wrong(&format!("a #{x}"), "line-too-long? 1:xxx", "a");
+    wrong(
+        &format!("{}ü", &x[1..]),
+        "line-too-long~ 1:",
+        &format!("{}ü", &x[1..]),
+    );
     wrong("a\0b", "zero-byte~ 1:\0", "a\0b");
     wrong("a\u{3000}b", "odd-character? 1:\u{3000}", "a\u{3000}b");
     wrong("a “b”", "odd-character? 1:“", "a “b”");
@@ -314,4 +324,57 @@ fn lines_that_are_no_text() {
     wrong("a\rb", "line-ends~ 1:", "a\rb");
     let host = FakeHost::default().with_file("/etc/k/k.conf", b"a \xff\n# \xff\n");
     assert_eq!(complaints(&read_on(&host)), ["not-utf-8~ 1:\u{fffd}"]);
+}
+
+/// What took quadratic time would take minutes here.
+#[test]
+fn long_lines_take_no_longer_than_short_ones() {
+    for piece in [
+        "{",
+        "}",
+        "a",
+        "a{",
+        "\\#",
+        "\"",
+        "$A ",
+        "${A}",
+        "{$A=1",
+        "@main ",
+        "{@main a",
+        "~SEQ(",
+        "{~SEQ(a,1,2) ",
+        "{~",
+        "~SEQ",
+        "\\",
+        "ü",
+        "\u{3000}",
+        "' ",
+        "a ",
+    ] {
+        let long = source(&piece.repeat(100_000));
+        for item in &long.items {
+            if let Item::Statement(statement) = item {
+                drop((
+                    statement.words(),
+                    statement.quoted_words(),
+                    split_command(statement.text()),
+                ));
+            }
+        }
+        assert!(!long.diagnostics.is_empty());
+    }
+    for line in [
+        "a {",
+        "}",
+        "$A=b",
+        "a $A",
+        "include none*",
+        "@main a",
+        "~LST(a,b) c",
+        "# d",
+        "\"",
+        "$A=b \\",
+    ] {
+        source(&format!("{line}\n").repeat(10_000));
+    }
 }
