@@ -13,12 +13,22 @@ use crate::process::{PATIENCE, Process};
 #[derive(Debug)]
 pub struct Start<'a> {
     lan: &'a Lan,
-    rules: String,
+    rules: Option<String>,
+    config: Option<String>,
     workers: Option<usize>,
     without: Vec<&'static str>,
 }
 
 impl<'a> Start<'a> {
+    /// With these rules too.
+    #[must_use]
+    pub fn rules(self, rules: impl ToString) -> Self {
+        Self {
+            rules: Some(rules.to_string()),
+            ..self
+        }
+    }
+
     /// With this number of workers.
     #[must_use]
     pub fn workers(self, workers: usize) -> Self {
@@ -38,8 +48,6 @@ impl<'a> Start<'a> {
     }
 
     fn argv(&self) -> Vec<String> {
-        let file = self.lan.director.file("rules");
-        fs::write(&file, &self.rules).expect("the rule file can be written");
         let mut argv = Vec::new();
         if !self.without.is_empty() {
             let minus: Vec<_> = self.without.iter().map(|c| format!("-{c}")).collect();
@@ -47,7 +55,17 @@ impl<'a> Start<'a> {
             argv.push(format!("--bounding-set={}", minus.join(",")));
         }
         let path = |p: PathBuf| p.to_str().expect("a path in UTF-8").to_owned();
-        argv.extend([lvsd(), "run".to_owned(), "--rules".to_owned(), path(file)]);
+        argv.extend([lvsd(), "run".to_owned()]);
+        if let Some(rules) = &self.rules {
+            let file = self.lan.director.file("rules");
+            fs::write(&file, rules).expect("the rule file can be written");
+            argv.extend(["--rules".to_owned(), path(file)]);
+        }
+        if let Some(config) = &self.config {
+            let file = configuration(self.lan);
+            fs::write(&file, config).expect("the configuration can be written");
+            argv.extend(["-f".to_owned(), path(file)]);
+        }
         argv.extend(["--socket".to_owned(), path(socket(self.lan))]);
         if let Some(workers) = self.workers {
             argv.extend(["--workers".to_owned(), workers.to_string()]);
@@ -78,6 +96,11 @@ impl<'a> Start<'a> {
     }
 }
 
+/// Where the lvsd of a LAN's director has its keepalived.conf.
+pub fn configuration(lan: &Lan) -> PathBuf {
+    lan.director.file("keepalived.conf")
+}
+
 /// Where the lvsd of a LAN's director can be asked and changed.
 pub fn socket(lan: &Lan) -> PathBuf {
     lan.director.file("lvsd.sock")
@@ -96,11 +119,23 @@ impl Lvsd {
         Self::with(lan, rules).start()
     }
 
+    /// Prepares a start with a keepalived.conf.
+    pub fn configured(lan: &Lan, config: impl ToString) -> Start<'_> {
+        Start {
+            lan,
+            rules: None,
+            config: Some(config.to_string()),
+            workers: None,
+            without: Vec::new(),
+        }
+    }
+
     /// Prepares a start that needs more than rules.
     pub fn with(lan: &Lan, rules: impl ToString) -> Start<'_> {
         Start {
             lan,
-            rules: rules.to_string(),
+            rules: Some(rules.to_string()),
+            config: None,
             workers: None,
             without: Vec::new(),
         }
