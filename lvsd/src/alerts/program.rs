@@ -45,7 +45,7 @@ impl Program {
     ) -> Result<Self, Refusal> {
         let name = command.argv.first().map_or("", String::as_str);
         let named = command.user.as_ref();
-        let chosen = named.or(global.script_user.as_ref().map(|u| &u.value));
+        let chosen = named.or_else(|| global.script_user.as_ref().map(|u| &u.value));
         let ids = match chosen {
             // Whoever is not root cannot become somebody else, and need not.
             None if ours.0 != 0 => ours,

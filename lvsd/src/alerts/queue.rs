@@ -69,7 +69,8 @@ impl<T> Queue<T> {
         if self.waiting.len() <= self.limits.waiting {
             return None;
         }
-        let oldest = self.outdated.first().or(self.waiting.keys().next())?;
+        let oldest = self.outdated.first();
+        let oldest = oldest.or_else(|| self.waiting.keys().next())?;
         let of = self.waiting.get(oldest)?.0.clone();
         self.drop_first_of(&of)
     }

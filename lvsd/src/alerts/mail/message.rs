@@ -162,7 +162,7 @@ fn civil(days: u64) -> (u64, usize, u64) {
 }
 
 fn is_leap(year: u64) -> bool {
-    year % 4 == 0 && (year % 100 != 0 || year % 400 == 0)
+    year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
 }
 
 #[cfg(test)]
@@ -223,10 +223,10 @@ and more
 
     #[test]
     fn nothing_is_smuggled() {
-        let evil = mail("x\r\nBcc: everybody@example.com\u{b}", "a\n\u{1b}[2J\rb");
+        let evil = mail("x\r\nBcc: everybody@example.com\u{b}.", "a\n\u{1b}[2J\rb");
         let text = message(&settings("L\nB"), &evil, UNIX_EPOCH, 0);
         assert!(!text.lines().any(|l| l.starts_with("Bcc")));
-        assert!(text.contains("Subject: [L | B] x | Bcc: everybody@example.com\\u{b}\n"));
+        assert!(text.contains("Subject: [L | B] x | Bcc: everybody@example.com\\u{b}.\n"));
         assert!(text.ends_with("\n\na\n\\u{1b}[2Jb\n"), "{text}");
     }
 
