@@ -102,10 +102,11 @@ const LVS: &[Keyword] = &[
             opt("udp", &[must("SECONDS", int(0, 2_678_400))], "UDP"),
         ])
         .default("IPVS's: 900, 120 and 300"),
-    keyword("lvs_flush", "Services that are there when the daemon starts are removed."),
+    keyword("lvs_flush", "Services that are there when the daemon starts are removed.").harmless(OWN_TABLE),
     keyword("lvs_flush_on_stop", "When the daemon ends, services go without their servers being taken out one by one; with `VS` only the configuration's own.")
         .takes(&[may("VS", Kind::OneOf(&["VS"]))])
         .default("off")
+        .harmless(OWN_TABLE)
         .old(&[old("lvs_flush_onstop", "write `lvs_flush_on_stop`, which means the same")]),
     keyword("lvs_sync_daemon", "Connections are shared with other directors, as IPVS's sync daemon does.")
         .takes(&[INTERFACE, may("INSTANCE", Kind::Text)])
@@ -125,6 +126,8 @@ const LVS: &[Keyword] = &[
     keyword("nftables_ipvs_priority", "The priority of that table.").takes(&[must("PRIORITY", int(-2_147_483_648, 2_147_483_647))]).harmless("without `nftables_ipvs` it means nothing"),
     keyword("nftables_ipvs_start_fwmark", "The first mark that is set.").takes(&[must("MARK", int(1, 4_294_967_295))]).harmless("without `nftables_ipvs` it means nothing"),
 ];
+
+const OWN_TABLE: &str = "lvsd's table is its own: it begins empty, and goes with the daemon";
 
 const DAEMON: &[Keyword] = &[
     keyword(

@@ -84,6 +84,10 @@ const STAGES: &[(&str, &str)] = &[
         "A service has two servers with the same address and port; the first one counts.",
     ),
     (
+        "empty-block",
+        "A block of lines or words has none, so that it says nothing.",
+    ),
+    (
         "empty-condition",
         "A line begins with a condition that has no name.",
     ),

@@ -190,7 +190,9 @@ impl<'a> Parser<'a> {
             }
             Body::Lines(_) | Body::List(_) => {
                 self.items(node);
-                if node.items.is_empty() && !node.damaged {
+                // What has a name may be needed by it: the build knows.
+                let named = !node.keyword.form.params.is_empty();
+                if node.items.is_empty() && !node.damaged && !named {
                     self.empty(node);
                 }
             }

@@ -430,7 +430,11 @@ fn blocks_that_are_none_are_said_to_be() {
         [("unexpected-block", 2)]
     );
     assert_eq!(said("{\n key y\n}\nSSL {\n}\n"), [("unexpected-block", 1)]);
-    assert_eq!(said("virtual_server_group G {\n}\n"), [("empty-block", 1)]);
+    assert_eq!(
+        said("global_defs {\n notification_email {\n }\n}\n"),
+        [("empty-block", 2)]
+    );
+    assert_eq!(said("virtual_server_group G {\n}\n"), []);
     let (root, diagnostics) = tree("SSL (\n ca x\n)\nglobal_defs {\n}\n");
     assert_eq!(diagnostics.len(), 1);
     assert_eq!(
@@ -542,6 +546,17 @@ fn braces_are_guessed_without_indentation_too() {
     }
 }
 
+/// The texts of all files of the corpus, broken ones too.
+fn corpus() -> Vec<String> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/keepalived");
+    let kinds = ["valid", "newer", "tutorials", "broken"].map(|kind| folder.join(kind));
+    let files = kinds
+        .into_iter()
+        .flat_map(|k| std::fs::read_dir(k).unwrap());
+    let texts = files.filter_map(|f| std::fs::read_to_string(f.unwrap().path()).ok());
+    texts.filter(|text| text.len() < 10_000).collect()
+}
+
 #[test]
 fn right_files_have_no_errors() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/keepalived");
@@ -622,6 +637,36 @@ proptest! {
             prop_assert!(d.span.start <= d.span.end);
         }
         check(&root)?;
+    }
+
+    #[test]
+    fn mutated_files_are_read_to_their_end(
+        text in prop::sample::select(corpus()),
+        edits in prop::collection::vec((any::<prop::sample::Index>(), 0..6_u8, words()), 1..8),
+    ) {
+        let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+        for (index, edit, word) in edits {
+            if lines.is_empty() {
+                break;
+            }
+            let at = index.index(lines.len());
+            let line = lines[at].clone();
+            match edit {
+                0 => { lines.remove(at); }
+                1 => lines.insert(at, line),
+                2 => lines.insert(at, word),
+                3 => lines[at] = format!("{line} {word}"),
+                4 => lines[at] = line.replace(['{', '}'], ""),
+                _ => lines[at] = line.split_whitespace().rev().collect::<Vec<_>>().join(" "),
+            }
+        }
+        let host = FakeHost::default().with_file("/k.conf", lines.join("\n"));
+        let read = source::read("/k.conf".as_ref(), &source::Options::default(), &host);
+        let (root, diagnostics) = parse(&read);
+        check(&root)?;
+        for d in &diagnostics {
+            prop_assert!(d.span.line as usize <= lines.len() && d.span.start <= d.span.end, "{d:?}");
+        }
     }
 
     #[test]
