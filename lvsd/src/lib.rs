@@ -19,6 +19,7 @@
 //! | [`top`] | `lvsd top` |
 //! | [`genhash`] | `lvsd genhash` |
 //! | [`reload`] | `lvsd reload` |
+//! | [`status`] | `lvsd status` |
 //! | [`replay`] | `lvsd replay` |
 //! | [`demo`] | `lvsd demo` |
 #![warn(missing_docs)]
@@ -45,4 +46,5 @@ pub mod replay;
 pub mod rules;
 pub mod run;
 mod span;
+pub mod status;
 pub mod top;

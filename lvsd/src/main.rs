@@ -14,6 +14,7 @@ Commands:
   run          forward in the foreground
   check        say what is wrong with a keepalived.conf, before anything runs with it
   help-config  say what can be written into a keepalived.conf, and what it means
+  status       how services, servers and checks are
   reload       have the running daemon read its keepalived.conf anew, or say what that would change
   genhash      the digest of a page, for HTTP_GET and SSL_GET
   adm          ipvsadm for the running daemon; the same when called by the name ipvsadm
@@ -48,6 +49,7 @@ fn subcommand(program: &str, args: &[String]) -> ExitCode {
             "check" => lvsd::check::run(rest),
             "help-config" => lvsd::help_config::run(rest),
             "reload" => lvsd::reload::run(rest),
+            "status" => lvsd::status::run(rest),
             "genhash" => lvsd::genhash::run(rest),
             "conns" => lvsd::conns::run(rest),
             "explain" => lvsd::explain::run(rest),

@@ -204,6 +204,18 @@ pub(super) const SUBCOMMANDS: &[Subcommand] = {
             words: Nothing,
         },
         Subcommand {
+            name: "status",
+            about: "how services, servers and checks are",
+            options: &[
+                flag("--down", Nothing, "only what is down"),
+                Flag { repeats: true, ..short("-r", "--server", Server, "only this server") },
+                flag("--json", Nothing, "one JSON object"),
+                SOCKET,
+                HELP,
+            ],
+            words: Kind::Service(Protocol::TCP),
+        },
+        Subcommand {
             name: "demo",
             about: "show it in a virtual LAN",
             options: &[flag("--workers", Anything, "worker threads"), HELP],

@@ -123,8 +123,11 @@ pub fn answer(plane: &dyn Plane, request: Request, say: &mut dyn FnMut(Reply) ->
                 message: format!("{server:?} is no server's address and port"),
             },
         },
-        Request::Status {} => kept(plane, |keeper| Reply::Status {
-            status: keeper.status(),
+        Request::Status {} => kept(plane, |keeper| match keeper.status() {
+            Ok(status) => Reply::Status { status },
+            Err(silent) => Reply::Error {
+                message: silent.to_string(),
+            },
         }),
         Request::Reload { rehearse } => kept(plane, |keeper| Reply::Reloaded {
             reload: keeper.reload(rehearse),

@@ -12,7 +12,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
-use super::Health;
+use super::{Health, Silent};
 use super::difference::{self, Change};
 use super::status::{Configuration, Status};
 use crate::keepalived::diagnostic::{self, Report};
@@ -42,6 +42,7 @@ struct Kept {
     config: Config,
     read_at: u64,
     reloads: u64,
+    refusals: u64,
     refused: Option<String>,
 }
 
@@ -77,6 +78,7 @@ impl Keeper {
             config,
             read_at: now(),
             reloads: 0,
+            refusals: 0,
             refused: None,
         };
         Self {
@@ -109,6 +111,7 @@ impl Keeper {
         }
         if !rehearse {
             kept.refused.clone_from(&reload.refused);
+            kept.refusals += u64::from(reload.refused.is_some());
             if reload.taken {
                 kept.config = loaded.config;
                 kept.read_at = now();
@@ -119,16 +122,32 @@ impl Keeper {
     }
 
     /// How everything is.
-    pub fn status(&self) -> Status {
-        let mut status = self.health.status();
+    ///
+    /// # Errors
+    ///
+    /// The thread that runs checks does not answer.
+    pub fn status(&self) -> Result<Status, Silent> {
+        Ok(Status {
+            configuration: self.configuration(),
+            ..self.health.status()?
+        })
+    }
+
+    /// The configuration in force.
+    pub(crate) fn configuration(&self) -> Configuration {
         let kept = self.lock();
-        status.configuration = Configuration {
+        Configuration {
             file: self.source.path.clone(),
             read_at: kept.read_at,
             reloads: kept.reloads,
+            refusals: kept.refusals,
             refused: kept.refused.clone(),
-        };
-        status
+        }
+    }
+
+    /// How everything in it is.
+    pub(crate) fn health(&self) -> &Health {
+        &self.health
     }
 
     /// The file.

@@ -12,7 +12,7 @@
 //! | `keeper`, `difference` | the configuration in force, and what another one changes |
 //! | `flows` | flows of servers that have failed |
 //! | `tell`, `label` | what is said about events |
-//! | `status` | how everything is |
+//! | `snapshot`, `report`, `status` | how everything is: as facts, from these to words, and the words |
 
 mod difference;
 mod flows;
@@ -20,6 +20,7 @@ mod keeper;
 mod label;
 mod list;
 mod report;
+pub(crate) mod snapshot;
 pub mod status;
 mod tell;
 #[cfg(test)]
@@ -27,11 +28,12 @@ mod tests;
 mod worker;
 mod working;
 
-use std::fmt;
 use std::io;
 use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
+use std::{error, fmt};
 
 use lvs_health::driver::{Driver, Options};
 use mio::Waker;
@@ -39,9 +41,11 @@ use mio::Waker;
 use crate::alerts::Alert;
 use crate::control::desk::Plane;
 use crate::keepalived::model::{Config, Global};
+use crate::pulse::Pulse;
 pub use difference::{Change, Kind};
 use flows::Mover;
 pub use keeper::{Keeper, Reload, Source};
+use snapshot::Snapshot;
 use status::Status;
 use worker::{Ask, Worker};
 
@@ -62,8 +66,25 @@ pub trait Herald: Send + fmt::Debug {
 pub struct Health {
     asks: Mutex<Sender<Ask>>,
     waker: Arc<Waker>,
+    pulse: Arc<Pulse>,
     thread: Option<JoinHandle<()>>,
 }
+
+/// How long somebody who wants to know how everything is waits for the thread, which may be at a reload.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The thread that runs checks does not answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "there is no more to say")]
+pub struct Silent;
+
+impl fmt::Display for Silent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the thread that runs checks does not answer")
+    }
+}
+
+impl error::Error for Silent {}
 
 /// Why checks do not start.
 #[derive(Debug)]
@@ -105,6 +126,7 @@ impl Health {
         Ok(Self {
             asks: Mutex::new(asks),
             waker,
+            pulse: worker.pulse(),
             thread: Some(thread.spawn(|| worker.run())?),
         })
     }
@@ -127,10 +149,24 @@ impl Health {
     }
 
     /// How everything is. What configuration is in force is for the caller to fill in.
-    pub fn status(&self) -> Status {
+    ///
+    /// # Errors
+    ///
+    /// The thread does not answer.
+    pub fn status(&self) -> Result<Status, Silent> {
+        Ok(report::status(&self.snapshot()?))
+    }
+
+    /// The same as facts.
+    pub(crate) fn snapshot(&self) -> Result<Snapshot, Silent> {
         let (reply, answer) = mpsc::channel();
-        self.ask(Ask::Status(reply));
-        answer.recv().unwrap_or_default()
+        self.ask(Ask::Snapshot(reply));
+        answer.recv_timeout(PATIENCE).map_err(|_| Silent)
+    }
+
+    /// How long the thread has not come round.
+    pub(crate) fn silence(&self) -> Duration {
+        self.pulse.silence()
     }
 
     fn ask(&self, ask: Ask) {

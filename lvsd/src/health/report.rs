@@ -1,88 +1,93 @@
-//! The state of everything, put into the words of [`status`](super::status).
+//! A [snapshot](super::snapshot), put into the words of [`status`](super::status).
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use lvs_core::Endpoint;
-use lvs_health::driver::{CheckId, Driver};
 use lvs_health::{Kind, Reason};
 
 use super::label;
+use super::snapshot::{self, Snapshot};
 use super::status::{Check, Checks, Quorum, Run, Server, Service, Sorry, Status};
-use super::working::Working;
-use crate::keepalived::model::Checker;
+use crate::keepalived::model::{Checker, RealServer};
 
 /// How everything is.
-pub(super) fn status(driver: &Driver, services: &[Working]) -> Status {
-    let ids = || services.iter().flat_map(|w| w.checks.values().flatten());
-    let has_found = |id: &&CheckId| driver.checker(**id).is_some_and(|c| c.standing().found);
+pub(super) fn status(snapshot: &Snapshot) -> Status {
+    let checks = || snapshot.services.iter().flat_map(|s| &s.checks);
     Status {
         checks: Checks {
-            total: driver.len(),
-            found: ids().filter(has_found).count(),
-            running: driver.running() + driver.scripts_running(),
-            worst_lateness_ms: milliseconds(driver.lateness().worst()),
+            total: checks().count(),
+            found: checks().filter(|c| c.found).count(),
+            running: snapshot.running,
+            worst_lateness_ms: milliseconds(snapshot.lateness.worst()),
         },
-        services: services.iter().map(|w| service(driver, w)).collect(),
+        services: snapshot
+            .services
+            .iter()
+            .map(|s| service(snapshot.now, s))
+            .collect(),
         ..Status::default()
     }
 }
 
-fn service(driver: &Driver, working: &Working) -> Service {
-    let tally = working.pool.tally();
-    let config = &working.config;
-    let scheduled: std::collections::HashMap<Endpoint, u32> = working
-        .list
-        .servers()
-        .iter()
-        .map(|(addr, options)| (*addr, options.weight))
-        .collect();
-    let servers = config.servers.iter().map(|server| {
-        let pooled = working.pool.server(&server.addr);
-        let ids = working.checks.get(&server.addr);
-        let checks = server.checks.iter().zip(ids.into_iter().flatten());
-        let checks: Vec<Check> = checks.map(|(c, id)| check(driver, c, *id)).collect();
-        Server {
-            server: server.addr.to_string(),
-            up: pooled.is_some_and(|s| s.alive()),
-            weight: server.options.weight,
-            effective_weight: pooled.map_or(0, |s| s.effective_weight()),
-            scheduled: scheduled.get(&server.addr).copied(),
-            flaps: checks.iter().map(|c| c.flaps).sum(),
-            checks,
-        }
+fn service(now: Duration, known: &snapshot::Service) -> Service {
+    let (config, tally) = (&*known.config, known.tally);
+    let scheduled: HashMap<Endpoint, u32> = known.list.iter().copied().collect();
+    let mut checks = known.checks.iter();
+    let servers = config.servers.iter().zip(&known.servers);
+    let servers = servers.map(|(server, s)| {
+        let checks = server.checks.iter().zip(&mut checks);
+        let checks: Vec<Check> = checks.map(|(config, c)| check(now, config, c)).collect();
+        self::server(server, *s, scheduled.get(&server.addr).copied(), checks)
     });
     Service {
         name: label::service(config),
         services: config.keys.iter().map(ToString::to_string).collect(),
         scheduler: config.scheduler.value.clone(),
         quorum: Quorum {
-            up: working.pool.quorum(),
+            up: known.quorum,
             live: tally.live,
             gained_at: tally.to_gain(),
             lost_below: tally.to_lose(),
         },
         sorry: config.sorry.as_ref().map(|sorry| Sorry {
             server: sorry.addr.to_string(),
-            serves: working.pool.sorry_serves(),
+            serves: known.sorry_serves,
         }),
-        suspended: working.suspended,
+        suspended: known.suspended,
         servers: servers.collect(),
     }
 }
 
-fn check(driver: &Driver, config: &Checker, id: CheckId) -> Check {
-    let checker = driver.checker(id);
-    let history = checker.map(|c| c.history());
-    let ago = |at: Duration| driver.now().saturating_sub(at).as_secs_f64();
+fn server(
+    config: &RealServer,
+    known: snapshot::Server,
+    scheduled: Option<u32>,
+    checks: Vec<Check>,
+) -> Server {
+    Server {
+        server: config.addr.to_string(),
+        up: known.up,
+        weight: config.options.weight,
+        effective_weight: known.effective_weight,
+        scheduled,
+        flaps: checks.iter().map(|c| c.flaps).sum(),
+        checks,
+    }
+}
+
+fn check(now: Duration, config: &Checker, known: &snapshot::Check) -> Check {
+    let history = &known.history;
+    let ago = |at: Duration| now.saturating_sub(at).as_secs_f64();
     let failures = Reason::ALL.iter().filter_map(|reason| {
-        let count = history.map_or(0, |h| h.failures(*reason));
+        let count = history.failures(*reason);
         (count > 0).then(|| (reason.name().to_owned(), count))
     });
     Check {
         kind: config.keyword.to_owned(),
         target: target(&config.check),
-        up: checker.is_some_and(|c| c.standing().up),
-        last: history.and_then(|h| h.last()).map(|run| Run {
+        up: known.up,
+        last: history.last().map(|run| Run {
             passed: run.verdict.is_ok(),
             reason: run
                 .verdict
@@ -96,12 +101,12 @@ fn check(driver: &Driver, config: &Checker, id: CheckId) -> Check {
             ago: ago(run.at),
             took_ms: milliseconds(run.took),
         }),
-        forgiven: checker.map_or(0, |c| c.retries()),
+        forgiven: known.forgiven,
         retries: config.check.timing.retries,
-        runs: history.map_or(0, |h| h.runs()),
+        runs: history.runs(),
         failures: failures.collect(),
-        flaps: history.map_or(0, |h| h.changes()),
-        changed_ago: history.and_then(|h| h.changed_at()).map(ago),
+        flaps: history.changes(),
+        changed_ago: history.changed_at().map(ago),
     }
 }
 
@@ -114,6 +119,7 @@ fn target(check: &lvs_health::Check) -> String {
     }
 }
 
+/// To a microsecond: more digits would only be read as if they meant something.
 fn milliseconds(duration: Duration) -> f64 {
-    duration.as_secs_f64() * 1000.0
+    duration.as_micros() as f64 / 1000.0
 }

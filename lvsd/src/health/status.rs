@@ -27,6 +27,8 @@ pub struct Configuration {
     pub read_at: u64,
     /// How often it was read anew and taken.
     pub reloads: u64,
+    /// How often that was refused.
+    pub refusals: u64,
     /// Why the last attempt to read it anew was refused, if it was.
     pub refused: Option<String>,
 }

@@ -85,7 +85,7 @@ impl Scene {
         };
         // From then on failures are forgiven.
         let found = || {
-            let checks = scene.health.status().checks;
+            let checks = scene.health.status().unwrap().checks;
             checks.found == checks.total
         };
         assert!(eventually(found));
@@ -162,7 +162,7 @@ fn who_fails_is_taken_out_and_comes_back() {
     assert_eq!(scene.told.scripts(), ["/bin/up", "/bin/down", "/bin/up"]);
     let subjects = scene.told.subjects();
     assert_eq!(subjects.len(), 5, "{subjects:?}"); // of the quorum 3 times, of the check twice
-    let status = scene.health.status();
+    let status = scene.health.status().unwrap();
     let first = &status.services[0].servers[0];
     assert!(first.up && first.flaps == 2, "{first:?}");
     let failures: u64 = first.checks[0].failures.values().sum();
@@ -177,7 +177,7 @@ fn the_sorry_server_serves_when_nobody_else_does() {
     drop(a);
     scene.await_servers(&["99/1"]);
     assert!(
-        scene.health.status().services[0]
+        scene.health.status().unwrap().services[0]
             .sorry
             .as_ref()
             .unwrap()
@@ -206,13 +206,13 @@ fn the_same_configuration_again_changes_nothing() {
     let counted = |s: &Status| s.services[0].servers[1].checks[0].flaps;
     assert!(eventually(|| scene.told.lines().len() == 2));
     let (before, told) = (scene.plane.director.config(), scene.told.lines());
-    let flaps = counted(&scene.health.status());
+    let flaps = counted(&scene.health.status().unwrap());
     scene.health.reload(config(&text), false).unwrap();
     let live = |c: &lvs_core::Config| Arc::as_ptr(c.services()[0].live());
     assert_eq!(live(&before), live(&scene.plane.director.config()));
     assert_eq!(scene.servers(), [format!("{port_a}/1")]);
     assert_eq!(scene.told.lines(), told);
-    assert_eq!(counted(&scene.health.status()), flaps);
+    assert_eq!(counted(&scene.health.status().unwrap()), flaps);
 }
 
 #[test]
@@ -246,7 +246,7 @@ fn a_reload_that_the_director_refuses_changes_nothing() {
     let refused = scene.health.reload(bad, false).unwrap_err();
     assert!(!refused.is_empty());
     assert_eq!(scene.servers(), [format!("{port}/1")]);
-    assert_eq!(scene.health.status().services.len(), 1);
+    assert_eq!(scene.health.status().unwrap().services.len(), 1);
 }
 
 /// What people do by hand stays, until the same server is concerned.

@@ -17,13 +17,13 @@ use lvs_health::{Reason, Verdict};
 
 use super::flows::Mover;
 use super::list::{self, List};
-use super::report;
-use super::status::Status;
+use super::snapshot::Snapshot;
 use super::tell::{self, Said};
 use super::working::{Prepared, Working};
 use super::{Herald, label};
 use crate::control::desk::{Change, Plane, Stop};
 use crate::keepalived::model::{Config, Global};
+use crate::pulse::Pulse;
 
 /// What the thread is asked to do.
 #[derive(Debug)]
@@ -36,7 +36,7 @@ pub(super) enum Ask {
         reply: Sender<Result<(), String>>,
     },
     /// Say how everything is.
-    Status(Sender<Status>),
+    Snapshot(Sender<Snapshot>),
     /// Tell everybody who wants to hear that it ends, and end.
     Stop,
 }
@@ -59,6 +59,7 @@ pub(super) struct Worker {
     /// Services that the director does not have as they should be.
     unpublished: BTreeSet<usize>,
     looked: Duration,
+    pulse: Arc<Pulse>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -96,12 +97,19 @@ impl Worker {
             places: HashMap::new(),
             unpublished: BTreeSet::new(),
             looked: Duration::ZERO,
+            pulse: Arc::default(),
         }
+    }
+
+    /// Beats each time round.
+    pub(super) fn pulse(&self) -> Arc<Pulse> {
+        Arc::clone(&self.pulse)
     }
 
     /// Works until it is asked to stop.
     pub(super) fn run(mut self) {
         loop {
+            self.pulse.beat();
             match self.asks.try_recv() {
                 Ok(Ask::Reload {
                     config,
@@ -111,8 +119,8 @@ impl Worker {
                     let taken = self.take(*config, rehearse);
                     let _ = reply.send(taken.map_err(|e| refusal(&e)));
                 }
-                Ok(Ask::Status(reply)) => {
-                    let _ = reply.send(report::status(&self.driver, &self.services));
+                Ok(Ask::Snapshot(reply)) => {
+                    let _ = reply.send(Snapshot::take(&self.driver, &self.services));
                 }
                 Ok(Ask::Stop) | Err(TryRecvError::Disconnected) => return self.stop(),
                 Err(TryRecvError::Empty) => self.turn(),

@@ -1,6 +1,7 @@
 //! A virtual service at work: its configuration, its pool and its checks.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use lvs_core::Endpoint;
 use lvs_health::checker::Standing;
@@ -14,7 +15,8 @@ use crate::keepalived::model::{RealServer, VirtualServer};
 /// A virtual service at work.
 #[derive(Debug)]
 pub(super) struct Working {
-    pub(super) config: VirtualServer,
+    /// Shared with whoever looks at a [snapshot](super::snapshot).
+    pub(super) config: Arc<VirtualServer>,
     pub(super) pool: Pool<Endpoint>,
     /// What the director was last made to have.
     pub(super) list: List,
@@ -27,7 +29,7 @@ pub(super) struct Working {
 /// A service as it is to be, from scratch or from one at work, before anything is touched.
 #[derive(Debug)]
 pub(super) struct Prepared {
-    pub(super) config: VirtualServer,
+    pub(super) config: Arc<VirtualServer>,
     pub(super) pool: Pool<Endpoint>,
     pub(super) list: List,
     pub(super) events: Vec<Event<Endpoint>>,
@@ -63,7 +65,7 @@ impl Prepared {
             plan: plan.collect(),
             pool,
             events,
-            config,
+            config: Arc::new(config),
             suspended: false,
         }
     }
@@ -89,7 +91,7 @@ impl Prepared {
             plan,
             pool,
             events,
-            config,
+            config: Arc::new(config),
             suspended: old.suspended,
         }
     }

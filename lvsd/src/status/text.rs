@@ -1,0 +1,262 @@
+//! A status as text, for people.
+//!
+//! A line for each service, server and check, the latter two further in, with what is bad in capitals. What does not fit into 80
+//! columns goes on in the next line; addresses are never broken.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use super::select::Tally;
+use crate::arguments::printable;
+use crate::health::status::{Check, Checks, Configuration, Quorum, Run, Server, Service, Status};
+use crate::span::short;
+
+const WIDTH: usize = 80;
+
+/// The status, and a summary of what there was before the filters. `now` is in seconds since 1970.
+pub(super) fn shown(status: &Status, tally: &Tally, now: u64) -> String {
+    let mut page = Page::default();
+    configuration(&mut page, &status.configuration, now);
+    for service in &status.services {
+        page.text.push('\n');
+        self::service(&mut page, service);
+    }
+    page.text.push('\n');
+    summary(&mut page, tally, &status.checks);
+    page.text
+}
+
+/// Text in the making.
+#[derive(Debug, Default)]
+struct Page {
+    text: String,
+}
+
+impl Page {
+    /// A line that begins with `head`, its further lines below where `words` begin.
+    fn line(&mut self, head: &str, words: &str) {
+        let indent = head.chars().count();
+        let mut column = indent;
+        self.text.push_str(head);
+        for (i, word) in printable(words).split(' ').enumerate() {
+            let width = word.chars().count();
+            if i > 0 && column + 1 + width > WIDTH {
+                let _ = write!(self.text, "\n{:indent$}", ""); // writing to a string cannot fail
+                column = indent;
+            } else if i > 0 {
+                self.text.push(' ');
+                column += 1;
+            }
+            self.text.push_str(word);
+            column += width;
+        }
+        self.text.push('\n');
+    }
+}
+
+fn configuration(page: &mut Page, configuration: &Configuration, now: u64) {
+    let age = Duration::from_secs(now.saturating_sub(configuration.read_at));
+    let reloads = match configuration.reloads {
+        0 => String::new(),
+        n => format!(", {}", counted(n, "reload")),
+    };
+    let file = configuration.file.display();
+    page.line("", &format!("{file}: read {} ago{reloads}", short(age)));
+    if let Some(why) = &configuration.refused {
+        page.line("", &format!("the last reload was REFUSED: {why}"));
+    }
+}
+
+fn service(page: &mut Page, service: &Service) {
+    let name = match &service.services[..] {
+        [only] => only,
+        _ => &service.name,
+    };
+    let head = format!("{name} {}: {}", service.scheduler, quorum(&service.quorum));
+    page.line("", &head);
+    if service.services.len() > 1 {
+        page.line("  ", &format!("for {}", service.services.join(", ")));
+    }
+    if service.suspended {
+        page.line("  ", "its checks rest: its address is not on this host");
+    }
+    if let Some(sorry) = &service.sorry {
+        let role = match sorry.serves {
+            true => "SERVES",
+            false => "is not needed",
+        };
+        page.line("  ", &format!("sorry server {} {role}", sorry.server));
+    }
+    for server in &service.servers {
+        self::server(page, server);
+    }
+}
+
+fn quorum(quorum: &Quorum) -> String {
+    let Quorum {
+        live,
+        gained_at,
+        lost_below,
+        ..
+    } = quorum;
+    match quorum.up {
+        true => format!("quorum, weight {live} lives, lost below {lost_below}"),
+        false => format!("NO QUORUM, weight {live} lives, gained at {gained_at}"),
+    }
+}
+
+fn server(page: &mut Page, server: &Server) {
+    let state = if server.up { "up  " } else { "DOWN" };
+    let mut words = format!("{} weight {}", server.server, server.weight);
+    if server.effective_weight != server.weight {
+        let _ = write!(words, ", {} by its checks", server.effective_weight);
+    }
+    match server.scheduled {
+        None => words.push_str(", out"),
+        Some(weight) if weight != server.effective_weight => {
+            let _ = write!(words, ", {weight} in the list");
+        }
+        Some(_) => {}
+    }
+    page.line(&format!("  {state}  "), &words);
+    for check in &server.checks {
+        self::check(page, check, &server.server);
+    }
+}
+
+fn check(page: &mut Page, check: &Check, server: &str) {
+    let state = if check.up { "up  " } else { "DOWN" };
+    let target = match check.target == server {
+        true => String::new(),
+        false => format!(" {}", check.target),
+    };
+    let mut words = format!("{}{target}: {}", check.kind, last(check.last.as_ref()));
+    if check.forgiven > 0 {
+        let _ = write!(words, ", forgiven {} of {}", check.forgiven, check.retries);
+    }
+    if let Some(ago) = check.changed_ago {
+        let changes = counted(check.flaps, "change");
+        let _ = write!(words, "; {changes}, the last {} ago", span(ago));
+    }
+    page.line(&format!("        {state}  "), &words);
+}
+
+fn last(run: Option<&Run>) -> String {
+    match run {
+        None => "has not run yet".to_owned(),
+        Some(run) => {
+            let took = match run.took_ms {
+                ms if ms < 1000.0 => format!("{ms:.1}ms"),
+                ms => format!("{:.1}s", ms / 1000.0),
+            };
+            format!("{} {} ago in {took}", run.text, span(run.ago))
+        }
+    }
+}
+
+fn summary(page: &mut Page, tally: &Tally, checks: &Checks) {
+    let of = |count: usize, what: &str, bad: usize, how: &str| match bad {
+        0 => counted(count as u64, what),
+        bad => format!("{}, {bad} {how}", counted(count as u64, what)),
+    };
+    let parts = [
+        of(
+            tally.services,
+            "service",
+            tally.without_quorum,
+            "WITHOUT QUORUM",
+        ),
+        of(tally.servers, "server", tally.down, "DOWN"),
+        of(tally.checks, "check", tally.failing, "failing"),
+    ];
+    page.line("", &parts.join("; "));
+    let late = format!("the latest began {:.1}ms late", checks.worst_lateness_ms);
+    match checks.total - checks.found.min(checks.total) {
+        0 => page.line("", &format!("all checks have found something; {late}")),
+        n => page.line(
+            "",
+            &format!("{n} of all checks have found nothing yet; {late}"),
+        ),
+    }
+}
+
+/// `1 server`, `2 servers`.
+fn counted(count: u64, what: &str) -> String {
+    let s = if count == 1 { "" } else { "s" };
+    format!("{count} {what}{s}")
+}
+
+/// Of so many seconds: tenths of the first few.
+fn span(seconds: f64) -> String {
+    match seconds < 10.0 {
+        true => format!("{seconds:.1}s"),
+        false => Duration::try_from_secs_f64(seconds).map_or_else(|_| "long".to_owned(), short),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{select, testing};
+    use super::*;
+
+    #[test]
+    fn everything_is_shown_in_80_columns() {
+        let status = testing::status();
+        let text = shown(&status, &Tally::of(&status), 1_000 + 7_500);
+        let wanted = "\
+/etc/lvsd/web.conf: read 2h05m ago, 3 reloads
+the last reload was REFUSED: 2 errors in the configuration
+
+TCP 192.0.2.10:80 wlc: quorum, weight 7 lives, lost below 1
+  sorry server 10.0.0.99:80 is not needed
+  up    10.0.0.11:8080 weight 2
+        up    TCP_CHECK: connection refused 1m15s ago in 5.0s, forgiven 1 of 3
+  DOWN  10.0.0.12:8080 weight 1, out
+        DOWN  HTTP_GET 10.0.0.12:80: unwanted status: 503 instead of 200 for
+              http://10.0.0.12/some/long/path/to/health 1m15s ago in 5.0s; 5
+              changes, the last 3m12s ago
+  up    10.0.0.13:8080 weight 1, 5 by its checks
+        up    TCP_CHECK: passed 1.2s ago in 0.4ms
+        up    MISC_CHECK /usr/local/bin/check \\u{1b}[31m: has not run yet
+
+[dns]:0 rr: NO QUORUM, weight 1 lives, gained at 3
+  for UDP [2001:db8::53]:53, UDP [2001:db8::54]:53
+  its checks rest: its address is not on this host
+  sorry server [fd00::99]:53 SERVES
+  up    [fd00::1]:53 weight 1, out
+        up    TCP_CHECK: passed 1.2s ago in 0.4ms
+
+FWM 7 rr: quorum, weight 1 lives, lost below 1
+  up    10.0.0.11:0 weight 1
+
+3 services, 1 WITHOUT QUORUM; 5 servers, 1 DOWN; 5 checks, 2 failing
+1 of all checks have found nothing yet; the latest began 2.1ms late
+";
+        assert_eq!(text, wanted);
+        assert!(text.lines().all(|line| line.chars().count() <= WIDTH));
+    }
+
+    #[test]
+    fn the_summary_counts_what_is_left_out() {
+        let mut status = testing::status();
+        let tally = Tally::of(&status);
+        select::keep_down(&mut status);
+        let text = shown(&status, &tally, 0);
+        assert!(
+            !text.contains("10.0.0.13") && text.contains("5 servers, 1 DOWN"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn spans_of_any_size_are_shown() {
+        for (seconds, text) in [
+            (0.0, "0.0s"),
+            (9.94, "9.9s"),
+            (10.0, "10s"),
+            (f64::INFINITY, "long"),
+        ] {
+            assert_eq!(span(seconds), text);
+        }
+    }
+}
