@@ -22,6 +22,8 @@ mod queue;
 mod reader;
 pub(crate) mod security;
 mod sys;
+#[cfg(test)]
+mod tests;
 mod thread;
 mod visible;
 mod worker;

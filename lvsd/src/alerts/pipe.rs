@@ -206,3 +206,149 @@ fn fitting(found: &fs::Metadata, owner: Option<(u32, u32)>) -> Result<(), String
 fn identity(found: &fs::Metadata) -> Identity {
     Identity(found.dev(), found.ino())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+    use std::sync::Mutex;
+
+    use super::*;
+
+    static LOGGED: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+    fn log(line: &str) {
+        LOGGED.lock().unwrap().push(line.to_owned());
+    }
+
+    /// What was logged about a pipe.
+    fn said(path: &Path) -> Vec<String> {
+        let about = format!("pipe `{}`: ", path.display());
+        let logged = LOGGED.lock().unwrap();
+        let said = logged.iter().filter_map(|l| l.strip_prefix(&about));
+        said.map(str::to_owned).collect()
+    }
+
+    /// A path where nothing is.
+    fn path(name: &str) -> PathBuf {
+        let path = std::env::temp_dir().join(format!("lvsd-pipe-{}-{name}", std::process::id()));
+        let _ = fs::remove_file(&path);
+        path
+    }
+
+    /// What is in a pipe.
+    fn read(path: &Path) -> String {
+        use std::io::Read as _;
+        let mut file = OpenOptions::new()
+            .read(true)
+            .custom_flags(libc::O_NONBLOCK)
+            .open(path)
+            .unwrap();
+        let mut all = Vec::new();
+        let end = file.read_to_end(&mut all).unwrap_err();
+        assert_eq!(
+            end.kind(),
+            ErrorKind::WouldBlock,
+            "somebody may still write"
+        );
+        String::from_utf8(all).unwrap()
+    }
+
+    #[test]
+    fn what_does_not_fit_is_counted() {
+        let path = path("full");
+        let mut pipe = Pipe::new(path.clone(), None, log);
+        let line = "x".repeat(99);
+        let mut wanted = 0;
+        while pipe.lost == 0 {
+            pipe.write(&line);
+            wanted += 1;
+        }
+        wanted -= 1;
+        assert!(wanted * 100 >= 64 << 10, "{wanted}");
+        pipe.write(&line);
+        pipe.write(&line);
+        assert_eq!(
+            said(&path),
+            ["it is full, and nobody reads it: lines are lost"]
+        );
+        assert_eq!(read(&path), format!("{line}\n").repeat(wanted));
+        pipe.write("now");
+        assert_eq!(read(&path), "now\n");
+        assert_eq!(said(&path)[1..], ["3 lines were lost"]);
+        drop(pipe);
+        assert!(!path.exists() && said(&path).len() == 2);
+    }
+
+    #[test]
+    fn a_line_is_whole_or_lost() {
+        let path = path("long");
+        let mut pipe = Pipe::new(path.clone(), None, log);
+        pipe.write(&"x".repeat(LONGEST - 1));
+        assert_eq!(read(&path).len(), LONGEST);
+        pipe.write(&"x".repeat(LONGEST));
+        assert_eq!(read(&path), "");
+        drop(pipe);
+        let last = said(&path).pop().unwrap();
+        assert_eq!(last, "1 lines were lost");
+    }
+
+    #[test]
+    fn it_is_made_again() {
+        let path = path("again");
+        let mut pipe = Pipe::new(path.clone(), None, log);
+        fs::remove_file(&path).unwrap();
+        pipe.write("one");
+        assert_eq!(read(&path), "one\n");
+        fs::remove_file(&path).unwrap();
+        fs::write(&path, "mine").unwrap();
+        pipe.write("two");
+        pipe.write("three");
+        drop(pipe);
+        assert_eq!(fs::read(&path).unwrap(), b"mine");
+        let removed = "somebody has removed it: it is made again";
+        let other = "something else is there, and is left alone";
+        assert_eq!(said(&path), [removed, removed, other, "2 lines were lost"]);
+        fs::remove_file(&path).unwrap();
+    }
+
+    #[test]
+    fn what_is_there_already() {
+        let path = path("there");
+        let ours = sys::ourselves();
+        sys::make_pipe(&path, 0o600).unwrap();
+        let mut pipe = Pipe::new(path.clone(), Some((7, 7)), log);
+        pipe.write("one");
+        assert_eq!(read(&path), "one\n");
+        drop(pipe);
+        assert!(path.exists(), "it was not made by us");
+        if ours.0 == 0 {
+            std::os::unix::fs::chown(&path, Some(7), None).unwrap();
+            assert!(Pipe::new(path.clone(), Some((7, 7)), log).is_open());
+            assert!(!Pipe::new(path.clone(), None, log).is_open());
+            let foreign = "it is there, but belongs to user 7: it is not used";
+            assert_eq!(said(&path), [foreign]);
+        }
+        let link = self::path("link");
+        symlink(&path, &link).unwrap();
+        assert!(!Pipe::new(link.clone(), Some((7, 7)), log).is_open());
+        fs::remove_file(&link).unwrap();
+        fs::remove_file(&path).unwrap();
+    }
+
+    #[test]
+    fn it_is_given_away() {
+        let path = path("given");
+        let other = (7, 8);
+        let pipe = Pipe::new(path.clone(), Some(other), log);
+        assert!(pipe.is_open());
+        let found = fs::metadata(&path).unwrap();
+        match sys::ourselves().0 {
+            0 => assert_eq!((found.uid(), found.gid()), other),
+            _ => assert_eq!(said(&path).len(), 1, "only root can"),
+        }
+        drop(pipe);
+        assert!(!path.exists());
+        let nowhere = Pipe::new("/no/such/folder/pipe".into(), None, log);
+        assert!(!nowhere.is_open() && said(nowhere.path())[0].starts_with("it cannot be made: "));
+    }
+}

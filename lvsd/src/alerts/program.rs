@@ -214,6 +214,19 @@ mod tests {
     }
 
     #[test]
+    fn what_could_change_a_script_is_not_inherited() {
+        let found = program(&Global::default(), "/etc/tell", None).unwrap();
+        let command = found.command();
+        let mut without: Vec<_> = command.get_envs().collect();
+        without.sort();
+        let unwanted = ["IFS", "LD_LIBRARY_PATH", "LD_PRELOAD"];
+        let wanted: Vec<_> = unwanted.iter().map(|name| (name.as_ref(), None)).collect();
+        assert_eq!(without, wanted);
+        assert_eq!(command.get_program(), "/usr/bin/tell");
+        assert_eq!(command.get_args().collect::<Vec<_>>(), ["a b"]);
+    }
+
+    #[test]
     fn whom_it_runs_as() {
         let mut global = Global::default();
         assert_eq!(program(&global, "tell", None).unwrap().identity, None);

@@ -35,6 +35,11 @@ pub(super) const LINTS: &[Lint] = &[
         script_insecure,
         "A program runs as root, and somebody else could put another one in its place: that is how an ordinary user becomes root.",
     ),
+    Lint::warning(
+        "script-security-off",
+        script_security_off,
+        "Programs run as root, and nothing keeps those from running that somebody else could replace one day.",
+    ),
     Lint::error(
         "script-refused",
         script_refused,
@@ -257,12 +262,12 @@ fn script_not_executable(s: &Scene<'_>, out: &mut Vec<Diagnostic>) {
 fn script_user_unknown(s: &Scene<'_>, out: &mut Vec<Diagnostic>) {
     let help = |user: &str| Some(format!("useradd --system --shell /usr/sbin/nologin {user}"));
     let global = &s.config.global;
-    if let Some(user) = &global.script_user {
-        if let Err(unknown) = security::numbers(s.host, &user.value) {
-            let mut found = s.found(user.span, unknown.to_string());
-            found.help = help(&user.user);
-            out.push(found);
-        }
+    if let Some(user) = &global.script_user
+        && let Err(unknown) = security::numbers(s.host, &user.value)
+    {
+        let mut found = s.found(user.span, unknown.to_string());
+        found.help = help(&user.user);
+        out.push(found);
     }
     report(s, out, |command| {
         let named = match command.user {
@@ -309,6 +314,20 @@ fn insecure(s: &Scene<'_>, command: &Use<'_>) -> Option<(String, Option<String>)
 fn script_insecure(s: &Scene<'_>, out: &mut Vec<Diagnostic>) {
     if !s.config.global.script_security {
         report(s, out, |command| insecure(s, command));
+    }
+}
+
+fn script_security_off(s: &Scene<'_>, out: &mut Vec<Diagnostic>) {
+    if s.config.global.script_security {
+        return;
+    }
+    let is_root = |command: &&Use<'_>| runs_as(s, command.user).is_some_and(|(uid, _)| uid == 0);
+    if let Some(first) = s.commands.iter().find(is_root) {
+        let message = "programs run as root, and `enable_script_security` is not set";
+        let found = s
+            .found(first.span, message)
+            .label(format!("`{}` for one", first.program()));
+        out.push(found.help("add `enable_script_security` to `global_defs`; and `script_user USER`, where root is not needed"));
     }
 }
 
