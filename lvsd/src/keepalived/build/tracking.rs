@@ -235,7 +235,7 @@ fn bfd(node: &Node, found: &mut Vec<Diagnostic>) -> Option<Bfd> {
         found.push(mixed.also(neighbour.span, "the neighbour"));
     }
     let small = |keyword: &str| u8::try_from(node.child(keyword)?.int()?).ok();
-    let ms = Duration::from_millis;
+    const TEN: Duration = Duration::from_millis(10);
     let multihop = node.flag("multihop").unwrap_or(false);
     let (vrrp, checker) = (
         node.flag("vrrp").unwrap_or(false),
@@ -248,9 +248,9 @@ fn bfd(node: &Node, found: &mut Vec<Diagnostic>) -> Option<Bfd> {
         source: source
             .map(|s| s.value)
             .filter(|s| s.is_ipv4() == neighbour.value.is_ipv4()),
-        min_rx: time(node, "min_rx").unwrap_or(ms(10)),
-        min_tx: time(node, "min_tx").unwrap_or(ms(10)),
-        idle_tx: time(node, "idle_tx").unwrap_or(ms(1000)),
+        min_rx: time(node, "min_rx").unwrap_or(TEN),
+        min_tx: time(node, "min_tx").unwrap_or(TEN),
+        idle_tx: time(node, "idle_tx").unwrap_or(Duration::from_secs(1)),
         multiplier: small("multiplier").unwrap_or(5),
         passive: node.flag("passive").unwrap_or(false),
         multihop,

@@ -75,6 +75,8 @@ fn one(vip: &str, method: &str, server: &str) -> String {
     )
 }
 
+const SECURE: &str = "global_defs {\n enable_script_security\n script_user root\n}\n";
+
 const CHECKED: &str = "TCP_CHECK { }";
 
 /// An instance with this in its block.
@@ -435,6 +437,11 @@ fn cases() -> Vec<(&'static str, String, String)> {
             service("quorum_up /opt/theirs/tool nobody", CHECKED),
         ),
         (
+            "script-security-off",
+            misc("/bin/ok"),
+            "global_defs {\n script_user nobody nogroup\n}\n".to_owned() + &misc("/bin/ok"),
+        ),
+        (
             "script-refused",
             "global_defs {\n enable_script_security\n script_user root\n}\n".to_owned()
                 + &misc("/opt/theirs/tool"),
@@ -627,8 +634,8 @@ fn good_files_are_left_alone() {
     let files = [
         service("", CHECKED),
         instance("A", 51, "") + &one("192.0.2.51 80", "DR", "192.0.2.11 80"),
-        tracked("weight -20", "s", "priority 100"),
-        tracked("", "s", "nopreempt\nstate BACKUP"),
+        SECURE.to_owned() + &tracked("weight -20", "s", "priority 100"),
+        SECURE.to_owned() + &tracked("", "s", "nopreempt\nstate BACKUP"),
     ];
     for file in files {
         let (codes, words) = found(&file);

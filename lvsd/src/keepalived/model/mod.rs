@@ -4,12 +4,14 @@
 //! Names of interfaces, users and scripts are as written, since they are looked up where they are used.
 
 mod addresses;
+mod instance;
 mod routing;
 mod service;
 mod tracking;
 mod vrrp;
 
 pub use addresses::*;
+pub use instance::*;
 pub use routing::*;
 pub use service::*;
 pub use tracking::*;

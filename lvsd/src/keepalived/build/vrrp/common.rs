@@ -145,7 +145,7 @@ fn for_instances(blocks: &Blocks<'_>, found: &mut Vec<Diagnostic>) -> Defaults {
         plain_checksum: blocks.is("v3_checksum_as_v2"),
         mails: blocks
             .flag("smtp_alert_vrrp")
-            .or(blocks.flag("smtp_alert"))
+            .or_else(|| blocks.flag("smtp_alert"))
             .unwrap_or(false),
         notify_priority: blocks.is("vrrp_notify_priority_changes"),
     }
@@ -247,7 +247,9 @@ pub(super) fn sync_daemon(nodes: &[Node], vrrp: &mut Vrrp, found: &mut Vec<Diagn
             );
             Some(global)
         }
-        (global, instance) => global.or(instance.map(|(span, daemon)| At::new(daemon, span))),
+        (global, instance) => {
+            global.or_else(|| instance.map(|(span, daemon)| At::new(daemon, span)))
+        }
     };
 }
 

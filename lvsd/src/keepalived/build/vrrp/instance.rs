@@ -33,8 +33,7 @@ pub(super) fn build(
     let vrid = At::new(u8::try_from(vrid.int()?).ok()?, vrid.span);
     let vips = addresses::block(node, "virtual_ipaddress", found);
     let family = family(node, &vips);
-    let (device, transport, source, interface) =
-        transport::build(node, family, vrid.value, defaults, found)?;
+    let reach = transport::build(node, family, vrid.value, defaults, found)?;
     let master = node
         .child("state")
         .and_then(|n| n.text())
@@ -52,7 +51,7 @@ pub(super) fn build(
     let mut instance = Instance {
         name,
         vrid,
-        interface,
+        interface: reach.interface,
         family,
         version: version(node, family, defaults),
         wants_master: master.unwrap_or(priority.value == Instance::OWNER),
@@ -65,10 +64,10 @@ pub(super) fn build(
         ),
         missing: number(node, "down_timer_adverts").unwrap_or(defaults.missing),
         preempt: preempt(node),
-        transport,
-        source,
+        transport: reach.transport,
+        source: reach.source,
         track_source: flag("track_src_ip", false),
-        device,
+        device: reach.device,
         vrf: text(node, "vrf"),
         authentication: None,
         hmac: None,

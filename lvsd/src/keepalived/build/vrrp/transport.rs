@@ -14,14 +14,22 @@ use crate::keepalived::keywords::Value;
 use crate::keepalived::model::{At, Device, Ipvlan, IpvlanMode, Peer, Transport, Vmac};
 use crate::keepalived::tree::{Line, Node};
 
-/// Device, transport, source address and interface of an instance; nothing if it can have none.
+/// How an instance reaches others.
+pub(super) struct Reach {
+    pub(super) device: Device,
+    pub(super) transport: Transport,
+    pub(super) source: Option<At<IpAddr>>,
+    pub(super) interface: Option<At<String>>,
+}
+
+/// How an instance reaches others; nothing if it cannot.
 pub(super) fn build(
     node: &Node,
     family: Family,
     vrid: u8,
     defaults: &Defaults,
     found: &mut Vec<Diagnostic>,
-) -> Option<(Device, Transport, Option<At<IpAddr>>, Option<At<String>>)> {
+) -> Option<Reach> {
     let source = source(node, family, found);
     let transport = transport(node, family, defaults, found);
     let device = device(node, family, vrid, &transport, found);
@@ -32,7 +40,12 @@ pub(super) fn build(
         found.extend(missing(node, "interface", why));
         return None;
     }
-    Some((device, transport, source, interface))
+    Some(Reach {
+        device,
+        transport,
+        source,
+        interface,
+    })
 }
 
 fn of_family(ip: IpAddr, family: Family) -> bool {
