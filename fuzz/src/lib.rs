@@ -25,12 +25,14 @@ use lvs_fwd::route::{Interface, Mac, Route, Topology};
 use lvsd::adm::execute::execute;
 use lvsd::rules::{self, Command, Names, RuleSet};
 
+mod config;
 mod control;
 mod payload;
 mod probe;
 mod replay;
 mod segment;
 
+pub use config::config;
 pub use control::control;
 pub use payload::{ftp, sip};
 pub use probe::{datagram, http, smtp, tls};

@@ -23,6 +23,28 @@ fn replay(target: &str, run: impl Fn(&[u8])) {
 }
 
 #[test]
+fn config() {
+    replay("config", targets::config);
+}
+
+/// Every stored configuration with a byte changed, left out or put in at some places.
+#[test]
+fn configurations_damaged_in_one_place() {
+    replay("config", |input| {
+        for at in (0..input.len()).step_by(input.len() / 40 + 1) {
+            for byte in *b"\"\\{}$@~#\n " {
+                let mut damaged = input.to_vec();
+                damaged[at] = byte;
+                targets::config(&damaged);
+                damaged.insert(at, b'{');
+                targets::config(&damaged);
+            }
+            targets::config(&[&input[..at], &input[at + 1..]].concat());
+        }
+    });
+}
+
+#[test]
 fn control() {
     replay("control", targets::control);
 }

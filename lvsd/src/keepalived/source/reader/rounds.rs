@@ -21,7 +21,7 @@ impl Reader<'_> {
                 let len = line
                     .rest()
                     .find(char::is_whitespace)
-                    .unwrap_or(line.rest().len());
+                    .unwrap_or_else(|| line.rest().len());
                 self.invalid(line, len, why.to_owned());
                 return true;
             }

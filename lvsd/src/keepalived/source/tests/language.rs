@@ -264,7 +264,7 @@ fn what_explodes_ends() {
     let doubled = source(&format!("$A0=\n{doubling}x ${{A40}}"));
     assert_eq!(complaints(&doubled), ["endless-parameter 42:${A40}"]);
     let lines: String = (0..30)
-        .map(|i| format!("$A{}=a \\\n ~SEQ(n,1,2) $A{i}\n", i + 1))
+        .map(|i| format!("$A{}=a \\\n ~SEQ(n{i},1,2) $A{i}\n", i + 1))
         .collect();
     let doubled = source(&format!("$A0=b\n{lines}$A30"));
     assert_eq!(complaints(&doubled), ["too-much 62:$A30"]);
