@@ -4,6 +4,11 @@
 //! (100, 103) are passed over, names of fields have no case, a status needs no text. And an answer that breaks off is a failure.
 
 mod body;
+#[cfg(feature = "regex")]
+mod engine;
+#[cfg(not(feature = "regex"))]
+#[path = "without_engine.rs"]
+mod engine;
 mod head;
 mod pattern;
 mod request;

@@ -1,7 +1,6 @@
 //! What is looked for in an answer, made ready once for all runs.
-//!
-//! The engine takes time in proportion to what it searches, whatever expression and answer are: no page can stop it.
 
+use super::engine::{Engine, TooHard};
 use crate::check::Pattern;
 use crate::probe::{Failure, Reason};
 
@@ -37,7 +36,13 @@ impl Matcher {
 
     /// Searches an answer, of which there was more if it is not the `whole`.
     pub(super) fn judge(&self, answer: &[u8], whole: bool) -> Result<(), Failure> {
-        let found = self.engine.is_found(answer, self.from, self.to);
+        let found = match self.engine.is_found(answer, self.from, self.to) {
+            Ok(found) => found,
+            Err(TooHard) => {
+                let detail = "the search for the pattern takes too long in this answer";
+                return Err(Failure::new(Reason::Content, detail));
+            }
+        };
         // A match that may not begin beyond what is there cannot be hidden there.
         let whole = whole || self.to.is_some_and(|to| to < answer.len());
         let detail = match (found, self.expected) {
@@ -51,60 +56,6 @@ impl Matcher {
             (false, false) => return Ok(()),
         };
         Err(Failure::new(Reason::Content, detail))
-    }
-}
-
-#[cfg(feature = "regex")]
-#[derive(Debug)]
-struct Engine(regex::bytes::Regex);
-
-#[cfg(feature = "regex")]
-impl Engine {
-    /// How much an expression and the search for it may take, in bytes.
-    const MAX_SIZE: usize = 1 << 20;
-
-    fn new(pattern: &Pattern) -> Result<Self, String> {
-        let mut builder = regex::bytes::RegexBuilder::new(&pattern.expression);
-        builder
-            .case_insensitive(pattern.caseless)
-            .dot_matches_new_line(pattern.dotall)
-            .multi_line(pattern.multiline)
-            .ignore_whitespace(pattern.extended)
-            .swap_greed(pattern.ungreedy)
-            .size_limit(Self::MAX_SIZE)
-            .dfa_size_limit(Self::MAX_SIZE);
-        let plain = builder.unicode(false).build();
-        plain
-            .or_else(|_| builder.unicode(true).build())
-            .map(Self)
-            .map_err(|e| e.to_string())
-    }
-
-    fn is_found(&self, answer: &[u8], from: usize, to: Option<usize>) -> bool {
-        match to {
-            _ if from > answer.len() => false,
-            None => self.0.is_match_at(answer, from),
-            Some(to) => {
-                let first = self.0.find_at(answer, from);
-                first.is_some_and(|found| found.start() <= to)
-            }
-        }
-    }
-}
-
-/// There is none.
-#[cfg(not(feature = "regex"))]
-#[derive(Debug)]
-enum Engine {}
-
-#[cfg(not(feature = "regex"))]
-impl Engine {
-    fn new(_: &Pattern) -> Result<Self, String> {
-        Err("this build has no patterns (feature `regex`)".to_owned())
-    }
-
-    fn is_found(&self, _: &[u8], _: usize, _: Option<usize>) -> bool {
-        match *self {}
     }
 }
 
@@ -207,10 +158,42 @@ mod tests {
         assert_eq!(reason(&early, b"abc"), Err(Reason::Content));
     }
 
+    /// Whoever writes the page cannot keep us busy.
+    #[test]
+    fn hard_searches_are_given_up() {
+        let mut random = 1u32;
+        let answer: Vec<u8> = (0..MAX_SEARCHED)
+            .map(|_| {
+                random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                b'a' + (random >> 31) as u8
+            })
+            .collect();
+        for to in [None, Some(MAX_SEARCHED)] {
+            let hard = Pattern {
+                to,
+                ..pattern("[ab]*a[ab]{500}z")
+            };
+            let matcher = Matcher::new(&hard).unwrap();
+            // And again, with what the first search has left behind.
+            for _ in 0..3 {
+                let failure = matcher.judge(&answer, true).unwrap_err();
+                assert!(failure.detail.contains("takes too long"), "{failure}");
+            }
+            let found = matcher.judge(format!("ba{}z", "ab".repeat(250)).as_bytes(), true);
+            assert_eq!(found, Ok(()));
+        }
+    }
+
     #[test]
     fn expressions_that_are_none_or_too_much() {
-        for expression in ["(", r"(a)\1", "(?=a)b", r"\w{1000}{1000}"] {
-            assert!(Matcher::new(&pattern(expression)).is_err(), "{expression}");
+        for (expression, why) in [
+            ("(", "unclosed group"),
+            (r"(a)\1", "backreferences are not supported"),
+            ("(?=a)b", "look-around"),
+            (r"\w{1000}{1000}", "exceeded limit"),
+        ] {
+            let text = Matcher::new(&pattern(expression)).unwrap_err();
+            assert!(text.contains(why), "{expression}: {text}");
         }
     }
 }
