@@ -161,6 +161,11 @@ impl Lvsd {
         said
     }
 
+    /// Sends it a signal, by name, and does not wait.
+    pub fn signal(&self, signal: &str) {
+        self.0.signal(signal);
+    }
+
     /// Stops it by a signal; returns its exit status and what it said after the signal.
     ///
     /// # Panics
