@@ -342,12 +342,7 @@ fn certificate_text(why: &CertificateError) -> String {
             expected,
             presented,
         } => {
-            // They come as values are shown for debugging.
-            let name = |text: &String| {
-                let name = text.strip_prefix("DnsName(\"").unwrap_or(text);
-                name.strip_suffix("\")").unwrap_or(name).to_owned()
-            };
-            let presented: Vec<String> = presented.iter().map(name).collect();
+            let presented: Vec<&str> = presented.iter().map(|name| bare(name)).collect();
             let presented = shown(presented.join(", ").as_bytes());
             format!("wrong name: for {presented}, not {}", expected.to_str())
         }
@@ -356,6 +351,12 @@ fn certificate_text(why: &CertificateError) -> String {
         CertificateError::BadEncoding => "badly encoded".to_owned(),
         why => why.to_string(),
     }
+}
+
+/// A name of a certificate, which rustls writes as `DnsName("www.example")` and `IpAddress(192.0.2.1)`.
+fn bare(name: &str) -> &str {
+    let (_, name) = name.split_once('(').unwrap_or(("", name));
+    name.trim_end_matches(')').trim_matches('"')
 }
 
 /// A time, in UTC.
