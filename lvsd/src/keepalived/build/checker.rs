@@ -239,7 +239,15 @@ fn page(url: &Node, inherited: &Inherited<'_>, found: &mut Vec<Diagnostic>) -> O
 }
 
 fn pattern(url: &Node, found: &mut Vec<Diagnostic>) -> Option<Pattern> {
-    let regex = url.child("regex")?;
+    let Some(regex) = url.child("regex") else {
+        let alone = |n: &&Node| n.keyword.name.starts_with("regex_");
+        if let Some(alone) = url.body.iter().find(alone).filter(|_| !url.tried("regex")) {
+            let name = alone.keyword.name;
+            let wrong = format!("`{name}` means nothing without `regex`");
+            found.push(Diagnostic::warning("no-effect", alone.span, wrong));
+        }
+        return None;
+    };
     let options: Vec<&str> = url
         .children("regex_options")
         .flat_map(|n| n.args.iter().filter_map(|arg| arg.text()))
@@ -260,6 +268,13 @@ fn pattern(url: &Node, found: &mut Vec<Diagnostic>) -> Option<Pattern> {
         from: offset("regex_min_offset").unwrap_or(0),
         to: offset("regex_max_offset"),
     };
+    if let Some(to) = pattern.to.filter(|to| *to < pattern.from) {
+        let wrong = format!(
+            "a match cannot begin at byte {} or later and at byte {to} or earlier",
+            pattern.from
+        );
+        found.push(Diagnostic::error("bad-regex", regex.span, wrong));
+    }
     if let Err(why) = http::Matcher::new(&pattern) {
         let why = why.lines().last().unwrap_or_default();
         let why = why.trim_start_matches("error: ").to_owned();

@@ -30,8 +30,17 @@ pub(super) fn all(
     around: Around<'_>,
     found: &mut Vec<Diagnostic>,
 ) -> Vec<VirtualServer> {
-    let services = nodes.iter().filter(|node| node.is("virtual_server"));
-    services
+    let services = || nodes.iter().filter(|node| node.is("virtual_server"));
+    for group in nodes.iter().filter(|n| n.is("virtual_server_group")) {
+        let uses_it = |n: &Node| n.lead() == "group" && n.text() == group.text();
+        if !services().any(uses_it) {
+            let name = group.text().unwrap_or_default();
+            let wrong = format!("the group {name} is used by no `virtual_server`");
+            let help = format!("write `virtual_server group {name} {{`, or remove the group");
+            found.push(Diagnostic::warning("unused-group", group.line.span, wrong).help(help));
+        }
+    }
+    services()
         .filter_map(|node| one(node, nodes, around, found))
         .collect()
 }
@@ -167,6 +176,10 @@ fn head(
             let port = node.arg("PORT").and_then(|arg| arg.int());
             let port = port.and_then(|p| u16::try_from(p).ok()).unwrap_or(0);
             let vip = Endpoint::new(Ip::from(node.addr()?), port);
+            if let Some(family) = node.child("ip_family") {
+                let wrong = "`ip_family` means something to services by firewall mark only";
+                found.push(Diagnostic::warning("no-effect", family.span, wrong));
+            }
             let protocol = protocol_of(node, protocol, found);
             let key = ServiceKey::Addr {
                 protocol,
@@ -391,7 +404,9 @@ fn persistence(
             _ => {
                 let wrong = "there is no such persistence engine";
                 found.push(
-                    Diagnostic::error("bad-value", n.span, wrong).help("the only one is `sip`"),
+                    Diagnostic::error("bad-value", n.span, wrong)
+                        .help("the only one is `sip`")
+                        .tolerated(),
                 );
                 None
             }

@@ -194,7 +194,11 @@ impl Reader<'_> {
                 "keepalived would run without doing anything. Lines beginning with `@` count if `{}` follows",
                 self.options.config_id
             );
-            self.complain(Diagnostic::error("empty-file", span, message).help(help));
+            self.complain(
+                Diagnostic::error("empty-file", span, message)
+                    .help(help)
+                    .tolerated(),
+            );
         }
         self.source
     }
