@@ -87,7 +87,7 @@ static URL: Table = Table {
 };
 
 const URL_KEYWORDS: &[Keyword] = &[
-    keyword("path", "Which page, with the leading slash.").takes(&[must("PATH", Kind::Text)]).default("needed"),
+    keyword("path", "Which page, with the leading slash.").takes(&[must("PATH", Kind::UrlPath)]).default("needed"),
     keyword("digest", "The MD5 sum of the page, as `lvsd genhash` prints it.")
         .takes(&[must("DIGEST", Kind::Hex { wild: false, bytes: 16 })]),
     keyword("status_code", "Which status codes are good.")

@@ -59,6 +59,8 @@ pub enum Kind {
     Labels,
     /// A path from the root.
     Path,
+    /// What stands in a URL behind the host.
+    UrlPath,
     /// A script: one word of a shell, with its arguments in quotes, and whom it runs as.
     Command {
         /// Whether a user and group may follow.
@@ -130,6 +132,7 @@ impl Kind {
             Self::Interface => "the name of an interface",
             Self::Labels => "numbers with `/` or `:` between",
             Self::Path => "an absolute path",
+            Self::UrlPath => "the path of a URL, which begins with `/`",
             Self::Command { user: false } => "a command, in quotes if it has arguments",
             Self::Command { user: true } => {
                 "a command, in quotes if it has arguments, and the user and group it runs as"

@@ -343,6 +343,8 @@ fn wrong_words_are_explained() {
         ),
         (Kind::Mode, "0999", "bad-value", ""),
         (Kind::Path, "run/x", "bad-value", ""),
+        (Kind::UrlPath, "index.html", "bad-value", "`/index.html`"),
+        (Kind::UrlPath, "http://10.0.0.1/a/b", "bad-value", "`/a/b`"),
     ] {
         let fault = kind.read(word).unwrap_err();
         assert_eq!(fault.code, code, "{word}: {fault:?}");

@@ -25,7 +25,7 @@ pub enum Value {
     Addrs(IpAddr, IpAddr),
     /// [`Kind::Mac`]: five or six octets.
     Mac(Vec<u8>),
-    /// [`Kind::Text`], [`Kind::Word`], [`Kind::Interface`], [`Kind::Labels`], [`Kind::Path`], [`Kind::Quoted`], a name for [`Kind::Host`].
+    /// [`Kind::Text`], [`Kind::Word`], [`Kind::Interface`], [`Kind::Labels`], [`Kind::Path`], [`Kind::UrlPath`], [`Kind::Quoted`], a name for [`Kind::Host`].
     Text(String),
     /// [`Kind::OneOf`], [`Kind::AnyCase`]: as it is in the table.
     Name(&'static str),
@@ -125,6 +125,7 @@ impl Kind {
             }
             Self::Path if word.starts_with('/') => Ok(Value::Text(word.to_owned())),
             Self::Path => Err(bad("not an absolute path", None)),
+            Self::UrlPath => url_path(word),
             Self::OneOf(words) => name(words, word, |w| w == word),
             Self::AnyCase(words) => name(words, word, |w| w.eq_ignore_ascii_case(word)),
             Self::Hex { wild, bytes } => hex(word, wild, bytes),
@@ -341,6 +342,22 @@ fn mac(word: &str) -> Result<Value, Fault> {
         Some(octets) if matches!(octets.len(), 5 | 6) => Ok(Value::Mac(octets)),
         _ => Err(bad("no MAC address", None)),
     }
+}
+
+fn url_path(word: &str) -> Result<Value, Fault> {
+    if word.starts_with('/') {
+        return Ok(Value::Text(word.to_owned()));
+    }
+    let behind_host = word
+        .split_once("://")
+        .map(|(_, rest)| rest.split_once('/').map_or("", |(_, path)| path));
+    Err(Fault {
+        usable: Some(Box::new(Value::Text(word.to_owned()))),
+        ..bad(
+            "it does not begin with `/`",
+            Some(format!("write `/{}`", behind_host.unwrap_or(word))),
+        )
+    })
 }
 
 fn interface(word: &str) -> Result<Value, Fault> {

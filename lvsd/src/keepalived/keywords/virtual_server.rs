@@ -101,7 +101,7 @@ const BALANCE: &[Keyword] = &[
         .default("255.255.255.255, or 128"),
     keyword("persistence_engine", "A persistence engine of IPVS, which looks into packets (`sip`).")
         .takes(&[must("NAME", Kind::Word { max: 15 })])
-        .nothing("lvsd has no persistence engines"),
+        .default("none"),
     keyword("ip_family", "The family of a service by firewall mark.")
         .takes(&[must("FAMILY", Kind::OneOf(&["inet", "inet6"]))])
         .default("that of its servers"),
@@ -121,13 +121,13 @@ const QUORUM: &[Keyword] = &[
         "quorum",
         "The sum of weights of living servers that the service needs.",
     )
-    .takes(&[must("WEIGHT", int(1, 2_147_483_647))])
+    .takes(&[must("WEIGHT", int(1, 4_294_967_295))])
     .default("1"),
     keyword(
         "hysteresis",
         "How much more than the quorum it takes to gain it, and how much less to lose it.",
     )
-    .takes(&[must("WEIGHT", int(0, 2_147_483_647))])
+    .takes(&[must("WEIGHT", int(0, 4_294_967_295))])
     .default("0"),
     keyword("quorum_up", "Run when the quorum is gained.")
         .takes(&[SCRIPT])

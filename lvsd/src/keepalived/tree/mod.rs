@@ -11,6 +11,7 @@
 //! |---|---|
 //! | `parser` | lines and braces to nodes |
 //! | `line` | one line's words to arguments and options |
+//! | `together` | options that do not go together |
 //! | `braces` | what to think of braces that do not match |
 //! | `unknown` | what to say about keywords that are none |
 //! | `fate` | keywords without effect, old names, repetitions, order |
@@ -19,6 +20,7 @@ mod braces;
 mod fate;
 mod line;
 mod parser;
+mod together;
 mod unknown;
 
 #[cfg(test)]

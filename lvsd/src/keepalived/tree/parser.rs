@@ -6,7 +6,7 @@ use super::super::place::{Files, Span, Word};
 use super::super::source::{Item, Source, Statement};
 use super::braces::{Braces, span};
 use super::line::Reader;
-use super::{Line, Node, fate, unknown};
+use super::{Line, Node, fate, together, unknown};
 
 /// Makes a tree of what was read: the whole file as a block ([`WHOLE`]), and what is wrong with it, but for what reading found.
 pub fn parse(source: &Source) -> (Node, Vec<Diagnostic>) {
@@ -171,7 +171,14 @@ impl<'a> Parser<'a> {
             syntax: syntax(keyword.name, form),
             diagnostics: &mut self.diagnostics,
         };
-        reader.read(form, words, statement.span())
+        let line = reader.read(form, words, statement.span())?;
+        match together::check(&line) {
+            Some(wrong) => {
+                self.diagnostics.push(wrong);
+                None
+            }
+            None => Some(line),
+        }
     }
 
     /// What a block's braces hold.

@@ -319,6 +319,12 @@ fn wrong_arguments_are_told_apart() {
             "repeated-option",
             false,
         ),
+        ("lvs_method TUN type gue", "bad-tunnel", true),
+        ("lvs_method TUN type gre port 5", "bad-tunnel", true),
+        ("lvs_method TUN type gre remcsum", "bad-tunnel", true),
+        ("lvs_method TUN csum", "bad-tunnel", true),
+        ("lvs_method TUN port 5", "bad-tunnel", true),
+        ("lvs_method NAT type ipip", "bad-tunnel", true),
         ("quorum_up", "missing-argument", false),
         ("quorum_up \"\"", "missing-argument", false),
         ("quorum_up '/bin/x \"'", "bad-command", true),
@@ -332,6 +338,21 @@ fn wrong_arguments_are_told_apart() {
             "{line}"
         );
         assert_eq!(diagnostic.span.line, 2);
+    }
+}
+
+#[test]
+fn tunnels_that_exist_are_taken() {
+    for method in [
+        "NAT",
+        "TUN",
+        "TUN type ipip",
+        "TUN type gre csum",
+        "TUN type gue port 5 remcsum",
+    ] {
+        sound(&format!(
+            "virtual_server fwmark 1 {{\n lvs_method {method}\n}}\n"
+        ));
     }
 }
 
