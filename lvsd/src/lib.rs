@@ -8,6 +8,7 @@
 //! | [`alerts`] | scripts, pipes and mails about events |
 //! | [`daemon`] | the running director: threads, ports, guard |
 //! | [`control`] | the control socket: protocol, daemon's side, client's side |
+//! | [`web`] | the HTTP endpoint: metrics, status |
 //! | [`adm`] | ipvsadm's commands carried out, and its listings |
 //! | [`conns`] | `lvsd conns` |
 //! | [`explain`] | `lvsd explain` |
@@ -48,3 +49,5 @@ pub mod run;
 mod span;
 pub mod status;
 pub mod top;
+mod unix_socket;
+pub mod web;

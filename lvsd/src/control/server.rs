@@ -8,25 +8,21 @@
 use std::collections::HashMap;
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::ops::ControlFlow;
-use std::os::fd::OwnedFd;
-use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
-use std::{fs, thread};
 
-use socket2::{Domain, SockAddr, SockRef, Socket, Type};
+use socket2::SockRef;
 
 use super::desk::{self, Plane};
 use super::message::{Hello, LONGEST_REQUEST, MOST_VALUES, Reply, Request, VERSION};
+use crate::unix_socket::{self, SocketFile};
 
 /// The most clients at a time.
 const CLIENTS: usize = 64;
-/// The most who may wait to be let in.
-const BACKLOG: i32 = 128;
 
 /// How a server is started.
 #[derive(Clone, Debug)]
@@ -54,12 +50,11 @@ impl Options {
 /// A socket that is listened to, until this is dropped.
 #[derive(Debug)]
 pub struct Server {
-    path: PathBuf,
-    /// The socket's file, as a device and a number.
-    file: (u64, u64),
     listener: Arc<UnixListener>,
     clients: Arc<Clients>,
     thread: Option<JoinHandle<()>>,
+    /// Removed last.
+    _file: SocketFile,
 }
 
 #[derive(Debug, Default)]
@@ -80,16 +75,10 @@ impl Server {
             group,
             patience,
         } = options;
-        clear(&path)?;
-        let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
-        socket.bind(&SockAddr::unix(&path)?)?;
-        // Nobody can connect before it is said who may.
-        std::os::unix::fs::chown(&path, None, group)?;
         let mode = if group.is_some() { 0o660 } else { 0o600 };
-        fs::set_permissions(&path, fs::Permissions::from_mode(mode))?;
-        let metadata = fs::metadata(&path)?;
-        socket.listen(BACKLOG)?;
-        let listener = Arc::new(UnixListener::from(OwnedFd::from(socket)));
+        let taken = "another lvsd listens there; give this one a --socket of its own";
+        let (listener, file) = unix_socket::listen(&path, mode, group, taken)?;
+        let listener = Arc::new(listener);
         let clients = Arc::new(Clients::default());
         let listening = (listener.clone(), clients.clone());
         let body = move || accept(&listening.0, &listening.1, patience, &plane);
@@ -97,11 +86,10 @@ impl Server {
             .name("lvsd-socket".to_owned())
             .spawn(body)?;
         Ok(Self {
-            path,
-            file: (metadata.dev(), metadata.ino()),
             listener,
             clients,
             thread: Some(thread),
+            _file: file,
         })
     }
 }
@@ -120,32 +108,6 @@ impl Drop for Server {
         }
         for (_, thread) in open.into_values() {
             let _ = thread.join();
-        }
-        // Not another's that has taken its place.
-        let ours = fs::symlink_metadata(&self.path);
-        if ours.is_ok_and(|m| (m.dev(), m.ino()) == self.file) {
-            let _ = fs::remove_file(&self.path);
-        }
-    }
-}
-
-/// Removes a socket that nobody listens to.
-fn clear(path: &Path) -> io::Result<()> {
-    match fs::symlink_metadata(path) {
-        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(()),
-        Err(e) => return Err(e),
-        Ok(m) if !m.file_type().is_socket() => {
-            let what = "something that is no socket is there already";
-            return Err(io::Error::new(ErrorKind::AlreadyExists, what));
-        }
-        Ok(_) => {}
-    }
-    match UnixStream::connect(path) {
-        Err(e) if e.kind() == ErrorKind::ConnectionRefused => fs::remove_file(path),
-        Err(e) => Err(e),
-        Ok(_) => {
-            let what = "another lvsd listens there; give this one a --socket of its own";
-            Err(io::Error::new(ErrorKind::AddrInUse, what))
         }
     }
 }

@@ -21,6 +21,7 @@ use mio::{Events, Interest, Poll, Token, Waker};
 use super::guard::{self, Guard};
 use super::mailbox::{Mailbox, Order};
 use super::{Clock, Error, entries, memory};
+use crate::pulse::Pulse;
 
 const TICK: Duration = Duration::from_secs(1);
 /// How often an address is announced, a tick apart: an announcement may be lost, or come while a switch still
@@ -56,6 +57,7 @@ pub(super) struct Control {
     followed: Option<(Arc<Config>, Arc<Classifier>, Arc<Topology>)>,
     lingering: HashMap<Entry, Time>,
     gone: HashSet<u32>,
+    pulse: Arc<Pulse>,
     log: fn(&str),
 }
 
@@ -102,9 +104,15 @@ impl Control {
             followed: None,
             lingering: HashMap::new(),
             gone: HashSet::new(),
+            pulse: Arc::default(),
             log,
         };
         Ok((control, mailbox))
+    }
+
+    /// Beats each time round.
+    pub(super) fn pulse(&self) -> Arc<Pulse> {
+        self.pulse.clone()
     }
 
     pub(super) fn run(mut self, workers: Vec<Arc<Mailbox>>) {
@@ -112,6 +120,7 @@ impl Control {
         let mut next_tick = self.clock.now();
         let mut next_look = next_tick;
         while !self.stopping.load(Relaxed) {
+            self.pulse.beat();
             let now = self.clock.now();
             // An error (the kernel ran out of memory for us, say) may pass; the old tables serve meanwhile.
             if self.monitor.update().unwrap_or(false) {

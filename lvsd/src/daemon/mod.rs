@@ -6,6 +6,7 @@
 //!
 //! [`Daemon::start`] is to be called in the network namespace to work in; its threads stay in it.
 
+mod activity;
 mod apply;
 mod control;
 mod entries;
@@ -41,8 +42,9 @@ use lvs_fwd::pipeline::{Pipeline, Shared};
 use crate::alerts::Alerts;
 use crate::control::server::{self, Server};
 use crate::health::{self, Health, Keeper, Source};
-use crate::keepalived::model::Config;
+use crate::keepalived::model::{Config, Listen};
 use crate::rules::RuleSet;
+use crate::web::{self, Endpoint};
 use control::Control;
 use guard::Guard;
 use live::Live;
@@ -119,6 +121,8 @@ pub enum Error {
     Running,
     /// System: the control socket cannot be listened at.
     Socket(PathBuf, io::Error),
+    /// System: the HTTP endpoint cannot listen there.
+    Endpoint(Listen, io::Error),
     /// System: an interface cannot be opened.
     Open(OpenError),
     /// System: something else failed.
@@ -160,6 +164,7 @@ impl fmt::Display for Error {
                 let path = path.display().to_string();
                 write!(f, "cannot listen at {}: {e}", path.escape_debug())
             }
+            Self::Endpoint(listen, e) => write!(f, "the HTTP endpoint cannot listen at {listen}: {e}"),
             Self::Open(e) => e.fmt(f),
             Self::System(what, e) => write!(f, "{what}: {e}"),
         }
@@ -216,6 +221,7 @@ pub struct Daemon {
     live: Arc<Live>,
     keeper: Option<Arc<Keeper>>,
     socket: Option<Server>,
+    endpoint: Option<Endpoint>,
     mailboxes: Vec<Arc<Mailbox>>,
     stopping: Arc<AtomicBool>,
     threads: Vec<JoinHandle<()>>,
@@ -294,7 +300,6 @@ impl Daemon {
         };
         let stopping = Arc::new(AtomicBool::new(false));
         let guard = Arc::new(Mutex::new(guard));
-        let mut sources = summary::Sources::new(director.clone(), names.clone());
         let (wanted, requests) = mpsc::sync_channel(1024);
         let (control, control_mail) = Control::new(
             monitor,
@@ -308,6 +313,8 @@ impl Daemon {
             stopping.clone(),
             options.log,
         )?;
+        let mut sources =
+            summary::Sources::new(director.clone(), names.clone(), control.pulse());
 
         let live = Arc::new(Live {
             director: director.clone(),
@@ -324,6 +331,7 @@ impl Daemon {
             live: live.clone(),
             keeper: None,
             socket: None,
+            endpoint: None,
             mailboxes: Vec::new(),
             stopping: stopping.clone(),
             threads: Vec::new(),
@@ -346,7 +354,7 @@ impl Daemon {
                 clock,
                 stopping.clone(),
             )?;
-            sources.add_worker(body.counters(), body.statistics());
+            sources.add_worker(&body);
             worker_mail.push(mail);
             bodies.push(body);
         }
@@ -361,10 +369,22 @@ impl Daemon {
             let alerts = Alerts::start(&config.global, options.log);
             let alerts = alerts.map_err(|e| Error::System("cannot start a thread", e))?;
             let herald = Box::new(alerts);
+            let http = config.global.http.clone();
             let health = Health::start(live.clone(), config.clone(), herald, seed[1], options.log)?;
             let keeper = Arc::new(Keeper::new(health, source, config));
             let _ = live.keeper.set(Arc::downgrade(&keeper)); // it is set nowhere else
             daemon.keeper = Some(keeper);
+            if let Some(http) = http {
+                let options = web::Options {
+                    listen: http.value,
+                    group: options.socket.as_ref().and_then(|socket| socket.group),
+                    log: options.log,
+                };
+                let sources = daemon.sources.clone();
+                let endpoint = Endpoint::start(&options, live.clone(), move || sources.load());
+                let endpoint = endpoint.map_err(|e| Error::Endpoint(options.listen, e))?;
+                daemon.endpoint = Some(endpoint);
+            }
         }
         if let Some(socket) = options.socket {
             let path = socket.path.clone();
@@ -416,6 +436,7 @@ impl Daemon {
 
     fn shut_down(&mut self) {
         self.socket = None;
+        self.endpoint = None;
         // While there are services to be told about.
         self.keeper = None;
         // The guard goes first: between the two the host's own stack must not be cut off by a dead lvsd.

@@ -9,35 +9,90 @@ use lvs_fwd::counters::{Counters, Counts};
 use lvs_fwd::frame::PortId;
 use lvs_fwd::io::packet::Statistics;
 
-use super::worker::SharedStatistics;
+use super::activity::Activity;
+use super::worker::{SharedStatistics, WorkerThread};
+use crate::pulse::Pulse;
+use crate::web;
 
 /// Where the numbers come from.
 #[derive(Clone, Debug)]
 pub(super) struct Sources {
     director: Arc<Director>,
     interfaces: Vec<String>,
-    workers: Vec<(Arc<Counters>, SharedStatistics)>,
+    workers: Vec<Worker>,
+    /// Of the control thread.
+    control: Arc<Pulse>,
+}
+
+#[derive(Clone, Debug)]
+struct Worker {
+    counters: Arc<Counters>,
+    statistics: SharedStatistics,
+    activity: Arc<Activity>,
 }
 
 impl Sources {
-    pub(super) fn new(director: Arc<Director>, interfaces: Vec<String>) -> Self {
+    pub(super) fn new(
+        director: Arc<Director>,
+        interfaces: Vec<String>,
+        control: Arc<Pulse>,
+    ) -> Self {
         Self {
             director,
             interfaces,
             workers: Vec::new(),
+            control,
         }
     }
 
-    pub(super) fn add_worker(&mut self, counters: Arc<Counters>, statistics: SharedStatistics) {
-        self.workers.push((counters, statistics));
+    pub(super) fn add_worker(&mut self, worker: &WorkerThread) {
+        self.workers.push(Worker {
+            counters: worker.counters(),
+            statistics: worker.statistics(),
+            activity: worker.activity(),
+        });
     }
 
     pub(super) fn summary(&self) -> Summary {
         let mut counts = Counts::default();
+        for worker in &self.workers {
+            counts += &worker.counters.counts();
+        }
+        Summary {
+            interfaces: self.interfaces(),
+            ..Summary::of(&self.director, counts)
+        }
+    }
+
+    /// What the HTTP endpoint tells of threads and interfaces.
+    pub(super) fn load(&self) -> web::Load {
+        let workers = self.workers.iter().map(|worker| web::Worker {
+            counts: worker.counters.counts(),
+            bursts: worker.activity.bursts(),
+            busy: worker.activity.busy(),
+        });
+        let interfaces = self.interfaces().into_iter();
+        let interfaces = interfaces.map(|(name, s)| web::Interface {
+            name,
+            received: s.packets,
+            lost: s.dropped + s.truncated,
+        });
+        let pulses = (0..).zip(&self.workers);
+        let pulses = pulses.map(|(n, w)| (format!("worker {n}"), w.activity.pulse.silence()));
+        let control = ("control".to_owned(), self.control.silence());
+        web::Load {
+            workers: workers.collect(),
+            interfaces: interfaces.collect(),
+            threads: pulses.chain([control]).collect(),
+        }
+    }
+
+    /// All workers' ports on each interface together.
+    fn interfaces(&self) -> Vec<(String, Statistics)> {
         let mut ports = vec![Statistics::default(); self.interfaces.len()];
-        for (counters, statistics) in &self.workers {
-            counts += &counters.counts();
-            let statistics = statistics.lock().unwrap_or_else(PoisonError::into_inner);
+        for worker in &self.workers {
+            let statistics = worker.statistics.lock();
+            let statistics = statistics.unwrap_or_else(PoisonError::into_inner);
             for (PortId(id), s) in statistics.iter() {
                 if let Some(sum) = ports.get_mut(usize::from(*id)) {
                     sum.packets += s.packets;
@@ -46,10 +101,7 @@ impl Sources {
                 }
             }
         }
-        Summary {
-            interfaces: self.interfaces.iter().cloned().zip(ports).collect(),
-            ..Summary::of(&self.director, counts)
-        }
+        self.interfaces.iter().cloned().zip(ports).collect()
     }
 }
 

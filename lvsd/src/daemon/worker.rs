@@ -16,6 +16,7 @@ use lvs_fwd::pipeline::Pipeline;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token, Waker};
 
+use super::activity::{Activity, Stopwatch};
 use super::mailbox::{Mailbox, Order};
 use super::{Clock, Error};
 
@@ -40,6 +41,7 @@ pub(super) struct WorkerThread {
     clock: Clock,
     stopping: Arc<AtomicBool>,
     statistics: SharedStatistics,
+    activity: Arc<Activity>,
 }
 
 impl WorkerThread {
@@ -72,6 +74,7 @@ impl WorkerThread {
             clock,
             stopping,
             statistics,
+            activity: Arc::default(),
         };
         Ok((worker, mailbox))
     }
@@ -84,11 +87,16 @@ impl WorkerThread {
         self.statistics.clone()
     }
 
+    pub(super) fn activity(&self) -> Arc<Activity> {
+        self.activity.clone()
+    }
+
     pub(super) fn run(mut self) {
         let mut burst = Burst::default();
         let mut outputs = Outputs::default();
         let mut events = Events::with_capacity(self.ports.len() + 1);
         let mut last_tick = self.clock.now();
+        let mut stopwatch = Stopwatch::start();
         while !self.stopping.load(Relaxed) {
             let mut idle = true;
             for i in 0..self.ports.len() {
@@ -97,6 +105,7 @@ impl WorkerThread {
                 // come back.
                 if matches!(self.ports[i].receive(&mut burst), Ok(n) if n > 0) {
                     idle = false;
+                    self.activity.burst();
                     self.pipeline
                         .process(self.clock.now(), &mut burst, &mut outputs);
                     self.transmit(&burst, &outputs);
@@ -105,7 +114,9 @@ impl WorkerThread {
             let now = self.clock.now();
             let all_expired = if idle || now.since(last_tick) >= BUSY_TICK {
                 last_tick = now;
-                self.look_after(now, &mut burst, &mut outputs)
+                let all_expired = self.look_after(now, &mut burst, &mut outputs);
+                stopwatch.count(&self.activity);
+                all_expired
             } else {
                 true
             };
@@ -115,6 +126,7 @@ impl WorkerThread {
                     Err(e) if e.kind() != io::ErrorKind::Interrupted => break,
                     _ => {}
                 }
+                stopwatch.slept();
             }
         }
         self.publish_statistics();

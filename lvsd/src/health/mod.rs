@@ -10,14 +10,16 @@
 //! | `list` | what the director should have |
 //! | `worker` | the thread |
 //! | `keeper`, `difference` | the configuration in force, and what another one changes |
+//! | `forecast` | what a configuration would make, as seen from outside |
 //! | `flows` | flows of servers that have failed |
 //! | `tell`, `label` | what is said about events |
 //! | `snapshot`, `report`, `status` | how everything is: as facts, from these to words, and the words |
 
 mod difference;
 mod flows;
+mod forecast;
 mod keeper;
-mod label;
+pub(crate) mod label;
 mod list;
 mod report;
 pub(crate) mod snapshot;
@@ -44,6 +46,7 @@ use crate::keepalived::model::{Config, Global};
 use crate::pulse::Pulse;
 pub use difference::{Change, Kind};
 use flows::Mover;
+pub(crate) use forecast::forecast;
 pub use keeper::{Keeper, Reload, Source};
 use snapshot::Snapshot;
 use status::Status;

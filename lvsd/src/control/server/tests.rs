@@ -1,4 +1,6 @@
+use std::fs;
 use std::io::Read as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::sync::Barrier;
 use std::time::Instant;
 
