@@ -337,6 +337,21 @@ mod tests {
     }
 
     #[test]
+    fn whoever_is_left_of_a_group_is_killed() {
+        let poll = Poll::new().unwrap();
+        // The shell ends when it is asked to, and its child does not.
+        let script = "sh -c 'trap \"\" TERM; echo $$; exec sleep 1000' & wait";
+        let (mut process, child) = with_child(script, &poll);
+        let now = Instant::now();
+        process.hurry(now);
+        process.tick(now);
+        assert!(wait(&mut process).is_err());
+        while runs(&child) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    #[test]
     fn what_is_left_in_the_background_stays() {
         let poll = Poll::new().unwrap();
         let (mut process, child) = with_child("sleep 1000 & echo $!", &poll);

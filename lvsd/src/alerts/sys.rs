@@ -146,4 +146,16 @@ mod tests {
         assert!(groups(&root, 0).unwrap().contains(&0));
         assert_eq!(user_name(u32::MAX - 7), None);
     }
+
+    #[test]
+    fn who_is_tied_does_not_outlive_the_thread() {
+        use std::os::unix::process::ExitStatusExt as _;
+        let start = || {
+            let mut command = Command::new("sleep");
+            tie(command.arg("1000"));
+            command.spawn().unwrap()
+        };
+        let mut child = std::thread::spawn(start).join().unwrap();
+        assert_eq!(child.wait().unwrap().signal(), Some(libc::SIGTERM));
+    }
 }

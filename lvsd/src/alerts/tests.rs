@@ -163,6 +163,18 @@ fn scripts_about_different_things_run_side_by_side() {
 }
 
 #[test]
+fn what_a_script_leaves_in_the_background_may_go_on_talking() {
+    let folder = Folder::new();
+    let later = "(while [ ! -e go ]; do sleep 0.01; done; echo x; echo alive >> told) &";
+    let script = folder.script("leave", later);
+    let after = folder.script("after", "touch go");
+    let mut alerts = Alerts::start(&Global::default(), log).unwrap();
+    alerts.tell(run("rs", &script, &[]));
+    alerts.tell(run("rs", &after, &[]));
+    until("it was not killed", || folder.read("told") == "alive\n");
+}
+
+#[test]
 fn what_went_wrong_is_logged() {
     let folder = Folder::new();
     let mut alerts = Alerts::start(&Global::default(), log).unwrap();
@@ -233,7 +245,7 @@ fn insecure_scripts_are_warned_of_once_or_refused() {
         open.display()
     );
     let warned = format!("script `{}` runs as root, and {weak}", open.display());
-    assert_eq!(folder.logged(), [warned.clone()]);
+    assert_eq!(folder.logged(), std::slice::from_ref(&warned));
     alerts.configure(&root(true));
     alerts.tell(run("rs", &script, &[]));
     until("it is refused", || folder.logged().len() == 2);
@@ -304,9 +316,11 @@ fn in_the_end_what_waits_is_still_run_and_what_hangs_is_ended() {
 #[test]
 fn lines_go_into_all_pipes() {
     let folder = Folder::new();
-    let mut global = Global::default();
-    global.fifo = folder.fifo("all", None);
-    global.lvs_fifo = folder.fifo("lvs", None);
+    let global = Global {
+        fifo: folder.fifo("all", None),
+        lvs_fifo: folder.fifo("lvs", None),
+        ..Global::default()
+    };
     let mut alerts = Alerts::start(&global, log).unwrap();
     let paths = [folder.path("all"), folder.path("lvs")];
     for path in &paths {
@@ -339,8 +353,10 @@ fn a_reader_gets_the_lines_and_the_end() {
     let text = "[ -e once ] || { touch once; exit 3; }; trap 'echo TERM >> got; exit' TERM; while read line; do echo \"$line\" >> got; done < $2; echo end >> got";
     let mut reader = folder.script("reader", text);
     reader.argv.push("x".to_owned());
-    let mut global = Global::default();
-    global.fifo = folder.fifo("pipe", Some(reader));
+    let global = Global {
+        fifo: folder.fifo("pipe", Some(reader)),
+        ..Global::default()
+    };
     let mut alerts = Alerts::start(&global, log).unwrap();
     alerts.tell(line("one"));
     alerts.tell(line("two"));
@@ -363,9 +379,11 @@ fn another_configuration_takes_over() {
     let stays = "while read line; do echo \"$line\" >> got; done < $1; echo end >> got";
     let stays = folder.script("stays", stays);
     let goes = folder.script("goes", "cat $1 > went; echo end >> went");
-    let mut global = Global::default();
-    global.fifo = folder.fifo("stays.pipe", Some(stays));
-    global.lvs_fifo = folder.fifo("goes.pipe", Some(goes.clone()));
+    let mut global = Global {
+        fifo: folder.fifo("stays.pipe", Some(stays)),
+        lvs_fifo: folder.fifo("goes.pipe", Some(goes.clone())),
+        ..Global::default()
+    };
     let mut alerts = Alerts::start(&global, log).unwrap();
     alerts.tell(line("one"));
     until("both read", || {

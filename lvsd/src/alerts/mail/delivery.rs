@@ -46,10 +46,18 @@ impl Delivery<'_> {
             let talk = Talk::new(self, addr, submission.clone());
             match talk.and_then(|mut talk| talk.run(self)) {
                 Ok(talked) => return talked,
-                Err(e) => why = format!("{addr}: {e}"),
+                Err(e) => why = self.shown(addr, &e),
             }
         }
         Err(why)
+    }
+
+    /// Why there is no connection, with the address unless it is known.
+    fn shown(&self, addr: SocketAddr, e: &io::Error) -> String {
+        match self.server {
+            MailServer::Address(_) => e.to_string(),
+            MailServer::Name(..) => format!("{addr}: {e}"),
+        }
     }
 }
 

@@ -28,6 +28,8 @@ mod delivery;
 mod message;
 mod outbox;
 mod settings;
+#[cfg(test)]
+mod tests;
 
 /// How long mails are still sent once the end has come.
 const LAST: Duration = Duration::from_secs(5);
@@ -93,10 +95,15 @@ impl Mailer {
     pub(super) fn configure(&self, global: &Global) {
         let settings = Settings::new(global, &SystemHost, self.log);
         let mut state = self.shared.lock();
-        state.settings = settings.map(Arc::new);
-        let left = match state.settings {
-            Some(_) => 0,
+        let before = std::mem::replace(&mut state.settings, settings.map(Arc::new));
+        let left = match &state.settings {
             None => state.outbox.clear(),
+            Some(now) => {
+                if before.is_none_or(|before| before.server != now.server) {
+                    state.outbox.resume(); // the other server may well take it
+                }
+                0
+            }
         };
         drop(state);
         if left > 0 {

@@ -113,6 +113,11 @@ impl Outbox {
         Fate::Again(*delay)
     }
 
+    /// The next may be tried at once.
+    pub(super) fn resume(&mut self) {
+        self.pause = None;
+    }
+
     /// When there is something to do.
     pub(super) fn deadline(&self, now: Instant) -> Option<Instant> {
         let sum = self.burst.as_ref().map(|burst| burst.until);
