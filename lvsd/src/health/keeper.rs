@@ -12,9 +12,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Health, Silent};
 use super::difference::{self, Change};
 use super::status::{Configuration, Status};
+use super::{Health, Silent};
 use crate::keepalived::diagnostic::{self, Report};
 use crate::keepalived::model::Config;
 use crate::keepalived::{Loaded, Options, SystemHost, load};

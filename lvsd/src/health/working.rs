@@ -135,7 +135,7 @@ impl Prepared {
     }
 }
 
-fn settings(config: &VirtualServer) -> Settings<Endpoint> {
+pub(super) fn settings(config: &VirtualServer) -> Settings<Endpoint> {
     Settings {
         quorum: *config.quorum,
         hysteresis: *config.hysteresis,
@@ -146,7 +146,7 @@ fn settings(config: &VirtualServer) -> Settings<Endpoint> {
     }
 }
 
-fn member(server: &RealServer, checks: Vec<Standing>) -> pool::Server {
+pub(super) fn member(server: &RealServer, checks: Vec<Standing>) -> pool::Server {
     let mut member = pool::Server::new(server.options.weight, checks);
     member.inhibit = server.inhibit;
     member

@@ -8,10 +8,12 @@
 //!
 //! | module | holds |
 //! |---|---|
+//! | `configured` | the same for a keepalived.conf |
 //! | [`compare`] | two tables, what is different and which connections feel it |
 //! | `text` | that for people |
 
 pub mod compare;
+mod configured;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -32,9 +34,13 @@ use compare::Difference;
 
 const USAGE: &str = "\
 Usage: lvsd adm diff [--json] FILE
+       lvsd adm diff [--json] --config FILE
 
 Shows what would change if FILE (`-': standard input) were restored by ipvsadm-restore, and which connections that
 would touch. Nothing is changed.
+
+With --config FILE is a keepalived.conf, as if the running daemon took it for the one it has: services made by hand
+are left alone, servers that are down are taken to stay down.
 
 Lines begin with `+' for what would be added, `-' for what would be removed, and `~' for what would be another. With
 --json all of it as one object (see docs/json.md).
@@ -58,6 +64,14 @@ impl Front<'_> {
     }
 
     fn compare(&mut self, words: &[&str]) -> Result<(), Failure> {
+        let is_json = |word: &&str| *word == "--json";
+        let rest: Vec<&str> = words.iter().copied().filter(|w| !is_json(w)).collect();
+        if let ["--config", file] = rest[..] {
+            return match configured::compare(self, file, words.iter().any(is_json))? {
+                true => Err(Failure::IsSaid(DIFFERENT)),
+                false => Ok(()),
+            };
+        }
         let (file, as_json) = match words {
             ["-h" | "--help"] => return Ok(self.out.write_all(USAGE.as_bytes())?),
             ["--json", file] | [file, "--json"] => (*file, true),
@@ -105,16 +119,7 @@ pub(super) fn restored<'c>(
     before: &Table,
     commands: impl IntoIterator<Item = &'c Command>,
 ) -> Result<Table, Fault> {
-    let mut settings = Settings::default();
-    let seconds = Duration::from_secs;
-    let t = &before.timeouts;
-    settings
-        .timeouts
-        .set(seconds(t.tcp), seconds(t.tcp_fin), seconds(t.udp));
-    for (name, value) in &before.settings {
-        // What only a newer daemon knows is not in the file either.
-        let _ = Sysctls::set(&mut settings.sysctls, name, value);
-    }
+    let settings = settings_of(before);
     let mut marks: Vec<MarkRule> = before.marks.iter().filter_map(|line| mark(line)).collect();
     let director = Director::new(&settings);
     director.edit(|draft| {
@@ -122,6 +127,24 @@ pub(super) fn restored<'c>(
         commands.try_for_each(|command| execute::change(draft, &mut marks, command))
     })?;
     Ok(Table::of(&director, &marks))
+}
+
+/// Settings of a director that has a table's timeouts and settings.
+fn settings_of(table: &Table) -> Settings {
+    let mut settings = Settings::default();
+    let t = &table.timeouts;
+    settings
+        .timeouts
+        .set(seconds(t.tcp), seconds(t.tcp_fin), seconds(t.udp));
+    for (name, value) in &table.settings {
+        // What only a newer daemon knows is not in the file either.
+        let _ = Sysctls::set(&mut settings.sysctls, name, value);
+    }
+    settings
+}
+
+const fn seconds(number: u64) -> Duration {
+    Duration::from_secs(number)
 }
 
 /// A rule for marks as the table has it.
