@@ -669,3 +669,21 @@ fn interfaces_have_their_blocks() {
     assert_eq!(vrrp.garp_groups[0].interfaces.len(), 2);
     assert!(vrrp.common.poll_links);
 }
+
+#[test]
+fn a_group_says_for_its_instances_whether_priorities_are_told() {
+    let one = |name: &str, id: u8, inside: &str| {
+        format!(
+            "vrrp_instance {name} {{\n interface eth0\n virtual_router_id {id}\n virtual_ipaddress {{ 192.0.2.{id} }}\n {inside}\n}}\n"
+        )
+    };
+    let (vrrp, codes) = built(&format!(
+        "vrrp_sync_group G {{\n group {{\n A\n B\n }}\n notify_priority_changes\n}}\n{}{}{}",
+        one("A", 1, ""),
+        one("B", 2, "notify_priority_changes off"),
+        one("C", 3, ""),
+    ));
+    assert!(codes.is_empty(), "{codes:?}");
+    let told: Vec<bool> = vrrp.instances.iter().map(|i| i.notify_priority).collect();
+    assert_eq!(told, [true, false, false]);
+}
