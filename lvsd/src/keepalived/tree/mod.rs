@@ -10,6 +10,7 @@
 //! | module | holds |
 //! |---|---|
 //! | `parser` | lines and braces to nodes |
+//! | `repair` | how reading goes on then |
 //! | `line` | one line's words to arguments and options |
 //! | `together` | options that do not go together |
 //! | `braces` | what to think of braces that do not match |
@@ -20,6 +21,7 @@ mod braces;
 mod fate;
 mod line;
 mod parser;
+mod repair;
 mod together;
 mod unknown;
 
