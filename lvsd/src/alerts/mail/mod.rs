@@ -45,6 +45,7 @@ pub(super) struct Mailer {
     log: fn(&str),
 }
 
+/// Between those who have mails and the thread.
 #[derive(Debug)]
 struct Shared {
     state: Mutex<State>,
@@ -54,8 +55,10 @@ struct Shared {
 #[derive(Debug)]
 struct State {
     outbox: Outbox,
-    /// `None`: no mails are sent.
-    settings: Option<Arc<Settings>>,
+    /// Whether the configuration asks for mails.
+    wanted: bool,
+    /// A configuration that the thread has not seen yet.
+    global: Option<Box<Global>>,
     /// When the end has come.
     stopping: Option<Instant>,
 }
@@ -67,7 +70,8 @@ impl Mailer {
         let shared = Arc::new(Shared {
             state: Mutex::new(State {
                 outbox: Outbox::default(),
-                settings: Settings::new(global, &SystemHost, log).map(Arc::new),
+                wanted: is_wanted(global),
+                global: Some(Box::new(global.clone())),
                 stopping: None,
             }),
             waker: Waker::new(poll.registry(), WAKE)?,
@@ -84,7 +88,7 @@ impl Mailer {
     /// Another mail.
     pub(super) fn send(&self, mail: Mail) {
         let mut state = self.shared.lock();
-        if state.settings.is_some() {
+        if state.wanted {
             state.outbox.put(mail, Instant::now(), SystemTime::now());
             drop(state);
             self.shared.wake();
@@ -93,24 +97,10 @@ impl Mailer {
 
     /// From now on these settings hold, also for what waits.
     pub(super) fn configure(&self, global: &Global) {
-        let settings = Settings::new(global, &SystemHost, self.log);
         let mut state = self.shared.lock();
-        let before = std::mem::replace(&mut state.settings, settings.map(Arc::new));
-        let left = match &state.settings {
-            None => state.outbox.clear(),
-            Some(now) => {
-                if before.is_none_or(|before| before.server != now.server) {
-                    state.outbox.resume(); // the other server may well take it
-                }
-                0
-            }
-        };
+        state.wanted = is_wanted(global);
+        state.global = Some(Box::new(global.clone()));
         drop(state);
-        if left > 0 {
-            (self.log)(&format!(
-                "{left} mails are not sent, since the configuration has none any more"
-            ));
-        }
         self.shared.wake();
     }
 
@@ -151,14 +141,19 @@ impl Shared {
 fn run(shared: &Shared, mut poll: Poll, log: fn(&str)) {
     let mut events = Events::with_capacity(8);
     let mut number = 0;
+    let mut settings = None;
     loop {
         let now = Instant::now();
         let mut state = shared.lock();
+        if let Some(global) = state.global.take() {
+            drop(state);
+            settings = configured(shared, &global, settings, log);
+            continue;
+        }
         let lost = state.outbox.lost();
         let late = state.stopping.filter(|since| now >= *since + LAST);
         let left = late.map_or(0, |_| state.outbox.clear());
         let next = state.outbox.next(now, SystemTime::now());
-        let settings = state.settings.clone();
         let (stopping, deadline) = (state.stopping.is_some(), state.outbox.deadline(now));
         drop(state);
         if lost > 0 {
@@ -167,10 +162,10 @@ fn run(shared: &Shared, mut poll: Poll, log: fn(&str)) {
         if left > 0 {
             log(&format!("{left} mails could not be sent in time"));
         }
-        match (next, settings) {
+        match (next, &settings) {
             (Some(letter), Some(settings)) => {
                 number += 1;
-                send(shared, &mut poll, &settings, letter, number, log);
+                send(shared, &mut poll, settings, letter, number, log);
                 continue;
             }
             _ if stopping => return,
@@ -185,6 +180,36 @@ fn run(shared: &Shared, mut poll: Poll, log: fn(&str)) {
             _ => {}
         }
     }
+}
+
+/// Whether a configuration asks for mails.
+fn is_wanted(global: &Global) -> bool {
+    global.smtp_server.is_some() && !global.mail_to.is_empty()
+}
+
+/// The settings of a configuration, in the place of others.
+fn configured(
+    shared: &Shared,
+    global: &Global,
+    before: Option<Settings>,
+    log: fn(&str),
+) -> Option<Settings> {
+    let settings = Settings::new(global, &SystemHost, log);
+    let mut state = shared.lock();
+    let Some(now) = &settings else {
+        let left = state.outbox.clear();
+        drop(state);
+        if left > 0 {
+            log(&format!(
+                "{left} mails are not sent, since the configuration has none any more"
+            ));
+        }
+        return None;
+    };
+    if before.is_none_or(|before| before.server != now.server) {
+        state.outbox.resume(); // the other server may well take it
+    }
+    settings
 }
 
 /// Sends a letter, or sees to it that it is tried again.
