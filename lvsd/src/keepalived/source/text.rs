@@ -195,6 +195,7 @@ mod tests {
         assert_eq!(made.span(0..2), at(2, 4));
         assert_eq!(made.span(5..6), at(5, 7), "the whole use");
         assert_eq!(made.span(3..10), at(5, 7));
+        assert_eq!(made.span(3..4), at(5, 7));
         assert_eq!(made.span(11..15), at(8, 12));
         assert_eq!(made.whole(), at(2, 12));
         assert_eq!(made.span(15..15), at(12, 12));

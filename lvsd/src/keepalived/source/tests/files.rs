@@ -22,9 +22,9 @@ fn reads(host: &FakeHost, wrong: &[&str], expected: &str) {
 fn files_that_say_nothing() {
     for (host, code) in [
         (host(&[]), "missing-file"),
-        (host(&[("/etc/k/k.conf", "")]), "empty-file"),
-        (host(&[("/etc/k/k.conf", "# a\n\n")]), "empty-file"),
-        (host(&[("/etc/k/k.conf", "@other a")]), "empty-file"),
+        (host(&[("/etc/k/k.conf", "")]), "empty-file~"),
+        (host(&[("/etc/k/k.conf", "# a\n\n")]), "empty-file~"),
+        (host(&[("/etc/k/k.conf", "@other a")]), "empty-file~"),
         (
             FakeHost::default().with_folder("/etc/k/k.conf"),
             "not-a-file",
@@ -91,7 +91,7 @@ fn what_an_include_takes() {
         ("$D=a\ninclude $D", &[], "a"),
         ("$D=/etc/k\ninclude ${D}/?", &[], "a; b"),
         ("@main include a", &["include-not-first? 1:include"], "a"),
-        ("@other include a", &["empty-file 1:"], ""),
+        ("@other include a", &["empty-file~ 1:"], ""),
         ("$I=include a\n$I", &["include-not-first? 2:$I"], "a"),
         ("includea a", &[], "a"),
         ("includes a", &[], "includes a"),

@@ -70,6 +70,7 @@ fn conditions() {
         "$IF_MAIN=@main\n$IF_OTHER=@other\n$IF_MAIN a\n$IF_OTHER b\n",
         "a",
     );
+    says("$IF=@main\n@main ${IF} a", "a");
     wrong("x\n@main @main a", "second-condition~ 2:@", "x");
     wrong("@ a\nb", "empty-condition? 1:@", "b");
 }
@@ -290,6 +291,15 @@ fn words_know_their_places() {
             ("10.0.0.1", 14, 19),
             ("a b", 20, 25)
         ]
+    );
+    let first = super::source("\"a b\"c").items;
+    let Some(Item::Statement(quoted)) = first.first() else {
+        panic!("no statement")
+    };
+    let first = quoted.first().unwrap();
+    assert_eq!(
+        (first.text.as_str(), first.span.start, first.span.end),
+        ("a b", 0, 5)
     );
     let Item::Open(open) = source.items[1] else {
         panic!("no brace")
