@@ -17,7 +17,16 @@ pub(super) struct Braces {
     pub(super) missing: usize,
     /// Closing braces that are too many.
     pub(super) surplus: usize,
-    indents: HashMap<FileId, Vec<usize>>,
+    indents: HashMap<FileId, Vec<Indent>>,
+}
+
+/// What a line begins with.
+#[derive(Clone, Copy, Default)]
+struct Indent {
+    /// How many columns of blanks; tabs reach to the next eighth.
+    columns: usize,
+    /// How many bytes that is.
+    bytes: usize,
 }
 
 impl Braces {
@@ -53,23 +62,21 @@ impl Braces {
 
     /// How far the line of this place is indented.
     pub(super) fn indent(&self, at: Span) -> usize {
-        let line = usize::try_from(at.line)
-            .unwrap_or(usize::MAX)
-            .checked_sub(1);
-        let lines = self.indents.get(&at.file);
-        let found = lines.and_then(|lines| lines.get(line?));
-        found.copied().unwrap_or(0)
+        self.line(at).columns
     }
 
     /// Whether nothing stands before it on its line.
-    pub(super) fn leads(&self, at: Span, files: &Files) -> bool {
-        let text = files.get(at.file).map_or("", |f| f.text.as_str());
-        let line = usize::try_from(at.line)
+    pub(super) fn leads(&self, at: Span) -> bool {
+        usize::try_from(at.start).is_ok_and(|start| start <= self.line(at).bytes)
+    }
+
+    fn line(&self, at: Span) -> Indent {
+        let number = usize::try_from(at.line)
             .unwrap_or(usize::MAX)
             .checked_sub(1);
-        let line = line.and_then(|n| text.lines().nth(n)).unwrap_or("");
-        let before = usize::try_from(at.start).ok().and_then(|n| line.get(..n));
-        before.is_some_and(|before| before.trim().is_empty())
+        let lines = self.indents.get(&at.file);
+        let found = lines.and_then(|lines| lines.get(number?));
+        found.copied().unwrap_or_default()
     }
 }
 
@@ -81,15 +88,15 @@ pub(super) fn span(item: &Item) -> Span {
     }
 }
 
-/// Columns before the first letter, tabs to eight.
-fn indent(line: &str) -> usize {
-    let mut columns = 0;
-    for c in line.chars() {
-        columns = match c {
-            ' ' => columns + 1,
-            '\t' => (columns / 8 + 1) * 8,
+fn indent(line: &str) -> Indent {
+    let mut indent = Indent::default();
+    for byte in line.bytes() {
+        indent.columns = match byte {
+            b' ' => indent.columns + 1,
+            b'\t' => (indent.columns / 8 + 1) * 8,
             _ => break,
         };
+        indent.bytes += 1;
     }
-    columns
+    indent
 }

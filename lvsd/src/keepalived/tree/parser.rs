@@ -2,7 +2,7 @@
 
 use super::super::diagnostic::Diagnostic;
 use super::super::keywords::{Body, Form, Keyword, Kind, WHOLE, syntax};
-use super::super::place::{Files, Span, Word};
+use super::super::place::{Span, Word};
 use super::super::source::{Item, Source, Statement};
 use super::braces::Braces;
 use super::line::Reader;
@@ -14,7 +14,6 @@ pub fn parse(source: &Source) -> (Node, Vec<Diagnostic>) {
     let mut parser = Parser {
         items: &source.items,
         at: 0,
-        files: &source.files,
         braces: Braces::of(source),
         open: Vec::new(),
         diagnostics: Vec::new(),
@@ -35,12 +34,14 @@ pub fn parse(source: &Source) -> (Node, Vec<Diagnostic>) {
 pub(super) struct Parser<'a> {
     items: &'a [Item],
     pub(super) at: usize,
-    pub(super) files: &'a Files,
     pub(super) braces: Braces,
     /// The blocks around the present line, without the file as a whole.
     pub(super) open: Vec<Opened>,
     pub(super) diagnostics: Vec<Diagnostic>,
 }
+
+/// With more than so many diagnostics, it is no longer guessed what was meant: the file is of another kind, and guessing takes time.
+const GUESSES: usize = 500;
 
 /// A block that is open.
 #[derive(Clone, Copy)]
@@ -270,7 +271,7 @@ impl<'a> Parser<'a> {
 
     fn unknown(&mut self, block: &mut Node, word: &Word) {
         self.at += 1;
-        let (diagnostic, meant) = unknown::unknown(block, word);
+        let (diagnostic, meant) = unknown::unknown(block, word, self.diagnostics.len() < GUESSES);
         self.diagnostics.push(diagnostic);
         block.left_out.push(meant.unwrap_or(""));
         if matches!(self.peek(), Some(Item::Open(_))) {

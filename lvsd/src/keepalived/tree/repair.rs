@@ -50,7 +50,7 @@ impl Parser<'_> {
         let Some((this, around)) = self.open.split_last() else {
             return Closing::Nothing;
         };
-        if self.braces.missing + self.braces.surplus == 0 || !self.braces.leads(at, self.files) {
+        if self.braces.missing + self.braces.surplus == 0 || !self.braces.leads(at) {
             return Closing::This;
         }
         let indent = self.braces.indent(at);

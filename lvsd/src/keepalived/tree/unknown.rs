@@ -5,11 +5,16 @@ use super::super::keywords::{Keyword, Place, WHOLE, akin, alike, everywhere, nam
 use super::super::place::Word;
 use super::Node;
 
-/// What is wrong with the keyword, and which one of this block was probably meant.
-pub(super) fn unknown(block: &Node, word: &Word) -> (Diagnostic, Option<&'static str>) {
+/// What is wrong with the keyword, and which one of this block was probably meant, if that is to be guessed.
+pub(super) fn unknown(
+    block: &Node,
+    word: &Word,
+    guess: bool,
+) -> (Diagnostic, Option<&'static str>) {
     let name = word.text.as_str();
     let within = block.keyword;
-    let here = alike(name, names(within)).or_else(|| akin(name, names(within)));
+    let near = || alike(name, names(within)).or_else(|| akin(name, names(within)));
+    let here = if guess { near() } else { None };
     let meant = here
         .and_then(|name| within.child(name))
         .map(|(k, _)| k.name);
@@ -31,7 +36,8 @@ pub(super) fn unknown(block: &Node, word: &Word) -> (Diagnostic, Option<&'static
     let mut wrong = wrong.label("ignored").tolerated();
     wrong.help = here.map(|here| format!("did you mean `{here}`?"));
     wrong.help = wrong.help.or_else(|| punctuation(name)).or_else(|| {
-        let other = alike(name, everywhere().iter().map(|p| p.keyword.name))?;
+        let all = everywhere().iter().filter(|_| guess);
+        let other = alike(name, all.map(|p| p.keyword.name))?;
         let places = named(other).map(|(place, _)| place);
         Some(format!(
             "did you mean `{other}`? {}",
