@@ -102,6 +102,10 @@ fn one(
         "PING_CHECK" => Kind::Ping,
         "MISC_CHECK" => script(node, interval, around, found)?,
         "FILE_CHECK" => file(node, around, found)?,
+        "BFD_CHECK" => {
+            bfd(node, around, found);
+            return None;
+        }
         _ => return None,
     };
     let file = matches!(kind, Kind::File(_));
@@ -412,6 +416,18 @@ fn numbers(user: &At<User>, host: &dyn Host, found: &mut Vec<Diagnostic>) -> Opt
             found.push(unknown("group", name));
             None
         }
+    }
+}
+
+/// Sessions are not kept yet; whether there is such a one is checked all the same.
+fn bfd(node: &Node, around: Around<'_>, found: &mut Vec<Diagnostic>) {
+    let Some(named) = node.child("name") else {
+        return missing(node, "name", found);
+    };
+    let name = named.text().unwrap_or_default();
+    if around.vrrp.bfd(name).is_none() {
+        let wrong = format!("there is no `bfd_instance {name}`");
+        found.push(Diagnostic::error("unknown-name", named.span, wrong).tolerated());
     }
 }
 

@@ -1,5 +1,6 @@
 //! Virtual services and groups of them.
 
+use std::collections::HashMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use super::server;
 use crate::keepalived::diagnostic::Diagnostic;
 use crate::keepalived::keywords::Value;
 use crate::keepalived::model::{At, Head, VirtualServer};
+use crate::keepalived::place::Span;
 use crate::keepalived::tree::{Line, Node};
 use crate::rules::SchedulerFlags;
 
@@ -31,10 +33,21 @@ pub(super) fn all(
     found: &mut Vec<Diagnostic>,
 ) -> Vec<VirtualServer> {
     let services = || nodes.iter().filter(|node| node.is("virtual_server"));
+    let mut known: HashMap<&str, Span> = HashMap::new();
     for group in nodes.iter().filter(|n| n.is("virtual_server_group")) {
+        let name = group.text().unwrap_or_default();
+        if let Some(first) = known.insert(name, group.line.span) {
+            let wrong = format!("there is a group {name} already");
+            found.push(
+                Diagnostic::error("defined-twice", group.line.span, wrong)
+                    .also(first, "first here, and this one counts")
+                    .help("give one of them another name, or put all addresses into one block")
+                    .tolerated(),
+            );
+            continue;
+        }
         let uses_it = |n: &Node| n.lead() == "group" && n.text() == group.text();
         if !services().any(uses_it) {
-            let name = group.text().unwrap_or_default();
             let wrong = format!("the group {name} is used by no `virtual_server`");
             let help = format!("write `virtual_server group {name} {{`, or remove the group");
             found.push(Diagnostic::warning("unused-group", group.line.span, wrong).help(help));

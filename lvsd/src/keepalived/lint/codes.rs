@@ -373,6 +373,10 @@ const STAGES: &[(&str, &str)] = &[
     ("unknown-user", "There is no such user on this host."),
     ("unreadable-file", "A file may not be read."),
     (
+        "unused-group",
+        "A group of virtual services is used by none.",
+    ),
+    (
         "version-2-over-ipv6",
         "An instance speaks version 2 of VRRP over IPv6, which no standard has.",
     ),
