@@ -61,7 +61,7 @@ fn eventually(what: impl Fn() -> bool) -> bool {
         if begin.elapsed() > Duration::from_secs(60) {
             return false;
         }
-        std::thread::sleep(Duration::from_millis(5));
+        thread::sleep(Duration::from_millis(5));
     }
     true
 }

@@ -1,5 +1,6 @@
 //! What a client is told, as HTTP/1.1.
 
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// How a request ended.
@@ -43,7 +44,8 @@ pub(super) struct Answer {
     pub(super) status: Status,
     /// The media type of the body.
     pub(super) media: &'static str,
-    pub(super) body: Vec<u8>,
+    /// Shared by all who are given the same.
+    pub(super) body: Arc<Vec<u8>>,
 }
 
 /// For people.
@@ -54,7 +56,7 @@ impl Answer {
         Self {
             status: Status::Fine,
             media,
-            body: body.into(),
+            body: Arc::new(body.into()),
         }
     }
 

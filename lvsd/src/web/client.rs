@@ -7,6 +7,7 @@
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::Shutdown;
+use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use mio::event::Source;
@@ -40,7 +41,7 @@ enum Phase {
 #[derive(Debug)]
 struct Outgoing {
     head: Vec<u8>,
-    body: Vec<u8>,
+    body: Arc<Vec<u8>>,
     /// Bytes of both that have been sent.
     sent: usize,
 }
@@ -68,11 +69,11 @@ impl Client {
         !matches!(self.phase, Phase::Asking(_))
     }
 
-    /// How many bytes of its answer are kept.
-    pub(super) fn holds(&self) -> usize {
+    /// What it has yet to read a part of.
+    pub(super) fn body(&self) -> Option<&Arc<Vec<u8>>> {
         match &self.phase {
-            Phase::Answered(outgoing) => outgoing.body.len(),
-            _ => 0,
+            Phase::Answered(outgoing) => Some(&outgoing.body),
+            _ => None,
         }
     }
 
@@ -114,7 +115,11 @@ fn ask(
             Reading::Refused(status) => (Answer::refused(status), false),
         };
         let head = answer.head(SystemTime::now());
-        let body = if only_head { Vec::new() } else { answer.body };
+        let body = if only_head {
+            Arc::default()
+        } else {
+            answer.body
+        };
         return Ok(Phase::Answered(Outgoing {
             head,
             body,

@@ -42,7 +42,7 @@ use crate::keepalived::model::Listen;
 use crate::unix_socket;
 use desk::Desk;
 pub(crate) use load::{Interface, Load, Worker};
-use server::{Listener, Server};
+use server::{Limits, Listener, Server};
 
 /// How the endpoint is started.
 #[derive(Clone, Debug)]
@@ -77,11 +77,15 @@ impl Endpoint {
         if let Some(warning) = exposed(&options.listen) {
             (options.log)(&warning);
         }
-        Self::at(listener, Desk::new(plane, Box::new(load)))
+        Self::at(
+            listener,
+            Desk::new(plane, Box::new(load)),
+            Limits::default(),
+        )
     }
 
-    fn at(listener: Listener, desk: Desk) -> io::Result<Self> {
-        let (server, waker) = Server::new(listener, desk)?;
+    fn at(listener: Listener, desk: Desk, limits: Limits) -> io::Result<Self> {
+        let (server, waker) = Server::new(listener, desk, limits)?;
         let thread = thread::Builder::new().name("lvsd-http".to_owned());
         Ok(Self {
             waker,

@@ -6,15 +6,14 @@
 //! - There are [`SEATS`] seats. If all are taken, the client who has sat longest without a complete request gives his up for
 //!   the next one, or else the one who has sat longest. A client is listened to as soon as he sits, so one who asks at once and reads what
 //!   he gets is served, however many others there are.
-//! - Nobody stays longer than [`PATIENCE`].
-//! - What waits to be read by slow clients is at most [`HELD`] and one answer: beyond it, those who have sat longest leave.
-//! - After each answer the thread rests for as long as that took to make. So whoever asks without end gets half a core at
-//!   most, and the thread that runs checks is asked no more often than it can bear.
+//! - Nobody stays longer than [`Limits::patience`].
+//! - What slow clients have yet to read is at most [`Limits::held`] and one answer: beyond it, those who have sat longest leave.
+//! - What took long to make serves others too (see [`Desk`]).
 
 use std::io::{self, ErrorKind};
 use std::net::TcpListener;
 use std::os::unix::net::UnixListener;
-use std::thread;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use mio::{Events, Interest, Poll, Token, Waker};
@@ -26,20 +25,29 @@ use crate::unix_socket::SocketFile;
 /// How many clients there may be at a time.
 const SEATS: usize = 16;
 
-/// How long one may stay.
-const PATIENCE: Duration = Duration::from_secs(10);
-
-/// How many bytes of answers may wait to be read.
-const HELD: usize = 64 << 20;
-
-/// The longest rest.
-const REST: Duration = Duration::from_secs(1);
-
 /// How long to wait for descriptors if there are none left.
 const AGAIN: Duration = Duration::from_millis(100);
 
 const LISTENER: Token = Token(SEATS);
 const STOP: Token = Token(SEATS + 1);
+
+/// What a client may take.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    /// How long he may stay.
+    pub(super) patience: Duration,
+    /// How many bytes of answers all clients together may leave unread.
+    pub(super) held: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            patience: Duration::from_secs(10),
+            held: 64 << 20,
+        }
+    }
+}
 
 /// Where clients come in.
 #[derive(Debug)]
@@ -86,13 +94,18 @@ pub(super) struct Server {
     listener: Listener,
     seats: [Option<Client>; SEATS],
     desk: Desk,
+    limits: Limits,
     /// How soon to look at the door: somebody may be there of whom no event tells.
     look: Option<Duration>,
 }
 
 impl Server {
     /// With what makes it end.
-    pub(super) fn new(mut listener: Listener, desk: Desk) -> io::Result<(Self, Waker)> {
+    pub(super) fn new(
+        mut listener: Listener,
+        desk: Desk,
+        limits: Limits,
+    ) -> io::Result<(Self, Waker)> {
         let poll = Poll::new()?;
         let registry = poll.registry();
         match &mut listener.door {
@@ -105,6 +118,7 @@ impl Server {
             listener,
             seats: Default::default(),
             desk,
+            limits,
             look: None,
         };
         Ok((server, waker))
@@ -136,7 +150,7 @@ impl Server {
     /// How long nothing need be done.
     fn wait(&self) -> Option<Duration> {
         let first = self.seats.iter().flatten().map(|c| c.since).min();
-        let leaves = first.map(|since| PATIENCE.saturating_sub(since.elapsed()));
+        let leaves = first.map(|since| self.limits.patience.saturating_sub(since.elapsed()));
         match (self.look, leaves) {
             (Some(look), Some(leaves)) => Some(look.min(leaves)),
             (look, leaves) => look.or(leaves),
@@ -183,41 +197,43 @@ impl Server {
         let Some(Some(client)) = self.seats.get_mut(seat) else {
             return;
         };
-        let mut took = Duration::ZERO;
-        let desk = &self.desk;
-        let fate = client.advance(&mut |request| {
-            let begin = Instant::now();
-            let answer = desk.answer(request);
-            took = begin.elapsed();
-            answer
-        });
-        if fate == Fate::Over {
+        let desk = &mut self.desk;
+        if client.advance(&mut |request| desk.answer(request)) == Fate::Over {
             self.seats[seat] = None;
         }
         self.shed();
-        thread::sleep(took.min(REST));
     }
 
-    /// Who holds too much leaves.
+    /// While too much is held, who has sat longest with a part of it leaves. A single answer is never too much.
     fn shed(&mut self) {
-        let holds = |c: &Client| c.holds();
-        while self.seats.iter().flatten().map(holds).sum::<usize>() > HELD {
-            let mut holders: Vec<(Instant, usize)> = (0..)
-                .zip(&self.seats)
-                .filter_map(|(seat, c)| Some((c.as_ref().filter(|c| c.holds() > 0)?.since, seat)))
-                .collect();
-            holders.sort_unstable();
-            match holders[..] {
-                [(_, longest), _, ..] => self.seats[longest] = None,
-                _ => return, // a single one may hold what it asked for
+        loop {
+            let mut bodies: Vec<&Arc<Vec<u8>>> = Vec::new();
+            let mut longest = None;
+            for (seat, client) in self.seats.iter().enumerate() {
+                let Some((client, body)) = client.as_ref().and_then(|c| Some((c, c.body()?)))
+                else {
+                    continue;
+                };
+                if !bodies.iter().any(|other| Arc::ptr_eq(other, body)) {
+                    bodies.push(body);
+                }
+                longest = longest.into_iter().chain([(client.since, seat)]).min();
+            }
+            let held: usize = bodies.iter().map(|body| body.len()).sum();
+            match longest {
+                Some((_, seat)) if bodies.len() > 1 && held > self.limits.held => {
+                    self.seats[seat] = None
+                }
+                _ => return,
             }
         }
     }
 
     /// Who has stayed too long leaves.
     fn dismiss(&mut self) {
+        let patience = self.limits.patience;
         for seat in &mut self.seats {
-            if seat.as_ref().is_some_and(|c| c.since.elapsed() >= PATIENCE) {
+            if seat.as_ref().is_some_and(|c| c.since.elapsed() >= patience) {
                 *seat = None;
             }
         }
