@@ -238,6 +238,7 @@ impl Drop for Process {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::until;
     use super::*;
 
     fn sh(script: &str, limit: u64) -> Result<(), String> {
@@ -276,23 +277,25 @@ mod tests {
         command.args(["-c", script]);
         let now = Instant::now();
         let mut process = Process::start(command, None, now, poll.registry(), Token(0)).unwrap();
-        while !process.said.ends_with(b"\n") {
+        until("it has said something", || {
             process.listen();
-            std::thread::sleep(Duration::from_millis(1));
-        }
+            process.said.ends_with(b"\n")
+        });
         let child = String::from_utf8_lossy(&process.said).trim().to_owned();
         (process, child)
     }
 
     /// Waits until it has ended.
     fn wait(process: &mut Process) -> Result<(), String> {
-        loop {
-            match process.ready() {
-                Turn::Ended(how) => return how,
-                _ => std::thread::sleep(Duration::from_millis(1)),
-            }
+        let mut ended = None;
+        until("it ends", || {
             process.tick(Instant::now());
-        }
+            if let Turn::Ended(how) = process.ready() {
+                ended = Some(how);
+            }
+            ended.is_some()
+        });
+        ended.unwrap()
     }
 
     /// Whether a process of ours runs: one that has ended is a zombie until somebody waits for it.
@@ -314,9 +317,7 @@ mod tests {
         process.tick(Instant::now());
         let how = wait(&mut process).unwrap_err();
         assert!(how.starts_with("it still ran after"), "{how}");
-        while runs(&child) {
-            std::thread::sleep(Duration::from_millis(1));
-        }
+        until("it has ended", || !runs(&child));
     }
 
     #[test]
@@ -331,9 +332,7 @@ mod tests {
         assert!(matches!(process.ready(), Turn::Running));
         process.tick(now + GRACE);
         assert!(wait(&mut process).is_err());
-        while runs(&child) {
-            std::thread::sleep(Duration::from_millis(1));
-        }
+        until("it has ended", || !runs(&child));
     }
 
     #[test]
@@ -346,9 +345,7 @@ mod tests {
         process.hurry(now);
         process.tick(now);
         assert!(wait(&mut process).is_err());
-        while runs(&child) {
-            std::thread::sleep(Duration::from_millis(1));
-        }
+        until("it has ended", || !runs(&child));
     }
 
     #[test]
