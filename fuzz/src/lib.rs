@@ -30,6 +30,7 @@ mod control;
 mod payload;
 mod probe;
 mod replay;
+mod request;
 mod segment;
 
 pub use config::config;
@@ -37,6 +38,7 @@ pub use control::control;
 pub use payload::{ftp, sip};
 pub use probe::{datagram, http, smtp, tls};
 pub use replay::{capture, trace};
+pub use request::request;
 pub use segment::segment;
 
 /// Reads a capture to its end or first fault.

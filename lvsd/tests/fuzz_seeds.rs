@@ -96,6 +96,21 @@ fn answers_damaged_in_one_place() {
     }
 }
 
+/// Every stored request of the HTTP endpoint, and with each byte changed in some ways.
+#[test]
+fn requests() {
+    replay("request", |input| {
+        targets::request(input);
+        for at in 0..input.len().min(200) {
+            for change in [0x01, 0x20, 0x80] {
+                let mut damaged = input.to_vec();
+                damaged[at] ^= change;
+                targets::request(&damaged);
+            }
+        }
+    });
+}
+
 #[test]
 fn ftp() {
     replay("ftp", targets::ftp);
