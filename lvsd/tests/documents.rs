@@ -1,6 +1,7 @@
 //! What documents show is what the program does.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::net::UnixStream;
@@ -8,6 +9,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
+use lvsd::keepalived::lint::codes;
 use serde_json::Value;
 
 mod village;
@@ -248,6 +250,71 @@ fn the_manual_has_every_scheduler() {
             "{scheduler} is not in the page"
         );
     }
+}
+
+/// `UPDATE_EXPECTED=1 cargo test -p lvsd --test documents` writes the table anew.
+#[test]
+fn diagnostics_md_has_every_code() {
+    let page = document("docs/diagnostics.md");
+    let heading = "| code | meaning |\n|---|---|\n";
+    let (before, _) = page.split_once(heading).expect("the table's heading");
+    let mut wanted = format!("{before}{heading}");
+    for code in codes() {
+        let about = code.about.replace('|', "\\|");
+        writeln!(wanted, "| `{}` | {about} |", code.name).unwrap();
+    }
+    if std::env::var_os("UPDATE_EXPECTED").is_some() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/diagnostics.md");
+        fs::write(path, &wanted).unwrap();
+    } else {
+        assert!(page == wanted, "the table of codes is not that of the program");
+    }
+}
+
+/// Whoever shares a file between keepalived and lvsd must find what only the latter understands.
+#[test]
+fn migrate_md_has_every_keyword_of_our_own() {
+    let page = document("docs/migrate.md");
+    let keywords: Value = serde_json::from_str(&lvsd(&["help-config", "--json"])).unwrap();
+    let names = keywords.as_array().unwrap().iter();
+    let names = names.filter_map(|k| k["keyword"].as_str());
+    let own: BTreeSet<&str> = names.filter(|name| name.starts_with("lvsd_")).collect();
+    assert!(own.len() >= 6, "{own:?}");
+    for name in own {
+        assert!(page.contains(&format!("`{name}`")), "{name} is missing");
+    }
+}
+
+/// The configurations that documents show are right, but for what depends on the host.
+#[test]
+fn configurations_in_documents_are_taken() {
+    let folder = std::env::temp_dir().join(format!("lvsd-documents-{}", std::process::id()));
+    fs::create_dir_all(&folder).unwrap();
+    let mut tried = 0;
+    for name in ["README.md", "docs/migrate.md", "docs/operate.md", "docs/alerts.md"] {
+        for block in blocks(&document(name), "text") {
+            if !block.contains("virtual_server ") && !block.contains("global_defs {") {
+                continue;
+            }
+            // A page may show a part of a file only.
+            let rest = match block.contains("virtual_server ") {
+                true => "",
+                false => "\nvirtual_server 192.0.2.1 80 {\nprotocol TCP\nreal_server 192.0.2.2 80 {\nTCP_CHECK\n}\n}\n",
+            };
+            let path = folder.join("shown.conf");
+            fs::write(&path, format!("{block}{rest}")).unwrap();
+            let output = Command::new(env!("CARGO_BIN_EXE_lvsd"))
+                .args(["check", "--json"])
+                .arg(&path)
+                .output()
+                .unwrap();
+            let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+            assert_eq!(report["errors"], 0, "{name}:\n{block}\n{report:#}");
+            tried += 1;
+        }
+    }
+    fs::remove_dir_all(&folder).unwrap();
+    assert!(tried >= 4, "{tried} configurations are as good as none");
 }
 
 /// The anchor of a heading, as forges make it.
