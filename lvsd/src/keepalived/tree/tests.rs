@@ -357,6 +357,30 @@ fn tunnels_that_exist_are_taken() {
 }
 
 #[test]
+fn a_word_that_may_be_missing_is_not_blamed_for_the_next() {
+    let line = |line: &str| format!("global_defs {{\n {line}\n}}\n");
+    assert_eq!(only(&line("vrrp_garp_extra_if 86401")).code, "out-of-range");
+    let (root, _) = tree(&line("vrrp_garp_extra_if all 5"));
+    let extra = root
+        .child("global_defs")
+        .unwrap()
+        .child("vrrp_garp_extra_if")
+        .unwrap();
+    assert_eq!((extra.text(), extra.int()), (Some("all"), Some(5)));
+}
+
+#[test]
+fn nothing_is_missed_in_a_block_that_is_missing() {
+    let (root, diagnostics) = tree("virtual_server fwmark 1\n");
+    assert_eq!(
+        (diagnostics.len(), diagnostics[0].code),
+        (1, "missing-block")
+    );
+    let service = root.child("virtual_server").unwrap();
+    assert!(service.tried("lvs_sched") && service.is_damaged());
+}
+
+#[test]
 fn numbers_with_a_tail_count_as_keepalived_counts_them() {
     let (root, diagnostics) = tree("virtual_server fwmark 1 {\n quorum 10abc\n}\n");
     assert!(diagnostics[0].tolerated && diagnostics[0].code == "bad-number");
