@@ -111,6 +111,28 @@ fn nothing_of_ours_but_what_it_should_have() {
 }
 
 #[test]
+fn no_groups_are_left() {
+    // In a process that has some to leave.
+    let this = std::env::current_exe().expect("a program");
+    let output = std::process::Command::new("setpriv")
+        .args(["--groups", "4,20"])
+        .arg(this)
+        .args(["--ignored", "--exact", "inside_a_process_with_groups"])
+        .output()
+        .expect("a process");
+    let output = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.contains("1 passed"), "{output}");
+}
+
+#[test]
+#[ignore = "run by the test above, in a process of its own"]
+fn inside_a_process_with_groups() {
+    assert_eq!(said("id -G", |_| ()), "0 4 20\n");
+    let left = said("id -G", |p| p.user = Some((65534, 65533)));
+    assert_eq!(left, "65533\n");
+}
+
+#[test]
 fn another_user() {
     let text = "id -u; id -g; id -G; grep -E 'Uid|Gid|CapEff' /proc/self/status";
     let said = said(text, |p| p.user = Some((65534, 65533)));

@@ -178,6 +178,43 @@ fn where_a_probe_comes_from() {
 }
 
 #[test]
+fn one_port_serves_towards_several_servers() {
+    let hung = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").expect("a port"));
+    let port = nobody().port();
+    let mut driver = driver();
+    let ids = hung.each_ref().map(|listener| {
+        let addr = listener.local_addr().expect("an address");
+        let mut from = impatient(check(smtp(), addr));
+        from.target.source_port = Some(port);
+        driver.insert(from)
+    });
+    for id in ids {
+        let _ = next_verdict(&mut driver, id);
+    }
+    for id in ids {
+        let history = driver.checker(id).expect("it is there").history();
+        assert_eq!(history.failures(Reason::Local), 0);
+        assert!(history.failures(Reason::AnswerTimeout) > 0);
+    }
+}
+
+#[test]
+fn an_end_that_comes_with_the_last_bytes_is_seen() {
+    let addr = server(|mut client| {
+        let _ = client.write_all(b"220");
+    });
+    let mut driver = driver();
+    let id = driver.insert(impatient(check(smtp(), addr)));
+    while driver.running() == 0 {
+        driver.turn(Some(Duration::ZERO), |_| ()).expect("epoll");
+    }
+    // By now everything has come, and one event tells of it all.
+    std::thread::sleep(Duration::from_millis(200));
+    let failure = next_verdict(&mut driver, id).expect_err("it is cut off");
+    assert_eq!(failure.reason, Reason::Closed);
+}
+
+#[test]
 fn pages_and_greetings() {
     let web = server(|mut client| {
         read_request(&mut client);
