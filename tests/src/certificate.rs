@@ -42,14 +42,22 @@ impl Authority {
     /// # Panics
     /// If openssl cannot.
     pub fn of(lan: &Lan) -> Self {
+        Self::named(lan, "lvs-e2e")
+    }
+
+    /// Makes one with a name of its own.
+    ///
+    /// # Panics
+    /// If openssl cannot.
+    pub fn named(lan: &Lan, name: &str) -> Self {
         let authority = Self {
-            dir: lan.director.file("authority"),
+            dir: lan.director.file(&format!("authority-{name}")),
         };
         fs::create_dir_all(&authority.dir).expect("the temporary folder can be written to");
         authority.write("ca.cnf", CONFIGURATION);
         authority.write("index", "");
         authority.openssl(&format!(
-            "req -x509 {} -keyout ca.key -out ca.pem -days 2 -subj /CN=lvs-e2e",
+            "req -x509 {} -keyout ca.key -out ca.pem -days 2 -subj /CN={name}",
             KEY.join(" ")
         ));
         authority

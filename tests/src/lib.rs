@@ -16,6 +16,7 @@
 //! | [`lan`] | hosts, switches and addresses |
 //! | [`rules`] | rule files for lvsd |
 //! | [`daemon`] | lvsd itself |
+//! | [`health`] | services in keepalived's language, and who is in their lists |
 //! | [`certificate`] | certificates, good and expired |
 //! | [`mail`], [`names`] | SMTP and DNS servers |
 //! | [`faulty`] | servers that misbehave |
@@ -27,6 +28,7 @@ pub mod certificate;
 pub mod command;
 pub mod daemon;
 pub mod faulty;
+pub mod health;
 pub mod lan;
 pub mod mail;
 pub mod names;

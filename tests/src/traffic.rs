@@ -329,6 +329,18 @@ impl UdpAsk {
         self.with("ttl", ttl)
     }
 
+    /// With so many milliseconds after each answer.
+    #[must_use]
+    pub fn pause(self, milliseconds: usize) -> Self {
+        self.with("pause", milliseconds)
+    }
+
+    /// Begins to ask from `node`, beside the test, and says as it goes on who has answered: see [`Self::from`].
+    pub fn start(&self, node: &Node) -> Process {
+        let argv: Vec<_> = self.0.iter().map(String::as_str).collect();
+        node.start("udp-ask", &argv)
+    }
+
     /// Asks from `node`. One answer for each datagram: the name of the server whose echo came back
     /// whole, or `lost`, `damaged`, or an error by its name, such as `ECONNREFUSED`.
     pub fn from(&self, node: &Node) -> Vec<String> {

@@ -49,6 +49,8 @@ pub(crate) struct Options {
     size: usize,
     dont_fragment: Option<bool>,
     ttl: Option<c_int>,
+    /// After each answer.
+    pause: Duration,
 }
 
 impl Options {
@@ -60,6 +62,7 @@ impl Options {
             size: 64,
             dont_fragment: None,
             ttl: None,
+            pause: Duration::ZERO,
         };
         for word in words {
             let (key, value) = word.split_once('=').ok_or("KEY=N expected")?;
@@ -69,6 +72,7 @@ impl Options {
                 "size" => options.size = value.parse()?,
                 "df" => options.dont_fragment = Some(value == "1"),
                 "ttl" => options.ttl = Some(value.parse()?),
+                "pause" => options.pause = Duration::from_millis(value.parse()?),
                 _ => return Err(format!("unknown key {key}").into()),
             }
         }
@@ -88,6 +92,7 @@ pub(crate) fn ask(to: SocketAddr, options: &Options) -> io::Result<()> {
                 Ok(answer) => println!("{answer}"),
                 Err(e) => println!("{}", error_name(&e)),
             }
+            thread::sleep(options.pause);
         }
     }
     Ok(())
