@@ -3,8 +3,9 @@
 use lvsd::keepalived::host::FakeHost;
 use lvsd::keepalived::place::Span;
 use lvsd::keepalived::source::{self, Item, Options, Source, Statement};
+use lvsd::keepalived::tree;
 
-/// Reads a configuration. Behind each line `%% NAME` begins another file, which the first may include.
+/// Reads a configuration, and makes a tree of it. Behind each line `%% NAME` begins another file, which the first may include.
 pub fn config(input: &[u8]) {
     let mut host = FakeHost::default().with_environment("NAME", "value");
     let (mut name, mut content) = ("keepalived.conf".to_owned(), Vec::new());
@@ -30,7 +31,8 @@ pub fn config(input: &[u8]) {
             Item::Statement(statement) => look(&source, statement),
         }
     }
-    for diagnostic in &source.diagnostics {
+    let (_, of_tree) = tree::parse(&source);
+    for diagnostic in source.diagnostics.iter().chain(&of_tree) {
         is_there(&source, diagnostic.span);
         for (span, _) in &diagnostic.also {
             is_there(&source, *span);
