@@ -35,9 +35,9 @@ fn changed(mut check: Check, change: impl FnOnce(&mut Script)) -> Check {
     check
 }
 
-/// With little time.
+/// With little time, though enough to begin on a busy machine.
 fn hurried(check: Check) -> Check {
-    changed(check, |s| s.timeout = Duration::from_millis(300))
+    changed(check, |s| s.timeout = Duration::from_secs(2))
 }
 
 fn failure(check: Check) -> Failure {
@@ -176,7 +176,7 @@ fn one_that_takes_too_long_is_ended() {
     let failure = next_verdict(&mut driver, id).expect_err("time was over");
     assert_eq!(
         failure.to_string(),
-        "no complete answer in time: still runs after 0.3 s: waiting"
+        "no complete answer in time: still runs after 2 s: waiting"
     );
     driver.remove(id);
     turn_while(&mut driver, |d| d.scripts_running() > 0);
@@ -201,7 +201,7 @@ fn one_that_ignores_being_asked_to_end_is_killed() {
     assert_eq!(driver.scripts_running(), 1);
     turn_while(&mut driver, |d| d.scripts_running() > 0);
     assert!(
-        start.elapsed() >= Duration::from_secs(2),
+        start.elapsed() >= Duration::from_secs(4),
         "it had its grace"
     );
     assert!(!alive(&wait_for(&path)));

@@ -269,7 +269,7 @@ fn dripping() -> Check {
             if client.write_all(&[*byte]).is_err() {
                 return;
             }
-            std::thread::sleep(Duration::from_millis(20));
+            std::thread::sleep(Duration::from_millis(60));
         }
     });
     impatient(check(http(), addr))
@@ -284,8 +284,8 @@ fn a_slow_drip_is_too_slow() {
 fn unless_each_step_has_its_time() {
     let mut check = dripping();
     check.timing.each_step = true;
-    // Much more than the 20 ms between two bytes, less than the 800 of all: also on a busy machine.
-    check.timing.timeout = Duration::from_millis(700);
+    // Much more than the 60 ms between two bytes, less than the 2.4 s of all: also on a busy machine.
+    check.timing.timeout = Duration::from_secs(2);
     assert_eq!(first_verdict(check), Ok(Passed::Plainly));
 }
 
@@ -323,5 +323,8 @@ fn neither_side_keeps_anything_of_a_connection() {
     while listener.accept().is_ok() {
         accepted += 1;
     }
-    assert!(accepted < 400, "{accepted} of {runs} were accepted");
+    assert!(
+        accepted < runs * 9 / 10,
+        "{accepted} of {runs} were accepted"
+    );
 }
