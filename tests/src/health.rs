@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
+use std::fs;
 use std::net::IpAddr;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
 
 use crate::command::{eventually, lvsd, text};
 use crate::daemon::socket;
@@ -146,5 +149,100 @@ impl Lan {
             last == wanted
         });
         assert!(came, "{last:?} instead of {wanted:?}");
+    }
+}
+
+/// Makes a server fail when the test says so, and only then, while it goes on to serve: a FILE_CHECK.
+#[derive(Clone, Debug)]
+pub struct Switch {
+    name: String,
+    file: PathBuf,
+}
+
+impl Switch {
+    /// With a name of its own.
+    pub fn new(lan: &Lan, name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            file: lan.director.file(&format!("switch-{name}")),
+        }
+    }
+
+    /// What it is, for the configuration's root.
+    pub fn block(&self) -> String {
+        let (name, file) = (&self.name, self.file.display());
+        format!("track_file {name} {{\n file {file}\n weight 0\n}}\n")
+    }
+
+    /// For the server's block.
+    pub fn check(&self) -> String {
+        format!("FILE_CHECK {{\n track_file {}\n }}", self.name)
+    }
+
+    /// From now on the server counts as down.
+    pub fn fail(&self) {
+        self.write("1\n");
+    }
+
+    /// From now on it counts as up.
+    pub fn recover(&self) {
+        self.write("0\n");
+    }
+
+    fn write(&self, number: &str) {
+        fs::write(&self.file, number).expect("the temporary folder can be written to");
+    }
+}
+
+/// A script that notes how it was called.
+#[derive(Clone, Debug)]
+pub struct Notes {
+    script: PathBuf,
+    file: PathBuf,
+}
+
+impl Notes {
+    /// On the director of this LAN.
+    ///
+    /// # Panics
+    /// If it cannot be written.
+    pub fn new(lan: &Lan) -> Self {
+        let notes = Self {
+            script: lan.director.file("note"),
+            file: lan.director.file("notes"),
+        };
+        let text = format!(
+            "#!/bin/sh\nvariables=$(env | grep '^LVSD_' | sort | tr '\\n' ';')\necho \"$*: $variables\" >>{}\n",
+            notes.file.display()
+        );
+        fs::write(&notes.script, text).expect("the temporary folder can be written to");
+        let mode = fs::Permissions::from_mode(0o755);
+        fs::set_permissions(&notes.script, mode).expect("it is ours");
+        notes
+    }
+
+    /// For a configuration: the script with these words.
+    pub fn command(&self, words: &str) -> String {
+        format!("\"{} {words}\"", self.script.display())
+    }
+
+    /// The notes so far, one a line: words, a colon, and the variables that begin with `LVSD_`, sorted, with a semicolon after each.
+    pub fn lines(&self) -> Vec<String> {
+        let text = fs::read_to_string(&self.file).unwrap_or_default();
+        text.lines().map(str::to_owned).collect()
+    }
+
+    /// Waits until there are so many, and returns and forgets them.
+    ///
+    /// # Panics
+    /// If they do not come, or more do.
+    #[track_caller]
+    pub fn take(&self, count: usize) -> Vec<String> {
+        let came = eventually(PATIENCE, || self.lines().len() >= count);
+        let lines = self.lines();
+        assert!(came && lines.len() == count, "{count} awaited: {lines:#?}");
+        // Whatever is written meanwhile is one too many.
+        let _ = fs::remove_file(&self.file);
+        lines
     }
 }

@@ -2,13 +2,11 @@
 //! the configuration to say.
 
 use std::collections::BTreeSet;
-use std::fs;
-use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
 
 use tests::command::eventually;
-use tests::health::{real_server, virtual_server};
+use tests::health::{Switch, real_server, virtual_server};
 use tests::process::PATIENCE;
 use tests::{Family, Lan, Lvsd, Plan, Process, UdpAsk};
 
@@ -22,6 +20,7 @@ struct Story {
     protocol: &'static str,
     port: u16,
     inhibits: bool,
+    switches: [Switch; 2],
 }
 
 impl Story {
@@ -29,16 +28,9 @@ impl Story {
         let lan = Plan::two_arms(2).build();
         let mut servers = lan.web();
         servers.extend(lan.echo(&[7000]));
-        let mut conf = String::new();
-        let blocks = ["r1", "r2"].map(|name| {
-            let file = switch(&lan, name);
-            conf += &format!(
-                "track_file {name} {{\n file {}\n weight 0\n}}\n",
-                file.display()
-            );
-            let ip = lan.server(V4, usize::from(name == "r2"));
-            real_server(ip, port, format!("FILE_CHECK {{\n track_file {name}\n }}"))
-        });
+        let switches = ["r1", "r2"].map(|name| Switch::new(&lan, name));
+        let mut conf: String = switches.iter().map(Switch::block).collect();
+        let blocks = [0, 1].map(|i| real_server(lan.server(V4, i), port, switches[i].check()));
         conf += &virtual_server(format!("{} {port}", V4.vip()), protocol, lines, &blocks);
         Self {
             daemon: Lvsd::configured(&lan, conf).start(),
@@ -47,13 +39,14 @@ impl Story {
             protocol,
             port,
             inhibits: lines.contains("inhibit_on_failure"),
+            switches,
         }
     }
 
     /// This server fails; the other one does not.
     #[track_caller]
     fn fails(&self, name: &str) {
-        fs::write(switch(&self.lan, name), "1\n").unwrap();
+        self.switch(name).fail();
         let failed = format!("{name}:{}", self.port);
         let other = format!("{}:{}", other(name), self.port);
         let mut wanted = vec![(&*other, 1)];
@@ -66,20 +59,20 @@ impl Story {
     /// It is well again.
     #[track_caller]
     fn recovers(&self, name: &str) {
-        fs::write(switch(&self.lan, name), "0\n").unwrap();
+        self.switch(name).recover();
         let [r1, r2] = ["r1", "r2"].map(|name| format!("{name}:{}", self.port));
         self.lan
             .await_listed(self.protocol, &[(&*r1, 1), (&*r2, 1)]);
+    }
+
+    fn switch(&self, name: &str) -> &Switch {
+        &self.switches[usize::from(name == "r2")]
     }
 
     /// Who serves over some new connections.
     fn who(&self) -> BTreeSet<String> {
         (0..6).map(|_| self.lan.page(V4)).collect()
     }
-}
-
-fn switch(lan: &Lan, name: &str) -> PathBuf {
-    lan.director.file(&format!("switch-{name}"))
 }
 
 fn other(name: &str) -> &'static str {
