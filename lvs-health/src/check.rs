@@ -30,6 +30,9 @@ pub struct Target {
     pub interface: Option<String>,
     /// The firewall mark that the probe's packets carry (`fwmark`); 0 is none.
     pub mark: u32,
+    /// Who gets the packets, although they are for `addr`: a virtual address that many servers hold (`lvsd_check_vip`). The driver
+    /// needs a [network](crate::driver::Network) for it, which sees to `interface`, `mark` and `source_port` itself.
+    pub via: Option<Via>,
 }
 
 impl Target {
@@ -41,8 +44,42 @@ impl Target {
             source_port: None,
             interface: None,
             mark: 0,
+            via: None,
         }
     }
+}
+
+/// A server that packets for a virtual address are brought to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Via {
+    /// The server's own address.
+    pub server: IpAddr,
+    /// How they get there.
+    pub delivery: Delivery,
+}
+
+/// How packets for a virtual address get to a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Delivery {
+    /// As they are, to the server's link-layer address (direct routing).
+    Link,
+    /// In an IP packet.
+    Ipip,
+    /// In GRE (RFC 2784).
+    Gre {
+        /// With a checksum.
+        checksum: bool,
+    },
+    /// In generic UDP encapsulation.
+    Gue {
+        /// The server's UDP port.
+        port: u16,
+        /// With UDP's checksum.
+        checksum: bool,
+        /// With UDP's checksum, and the inner packet's left to the receiver to complete.
+        remote_checksum: bool,
+    },
 }
 
 /// When a check runs, and how much is forgiven. The defaults are keepalived's for a TCP check.

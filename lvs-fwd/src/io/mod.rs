@@ -2,9 +2,11 @@
 
 pub mod bpf;
 pub mod mem;
+pub mod namespace;
 pub mod nft;
 pub mod packet;
 pub mod pcap;
+pub mod tun;
 
 #[cfg(feature = "netlink")]
 pub mod netlink;

@@ -36,7 +36,7 @@ use mio::{Events, Poll, Token};
 
 use self::flight::{Flight, Ready};
 pub use self::notice::Notice;
-pub use self::options::Options;
+pub use self::options::{Network, Options};
 use self::runs::key_of;
 use self::script::Running;
 use crate::agenda::{Agenda, Key, Lateness, spread};

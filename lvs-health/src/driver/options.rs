@@ -1,8 +1,14 @@
 //! How a driver is set up.
 
+use std::fmt;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::sys;
+use crate::check::Target;
+use crate::probe::Transport;
 
 /// How a [`Driver`](super::Driver) is set up.
 #[derive(Clone, Debug)]
@@ -17,6 +23,21 @@ pub struct Options {
     pub max_scripts: usize,
     /// Descriptors that are left to the rest of the process, if the limit is four times as high; otherwise a quarter of it.
     pub reserve: usize,
+    /// Where probes that go [via](Target::via) a server get their sockets. Without one they fail with
+    /// [`Reason::Local`](crate::Reason::Local).
+    pub network: Option<Arc<dyn Network>>,
+}
+
+/// Another network than the host's, from which probes reach a server at an address that is not its own alone.
+pub trait Network: fmt::Debug + Send + Sync {
+    /// Opens a socket for one probe: neither blocking nor connected, and bound to the address and port that it is to come from.
+    /// Called by the driver's thread, so it must not wait for anything outside of this host.
+    ///
+    /// # Errors
+    ///
+    /// Why there is none. `ENETUNREACH`, `EHOSTUNREACH` and their like count against the server, as if `connect` had said so; all
+    /// else is [`Reason::Local`](crate::Reason::Local).
+    fn open(&self, target: &Target, transport: Transport) -> io::Result<OwnedFd>;
 }
 
 impl Default for Options {
@@ -26,6 +47,7 @@ impl Default for Options {
             max_probes: usize::MAX,
             max_scripts: 128,
             reserve: 512,
+            network: None,
         }
     }
 }

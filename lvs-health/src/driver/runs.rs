@@ -130,7 +130,8 @@ impl Driver {
         };
         let plan = plan.as_ref().map_err(|f| Refusal::Failed(f.clone()))?;
         let transport = plan.transport();
-        let opened = socket::open(&check.target, transport)?;
+        let network = self.options.network.as_deref();
+        let opened = socket::open(&check.target, transport, network)?;
         let flight = Flight::new(opened, transport, plan.probe(page, random), now, random);
         let fd = flight.socket().as_raw_fd();
         let interest = Interest::READABLE | Interest::WRITABLE;

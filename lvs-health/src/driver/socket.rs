@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
 
+use super::options::Network;
 use super::sys;
 use crate::check::Target;
 use crate::probe::{Failure, Reason, Transport};
@@ -50,8 +51,15 @@ impl From<Refusal> for Failure {
 }
 
 /// Opens a socket and begins to connect it. Never blocks.
-pub(super) fn open(target: &Target, transport: Transport) -> Result<Opened, Refusal> {
-    let (socket, raw) = create(target.addr, transport)?;
+pub(super) fn open(
+    target: &Target,
+    transport: Transport,
+    network: Option<&dyn Network>,
+) -> Result<Opened, Refusal> {
+    let (socket, raw) = match target.via {
+        None => create(target.addr, transport)?,
+        Some(_) => (elsewhere(target, transport, network)?, false),
+    };
     prepare(&socket, target, transport)?;
     if transport == Transport::Stream {
         // The connection's last ACK is held back a little. It then goes out with the first data, or, if all we wanted was to see
@@ -96,7 +104,42 @@ fn create(addr: SocketAddr, transport: Transport) -> Result<(Socket, bool), Refu
     })
 }
 
+/// A socket of another network.
+fn elsewhere(
+    target: &Target,
+    transport: Transport,
+    network: Option<&dyn Network>,
+) -> Result<Socket, Refusal> {
+    let Some(network) = network else {
+        let detail = "there is no network to reach a server by an address of others";
+        return Err(Refusal::local(detail));
+    };
+    match network.open(target, transport) {
+        Ok(socket) => Ok(socket.into()),
+        Err(e) => Err(match e.raw_os_error() {
+            Some(libc::EMFILE | libc::ENFILE) => Refusal::NoDescriptor,
+            _ => Refusal::Failed(connect_failure(&e)),
+        }),
+    }
+}
+
 fn prepare(socket: &Socket, target: &Target, transport: Transport) -> Result<(), Refusal> {
+    if target.via.is_none() {
+        place(socket, target)?;
+    }
+    if transport != Transport::Stream {
+        // Also of errors that might pass by themselves (no route to the host) we want to hear, as TCP tells of them anyway.
+        let (level, name) = match target.addr {
+            SocketAddr::V4(_) => (libc::IPPROTO_IP, libc::IP_RECVERR),
+            SocketAddr::V6(_) => (libc::IPPROTO_IPV6, libc::IPV6_RECVERR),
+        };
+        sys::set_option(socket.as_fd(), level, name, 1).map_err(|e| local("errors", &e))?;
+    }
+    Ok(())
+}
+
+/// Sees to where the probe comes from.
+fn place(socket: &Socket, target: &Target) -> Result<(), Refusal> {
     if target.mark != 0 {
         socket
             .set_mark(target.mark)
@@ -109,14 +152,6 @@ fn prepare(socket: &Socket, target: &Target, transport: Transport) -> Result<(),
     }
     if target.source.is_some() || target.source_port.is_some() {
         bind(socket, target)?;
-    }
-    if transport != Transport::Stream {
-        // Also of errors that might pass by themselves (no route to the host) we want to hear, as TCP tells of them anyway.
-        let (level, name) = match target.addr {
-            SocketAddr::V4(_) => (libc::IPPROTO_IP, libc::IP_RECVERR),
-            SocketAddr::V6(_) => (libc::IPPROTO_IPV6, libc::IPV6_RECVERR),
-        };
-        sys::set_option(socket.as_fd(), level, name, 1).map_err(|e| local("errors", &e))?;
     }
     Ok(())
 }

@@ -12,6 +12,7 @@
 //! | `keeper`, `difference` | the configuration in force, and what another one changes |
 //! | `forecast` | what a configuration would make, as seen from outside |
 //! | `flows` | flows of servers that have failed |
+//! | `via` | the network of checks that go to a virtual address on its servers |
 //! | `tell`, `label` | what is said about events |
 //! | `snapshot`, `report`, `status` | how everything is: as facts, from these to words, and the words |
 
@@ -27,6 +28,7 @@ pub mod status;
 mod tell;
 #[cfg(test)]
 mod tests;
+mod via;
 mod worker;
 mod working;
 
@@ -50,6 +52,7 @@ pub(crate) use forecast::forecast;
 pub use keeper::{Keeper, Reload, Source};
 use snapshot::Snapshot;
 use status::Status;
+use via::Vips;
 use worker::{Ask, Worker};
 
 /// Who tells people and scripts. Must not make anybody wait.
@@ -118,11 +121,14 @@ impl Health {
         seed: u64,
         log: fn(&str),
     ) -> Result<Self, Error> {
-        let driver = Driver::new(Options::default(), seed)?;
+        let vips = Arc::new(Vips::new(plane.clone(), log));
+        let mut options = Options::default();
+        options.network = Some(vips.clone());
+        let driver = Driver::new(options, seed)?;
         let waker = driver.waker();
         let mover = Mover::start(plane.clone(), log)?;
         let (asks, queue) = mpsc::channel();
-        let mut worker = Worker::new(plane, driver, herald, mover, queue, log);
+        let mut worker = Worker::new(plane, driver, vips, herald, mover, queue, log);
         let taken = worker.take(config, false);
         taken.map_err(|e| Error::Refused(worker::refusal(&e)))?;
         let thread = thread::Builder::new().name("lvsd-health".to_owned());

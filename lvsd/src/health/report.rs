@@ -115,7 +115,10 @@ fn target(check: &lvs_health::Check) -> String {
         Kind::Script(script) => script.argv.join(" "),
         Kind::File(file) => file.path.display().to_string(),
         Kind::Ping => check.target.addr.ip().to_string(),
-        _ => check.target.addr.to_string(),
+        _ => match check.target.via {
+            Some(via) => format!("{} via {}", check.target.addr, via.server),
+            None => check.target.addr.to_string(),
+        },
     }
 }
 

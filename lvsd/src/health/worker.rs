@@ -19,6 +19,7 @@ use super::flows::Mover;
 use super::list::{self, List};
 use super::snapshot::Snapshot;
 use super::tell::{self, Said};
+use super::via::Vips;
 use super::working::{Prepared, Working};
 use super::{Herald, label};
 use crate::control::desk::{Change, Plane, Stop};
@@ -48,6 +49,7 @@ const PACE: Duration = Duration::from_secs(1);
 pub(super) struct Worker {
     pub(super) plane: Arc<dyn Plane>,
     pub(super) driver: Driver,
+    vips: Arc<Vips>,
     pub(super) global: Global,
     pub(super) services: Vec<Working>,
     pub(super) herald: Box<dyn Herald>,
@@ -80,6 +82,7 @@ impl Worker {
     pub(super) fn new(
         plane: Arc<dyn Plane>,
         driver: Driver,
+        vips: Arc<Vips>,
         herald: Box<dyn Herald>,
         mover: Mover,
         asks: Receiver<Ask>,
@@ -88,6 +91,7 @@ impl Worker {
         Self {
             plane,
             driver,
+            vips,
             global: Global::default(),
             services: Vec::new(),
             herald,
@@ -299,6 +303,9 @@ impl Worker {
             self.remove(gone);
         }
         self.global = config.global;
+        if self.services.iter().any(Working::asks_virtual_addresses) {
+            self.vips.prepare();
+        }
         self.index();
         self.unpublished.clear();
         for (service, (events, before)) in happened.into_iter().enumerate() {

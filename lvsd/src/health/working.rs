@@ -26,6 +26,14 @@ pub(super) struct Working {
     pub(super) suspended: bool,
 }
 
+impl Working {
+    /// Whether a check goes to a virtual address on its server.
+    pub(super) fn asks_virtual_addresses(&self) -> bool {
+        let mut checks = self.config.servers.iter().flat_map(|s| &s.checks);
+        checks.any(|c| c.check.target.via.is_some())
+    }
+}
+
 /// A service as it is to be, from scratch or from one at work, before anything is touched.
 #[derive(Debug)]
 pub(super) struct Prepared {

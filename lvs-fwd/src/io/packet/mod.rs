@@ -13,12 +13,14 @@
 mod device;
 mod ring;
 mod socket;
+mod tap;
 mod tx;
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::{fmt, io};
 
 pub use device::Device;
+pub use tap::Tap;
 
 use self::ring::Ring;
 use self::socket::Socket;
@@ -299,7 +301,7 @@ impl Port for PacketPort {
 }
 
 /// Length of `struct virtio_net_hdr`.
-const VNET_HEADER: usize = 10;
+pub(super) const VNET_HEADER: usize = 10;
 
 /// Reads `struct virtio_net_hdr`, which is in native byte order.
 fn offload_from(h: &[u8; VNET_HEADER]) -> Offload {
@@ -315,7 +317,7 @@ fn offload_from(h: &[u8; VNET_HEADER]) -> Offload {
 }
 
 /// Writes `struct virtio_net_hdr`.
-fn offload_to(o: &Offload) -> [u8; VNET_HEADER] {
+pub(super) fn offload_to(o: &Offload) -> [u8; VNET_HEADER] {
     let [a, b] = o.hdr_len.to_ne_bytes();
     let [c, d] = o.gso_size.to_ne_bytes();
     let [e, f] = o.csum_start.to_ne_bytes();

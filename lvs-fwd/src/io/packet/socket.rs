@@ -74,6 +74,19 @@ impl Socket {
         Ok(ring)
     }
 
+    /// Makes the socket receive from an interface without a ring. A filter should be there by now.
+    pub(super) fn start_tapping(&self, ifindex: u32) -> Result<(), Failed> {
+        let packet = libc::SOL_PACKET;
+        self.set(
+            "PACKET_IGNORE_OUTGOING",
+            packet,
+            libc::PACKET_IGNORE_OUTGOING,
+            1,
+        )?;
+        self.set("PACKET_VNET_HDR", packet, libc::PACKET_VNET_HDR, 1)?;
+        self.bind(libc::ETH_P_ALL as u16, ifindex)
+    }
+
     /// Makes the socket one for sending only.
     pub(super) fn start_sending(&self, ifindex: u32, qdisc_bypass: bool) -> Result<(), Failed> {
         self.set(

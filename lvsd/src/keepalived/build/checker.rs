@@ -1,12 +1,13 @@
 //! The checks of a server.
 
-use std::net::SocketAddr;
+use std::collections::BTreeSet;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use lvs_core::Endpoint;
+use lvs_core::{Endpoint, ServiceKey};
 use lvs_health::check::{
-    FileCheck, Http, HttpVersion, Page, Pattern, Script, Target, Timing, Tls, Udp,
+    FileCheck, Http, HttpVersion, Page, Pattern, Script, Target, Timing, Tls, Udp, Via,
 };
 use lvs_health::probe::{dns, http};
 use lvs_health::{Check, Kind};
@@ -33,6 +34,12 @@ pub(super) struct Inherited<'a> {
     pub(super) host: Option<&'a str>,
     /// The service's `virtualhost`, which the server's does not replace for SNI.
     pub(super) service_host: Option<&'a str>,
+    /// Whether virtual addresses are asked on the server (`lvsd_check_vip`).
+    pub(super) check_vip: bool,
+    /// The service's addresses and marks.
+    pub(super) keys: &'a [ServiceKey],
+    /// How packets for a virtual address get to the server; `None` where its address is replaced.
+    pub(super) via: Option<Via>,
 }
 
 impl<'a> Inherited<'a> {
@@ -51,6 +58,9 @@ impl<'a> Inherited<'a> {
             rise: number("lvsd_rise").or(self.rise),
             host: host.or(self.host),
             service_host: self.service_host,
+            check_vip: node.flag("lvsd_check_vip").unwrap_or(self.check_vip),
+            keys: self.keys,
+            via: self.via,
         }
     }
 }
@@ -113,9 +123,13 @@ fn one(
         true => node.flag("alpha").unwrap_or(false),
         false => inherited.alpha,
     };
+    let mut target = target(node, addr, found);
+    if inherited.check_vip {
+        on_server(node, &kind, inherited, &mut target, found);
+    }
     let check = Check {
         timing: timing(&kind, interval, inherited, around),
-        target: target(node, addr, found),
+        target,
         kind,
         alpha,
     };
@@ -172,6 +186,78 @@ fn target(node: &Node, addr: Endpoint, found: &mut Vec<Diagnostic>) -> Target {
             port("connect_port").unwrap_or(addr.port),
         ))
     }
+}
+
+/// Makes a check one of the virtual address on its server.
+fn on_server(
+    node: &Node,
+    kind: &Kind,
+    inherited: &Inherited<'_>,
+    target: &mut Target,
+    found: &mut Vec<Diagnostic>,
+) {
+    let place = node
+        .child("lvsd_check_vip")
+        .map_or(node.head.span, |n| n.span);
+    if matches!(kind, Kind::Ping | Kind::Script(_) | Kind::File(_)) {
+        if node.child("lvsd_check_vip").is_some() {
+            let wrong = "`lvsd_check_vip` means something to checks by TCP and UDP only";
+            found.push(Diagnostic::warning("no-effect", place, wrong));
+        }
+        return;
+    }
+    let Some(via) = inherited.via else {
+        let wrong = "a server by NAT or FullNAT never sees the virtual address";
+        found.push(
+            Diagnostic::error("check-vip-method", place, wrong)
+                .help("write `lvsd_check_vip off` in this server's block")
+                .tolerated(),
+        );
+        return;
+    };
+    let vips: BTreeSet<IpAddr> = inherited
+        .keys
+        .iter()
+        .filter_map(|k| Some(k.addr()?.ip.into()))
+        .collect();
+    let named = node
+        .child("connect_ip")
+        .and_then(|n| Some((n.addr()?, n.span)));
+    let mut wrong = |place, what: String, help: &str| {
+        let wrong = Diagnostic::error("check-vip-address", place, what);
+        found.push(wrong.help(help).tolerated());
+    };
+    let vip = match (named, vips.len()) {
+        (Some((ip, place)), 1..) if !vips.contains(&ip) => {
+            let what = format!("{ip} is no address of this service");
+            return wrong(place, what, "name one that is, or leave `connect_ip` out");
+        }
+        (Some((ip, _)), _) => ip,
+        (None, 0) => {
+            let what = "this service has a firewall mark, but no virtual address".to_owned();
+            return wrong(place, what, "say which is meant: `connect_ip ADDRESS`");
+        }
+        (None, 2..) => {
+            let what = format!("this service has {} virtual addresses", vips.len());
+            let help = "say which is asked: `connect_ip ADDRESS`; a server can have several checks";
+            return wrong(place, what, help);
+        }
+        (None, 1) => match vips.first() {
+            Some(ip) => *ip,
+            None => return,
+        },
+    };
+    for name in ["bind_port", "bind_if", "fwmark"] {
+        if let Some(line) = node.child(name) {
+            let wrong = format!("`{name}` means nothing to a check of the virtual address");
+            found.push(Diagnostic::warning("no-effect", line.span, wrong));
+        }
+    }
+    *target = Target {
+        source: target.source,
+        via: Some(via),
+        ..Target::new(SocketAddr::new(vip, target.addr.port()))
+    };
 }
 
 fn text(node: &Node, name: &str) -> Option<String> {

@@ -2,6 +2,7 @@
 
 use lvs_core::dest::GueChecksum;
 use lvs_core::{DestOptions, Encapsulation, Endpoint, Ip, Method};
+use lvs_health::check::{Delivery, Via};
 
 use super::checker::{self, Around, Inherited};
 use super::global::small;
@@ -80,7 +81,13 @@ fn one(
     }
     let addr = address(&node.line, service, method, found)?;
     let asked = Endpoint::new(addr.ip, written(&node.line).unwrap_or(addr.port));
-    let inherited = service.inherited.in_block(node);
+    let inherited = Inherited {
+        via: delivery(method, encapsulation).map(|delivery| Via {
+            server: addr.ip.into(),
+            delivery,
+        }),
+        ..service.inherited.in_block(node)
+    };
     let mails = node.flag("smtp_alert").or(around.defaults.mails);
     Some(RealServer {
         addr,
@@ -91,6 +98,21 @@ fn one(
         mails: mails.unwrap_or(true),
         checks: checker::all(node, asked, &inherited, around, found),
         span: At::new(node.line.span, node.line.span),
+    })
+}
+
+/// How packets for the virtual address get to a server, if they stay as they are.
+fn delivery(method: Method, encapsulation: Encapsulation) -> Option<Delivery> {
+    Some(match (method, encapsulation) {
+        (Method::DirectRoute, _) => Delivery::Link,
+        (Method::Tunnel, Encapsulation::Ipip) => Delivery::Ipip,
+        (Method::Tunnel, Encapsulation::Gre { checksum }) => Delivery::Gre { checksum },
+        (Method::Tunnel, Encapsulation::Gue { port, checksum }) => Delivery::Gue {
+            port,
+            checksum: checksum == GueChecksum::Full,
+            remote_checksum: checksum == GueChecksum::Remote,
+        },
+        _ => return None,
     })
 }
 

@@ -79,6 +79,7 @@ fn one(
     let host = node.child("virtualhost").and_then(|n| n.text());
     let inherited = Inherited {
         service_host: host,
+        keys: &keys,
         ..Inherited::default().in_block(node)
     };
     let mut ports = keys.iter().map(|k| k.addr().map_or(0, |a| a.port));

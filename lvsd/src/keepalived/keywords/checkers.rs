@@ -1,7 +1,7 @@
 //! Checks of a server.
 
 use super::http::{HTTP_GET, SSL_GET};
-use super::virtual_server::RISE;
+use super::virtual_server::{CHECK_VIP, RISE};
 use super::words::{
     BOOL, FOREVER, INTERFACE, LONGEST, NAME, PORT, USER, int, keyword, many, may, must, old, time,
 };
@@ -76,8 +76,9 @@ static BFD_CHECK: Table = Table { parts: &[BFD] };
 
 /// Whom a check asks, and from where.
 pub(super) const TARGET: &[Keyword] = &[
+    CHECK_VIP,
     keyword("connect_ip", "Ask this address instead of the server's.").takes(&[must("ADDRESS", Kind::Addr)]).default("the server's address")
-        .differs("For a DR or TUN server it may be the virtual address: the check then goes to that address on this server, as real traffic does."),
+        .differs("With `lvsd_check_vip` it says which virtual address is asked on the server, if the service has several or a firewall mark."),
     keyword("connect_port", "Ask this port instead of the server's.").takes(&[must("PORT", PORT)]).default("the server's port"),
     keyword("bindto", "Come from this address.").takes(&[must("ADDRESS", Kind::Addr)]),
     keyword("bind_port", "Come from this port.").takes(&[must("PORT", PORT)]),

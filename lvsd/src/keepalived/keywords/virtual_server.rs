@@ -197,6 +197,7 @@ pub(super) const CHECK_DEFAULTS: &[Keyword] = &[
         .takes(&[BOOL])
         .default("off"),
     RISE,
+    CHECK_VIP,
 ];
 
 /// How often a check must pass.
@@ -206,6 +207,16 @@ pub(super) const RISE: Keyword = keyword(
 )
 .takes(&[must("NUMBER", int(1, 4_294_967_295))])
 .default("1");
+
+/// Which address of a server is asked.
+pub(super) const CHECK_VIP: Keyword = keyword(
+    "lvsd_check_vip",
+    "Checks of servers by DR or TUN ask the virtual address on the server, by the way that real traffic takes: so they also find out \
+     that the server does not hold the address, does not unwrap the tunnel or does not listen there. lvsd's own; keepalived ignores \
+     the line.",
+)
+.takes(&[BOOL])
+.default("off");
 
 const OURS: &[Keyword] = &[
     keyword(

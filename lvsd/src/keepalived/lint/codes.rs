@@ -72,6 +72,14 @@ const STAGES: &[(&str, &str)] = &[
         "A file begins with a byte order mark, which keepalived takes for a part of the first word.",
     ),
     (
+        "check-vip-address",
+        "A check is to ask the virtual address on its server, and which one is not clear.",
+    ),
+    (
+        "check-vip-method",
+        "A check is to ask the virtual address on a server by NAT or FullNAT, which never sees it.",
+    ),
+    (
         "default-taken",
         "A keyword is missing that keepalived wants, and a default is taken.",
     ),
