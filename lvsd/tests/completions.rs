@@ -119,7 +119,7 @@ fn bash_offers_what_may_stand_there() {
     let bench = Bench::new("bash-offers");
     let offered = |line: &str| bench.bash(line);
     assert!(offered("lvsd ").contains(&"run".to_owned()));
-    assert_eq!(offered("lvsd re"), ["replay"]);
+    assert_eq!(offered("lvsd rep"), ["replay"]);
     assert_eq!(offered("lvsd run --ru"), ["--rules"]);
     assert_eq!(offered("lvsd run --rules web"), ["web.rules"]);
     assert_eq!(offered("lvsd run --rules=web"), ["web.rules"]);
@@ -199,7 +199,7 @@ fn fish_offers_what_may_stand_there() {
         String::from_utf8(output.stdout).unwrap()
     };
     let about = "replay\twhat the director does with recorded traffic, and why\n";
-    assert_eq!(offered("lvsd re"), about);
+    assert_eq!(offered("lvsd rep"), about);
     assert_eq!(offered("lvsd run --rules we"), "web.rules\n");
     assert_eq!(offered("lvsd run --rules=we"), "--rules=web.rules\n");
     let services = "192.0.2.10:80\twrr, 2 servers\n[2001:db8::80]:443\trr, 1 server\n";

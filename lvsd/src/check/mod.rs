@@ -20,7 +20,7 @@ started or changed. Each FILE is a configuration of its own; what it includes is
 Options:
   --keepalived-compat  what keepalived itself goes on with is a warning, not an error
   --config-id ID       what lines that begin with @ID are compared with (default: the host's name up to its first dot)
-  --include-check      an include that finds nothing, or a file it cannot read, is an error (keepalived's --all-config)
+  --include-check      an include that finds nothing, or a file it cannot read, is an error (keepalived's `--all-config`)
   --json               one JSON object a FILE and line: files, errors, warnings, diagnostics (see docs/json.md)
   -q, --quiet          only the exit status
   -h, --help           this text

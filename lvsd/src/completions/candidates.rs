@@ -90,10 +90,13 @@ fn adm(args: &[&str]) -> Offer {
         _ => (None, args),
     };
     match (args, grammar(args, socket)) {
-        (["diff", .., last], _) if last.starts_with('-') => {
-            Offer::Words(vec![Candidate::new("--json", "as JSON")])
+        (["diff", .., last], _) if last.starts_with('-') => Offer::Words(vec![
+            Candidate::new("--json", "as JSON"),
+            Candidate::new("--config", "of a keepalived.conf"),
+        ]),
+        (["diff", options @ .., _], _) if options.iter().all(|o| o.starts_with("--")) => {
+            Offer::File
         }
-        (["diff", _] | ["diff", "--json", _], _) => Offer::File,
         ([_], Offer::Words(mut words)) => {
             words.push(Candidate::new("diff", "what a file would change"));
             if socket.is_none() {
@@ -226,7 +229,9 @@ fn of_kind(kind: Kind, before: &str, given: &[(&Flag, &str)]) -> Offer {
         Kind::OneOf(words) => plain(words.iter().copied()),
         Kind::Keyword => {
             let names = crate::help_config::names().into_iter();
-            names.map(|(name, about)| Candidate::new(name, about)).collect()
+            names
+                .map(|(name, about)| Candidate::new(name, about))
+                .collect()
         }
     };
     let glued = words.into_iter().map(|c| Candidate {

@@ -106,6 +106,17 @@ const IPV6: Flag = short(
     "with -f: that of IPv6 packets",
 );
 
+const COMPAT: Flag = flag(
+    "--keepalived-compat",
+    Kind::Nothing,
+    "what keepalived goes on with is no error",
+);
+const CONFIG_ID: Flag = flag(
+    "--config-id",
+    Kind::Anything,
+    "what lines that begin with @ID are compared with",
+);
+
 /// All commands.
 #[rustfmt::skip]
 pub(super) const SUBCOMMANDS: &[Subcommand] = {
@@ -115,12 +126,57 @@ pub(super) const SUBCOMMANDS: &[Subcommand] = {
             name: "run",
             about: "forward in the foreground",
             options: &[
+                short("-f", "--config", File, "a keepalived.conf"),
+                COMPAT,
+                CONFIG_ID,
                 flag("--rules", File, "services and servers to begin with"),
                 flag("--socket", File, "listen there"),
                 flag("--socket-group", Anything, "let members of this group connect too"),
                 repeated("--interface", Interface, "work on this interface"),
                 flag("--workers", Anything, "worker threads, 1 to 16"),
                 flag("--max-connections", Anything, "the most connections at a time"),
+                HELP,
+            ],
+            words: Nothing,
+        },
+        Subcommand {
+            name: "check",
+            about: "what is wrong with a keepalived.conf",
+            options: &[
+                COMPAT,
+                CONFIG_ID,
+                flag("--include-check", Nothing, "an include that finds nothing is an error"),
+                flag("--json", Nothing, "a JSON object for each file"),
+                short("-q", "--quiet", Nothing, "only the exit status"),
+                HELP,
+            ],
+            words: File,
+        },
+        Subcommand {
+            name: "reload",
+            about: "read the configuration anew, or say what that would change",
+            options: &[
+                short("-n", "--dry-run", Nothing, "only say what would change"),
+                flag("--json", Nothing, "one JSON object"),
+                SOCKET,
+                HELP,
+            ],
+            words: Nothing,
+        },
+        Subcommand {
+            name: "genhash",
+            about: "the digest of a page, for HTTP_GET and SSL_GET",
+            options: &[
+                short("-s", "--server", Anything, "the server's address"),
+                short("-p", "--port", Anything, "its port"),
+                short("-u", "--url", Anything, "the page"),
+                short("-S", "--use-ssl", Nothing, "over TLS"),
+                short("-I", "--use-sni", Nothing, "with the name of -V in the TLS hello"),
+                short("-V", "--use-virtualhost", Anything, "the Host header"),
+                short("-P", "--protocol", OneOf(&["1.0", "1.0c", "1.1"]), "the version of HTTP"),
+                short("-t", "--timeout", Anything, "how many seconds all of it may take (5)"),
+                short("-m", "--fwmark", Anything, "a firewall mark for the packets"),
+                short("-v", "--verbose", Nothing, "status, length and time too"),
                 HELP,
             ],
             words: Nothing,
