@@ -194,6 +194,19 @@ impl Switch {
     }
 }
 
+/// Writes a script of the shell on the director, and returns where it is.
+///
+/// # Panics
+/// If it cannot be written.
+pub fn script(lan: &Lan, name: &str, text: &str) -> PathBuf {
+    let path = lan.director.file(name);
+    let text = format!("#!/bin/sh\n{text}");
+    fs::write(&path, text).expect("the temporary folder can be written to");
+    let mode = fs::Permissions::from_mode(0o755);
+    fs::set_permissions(&path, mode).expect("it is ours");
+    path
+}
+
 /// A script that notes how it was called.
 #[derive(Clone, Debug)]
 pub struct Notes {
@@ -212,12 +225,10 @@ impl Notes {
             file: lan.director.file("notes"),
         };
         let text = format!(
-            "#!/bin/sh\nvariables=$(env | grep '^LVSD_' | sort | tr '\\n' ';')\necho \"$*: $variables\" >>{}\n",
+            "variables=$(env | grep '^LVSD_' | sort | tr '\\n' ';')\necho \"$*: $variables\" >>{}\n",
             notes.file.display()
         );
-        fs::write(&notes.script, text).expect("the temporary folder can be written to");
-        let mode = fs::Permissions::from_mode(0o755);
-        fs::set_permissions(&notes.script, mode).expect("it is ours");
+        script(lan, "note", &text);
         notes
     }
 

@@ -1,21 +1,11 @@
 //! Programs and files: `MISC_CHECK` and `FILE_CHECK`.
 
 use std::fs;
-use std::path::PathBuf;
 
-use tests::health::{real_server, virtual_server};
-use tests::{Lan, Lvsd, Plan};
+use tests::health::{real_server, script, virtual_server};
+use tests::{Lvsd, Plan};
 
 use crate::{V4, page};
-
-/// A program of the test on the director.
-fn script(lan: &Lan, name: &str, text: &str) -> PathBuf {
-    use std::os::unix::fs::PermissionsExt as _;
-    let path = lan.director.file(name);
-    fs::write(&path, format!("#!/bin/sh\n{text}")).unwrap();
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
-    path
-}
 
 #[test]
 fn scripts_decide_and_weigh() {
