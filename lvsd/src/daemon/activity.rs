@@ -82,6 +82,9 @@ mod tests {
         stopwatch.count(&activity);
         let worked = activity.busy();
         assert!(worked >= NAP && worked <= begin.elapsed());
+        stopwatch.count(&activity);
+        assert!(activity.busy() <= begin.elapsed(), "nothing counts twice");
+        let worked = activity.busy();
         std::thread::sleep(NAP);
         let woken = Instant::now();
         stopwatch.slept();

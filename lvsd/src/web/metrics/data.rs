@@ -114,7 +114,7 @@ fn frames(text: &mut Text, counts: &Counts) {
     text.single(
         counter(
             "lvsd_given_back_packets",
-            "Packets left to the host that had been hidden from it, and were given back.",
+            "Packets given back to the host, from which they had been hidden: left to it, or forwarded to it as a real server.",
         ),
         counts.given_back,
     );

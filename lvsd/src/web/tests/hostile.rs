@@ -39,8 +39,13 @@ fn a_huge_request_is_refused_and_the_refusal_arrives() {
     let bench = Bench::usual();
     let mut text = b"GET / HTTP/1.1\r\nHost: x\r\nA: ".to_vec();
     text.resize(100_000, b'a');
-    let answer = bench.say(&text);
-    assert!(answer.starts_with("HTTP/1.1 431 "), "{answer}");
+    let mut stream = bench.connect();
+    stream.write_all(&text).unwrap();
+    let mut first = [0; 1];
+    stream.read_exact(&mut first).unwrap();
+    stream.write_all(&text).unwrap(); // nothing is reset
+    let answer = heard(&mut stream);
+    assert!(answer.starts_with("TTP/1.1 431 "), "{answer}");
     // One without end is cut off.
     let mut stream = bench.connect();
     let begin = Instant::now();
@@ -132,6 +137,18 @@ fn who_does_not_read_gives_way() {
             "the others were cut off"
         );
     }
+}
+
+#[test]
+fn who_is_answered_stays_while_mutes_come() {
+    let bench = Bench::new(&large(), Limits::default());
+    let mut client = bench.connect();
+    client.write_all(b"GET /metrics HTTP/1.0\r\n\r\n").unwrap();
+    let mut first = [0; 1];
+    client.read_exact(&mut first).unwrap();
+    let _mutes: Vec<TcpStream> = (0..40).map(|_| bench.connect()).collect();
+    served(&bench);
+    assert!(heard(&mut client).ends_with("# EOF\n"));
 }
 
 #[test]
