@@ -7,7 +7,7 @@ use crate::node::Node;
 use crate::process::Process;
 
 impl Node {
-    /// Unbound at port 53, UDP and TCP, on every address of this host. It knows these records, as a zone file has them
+    /// Unbound at port 53, UDP and TCP, on every address of this host, from which it answers. It knows these records, as a zone file has them
     /// ("www.example.test. A 10.0.0.1"), and an SOA of the root; other names do not exist (NXDOMAIN), but for those
     /// under "refused.test.", about which it says nothing (REFUSED).
     ///
@@ -18,7 +18,7 @@ impl Node {
         fs::create_dir_all(&dir).expect("the temporary folder can be written to");
         let shown = dir.to_str().expect("a path in UTF-8");
         let mut conf = format!(
-            "server:\n  interface: 0.0.0.0\n  interface: ::0\n\
+            "server:\n  interface: 0.0.0.0\n  interface: ::0\n  interface-automatic: yes\n\
              access-control: 0.0.0.0/0 allow\n  access-control: ::0/0 allow\n\
              username: \"\"\n  chroot: \"\"\n  directory: \"{shown}\"\n  pidfile: \"{shown}/pid\"\n\
              use-syslog: no\n  logfile: \"\"\n  do-daemonize: no\n  num-threads: 1\n\

@@ -755,3 +755,88 @@ fn given_in(text: &str) -> Vec<String> {
     }
     codes
 }
+
+/// The checks of a file's servers: whom they ask, and through whom.
+fn asked(text: &str) -> Vec<(String, Option<String>)> {
+    let services = loaded(text).config.services;
+    let servers = services.iter().flat_map(|s| &s.servers);
+    let checks = servers.flat_map(|s| &s.checks);
+    let each = checks.map(|c| {
+        let target = &c.check.target;
+        (
+            target.addr.to_string(),
+            target.via.map(|v| v.server.to_string()),
+        )
+    });
+    each.collect()
+}
+
+#[test]
+fn a_virtual_address_is_asked_on_the_server() {
+    let file = |head: &str, method: &str, inside: &str, check: &str| {
+        format!(
+            "virtual_server_group g {{\n 192.0.2.10 80\n 192.0.2.11 80\n}}
+             virtual_server {head} {{\n lvs_sched wlc\n lvs_method {method}\n protocol TCP\n {inside}
+             real_server 10.0.0.11 80 {{\n {check}\n }}\n }}\n"
+        )
+    };
+    let there = |vip: &str| vec![(vip.to_owned(), Some("10.0.0.11".to_owned()))];
+    let plain = vec![("10.0.0.11:80".to_owned(), None)];
+    let vip = "192.0.2.10 80";
+    let on = "lvsd_check_vip";
+    let has = |text: &str, code: &str| found(text).0.contains(&code);
+    let wrong = |text: &str| {
+        let codes = found(text).0;
+        codes.iter().any(|code| code.starts_with("check-vip"))
+    };
+
+    for method in ["DR", "TUN"] {
+        for text in [
+            file(vip, method, on, "TCP_CHECK { }"),
+            file(vip, method, "", "lvsd_check_vip\n TCP_CHECK { }"),
+            file(vip, method, "", "TCP_CHECK {\n lvsd_check_vip on\n }"),
+            file(
+                "group g",
+                method,
+                on,
+                "TCP_CHECK {\n connect_ip 192.0.2.10\n }",
+            ),
+            file(
+                "fwmark 1",
+                method,
+                on,
+                "TCP_CHECK {\n connect_ip 192.0.2.10\n }",
+            ),
+        ] {
+            assert_eq!(asked(&text), there("192.0.2.10:80"), "{text}");
+            assert!(!wrong(&text), "{}", found(&text).1);
+        }
+    }
+    let text = file(
+        vip,
+        "DR",
+        on,
+        "TCP_CHECK {\n connect_port 81\n bindto 192.0.2.2\n }",
+    );
+    assert_eq!(asked(&text), there("192.0.2.10:81"));
+
+    let off = file(vip, "DR", on, "TCP_CHECK {\n lvsd_check_vip off\n }");
+    assert_eq!(asked(&off), plain);
+    let ping = file(vip, "DR", on, "PING_CHECK { }");
+    assert_eq!(asked(&ping)[0].1, None);
+    assert!(!has(&ping, "no-effect"), "{}", found(&ping).1);
+    let ping = file(vip, "DR", "", "PING_CHECK {\n lvsd_check_vip\n }");
+    assert!(has(&ping, "no-effect"), "{}", found(&ping).1);
+    let port = file(vip, "DR", on, "TCP_CHECK {\n bind_port 1000\n }");
+    assert!(has(&port, "no-effect"), "{}", found(&port).1);
+
+    for text in [
+        file("group g", "DR", on, "TCP_CHECK { }"),
+        file("fwmark 1", "DR", on, "TCP_CHECK { }"),
+        file(vip, "DR", on, "TCP_CHECK {\n connect_ip 192.0.2.99\n }"),
+    ] {
+        assert!(has(&text, "check-vip-address"), "{}", found(&text).1);
+    }
+    let nat = file(vip, "NAT", on, "TCP_CHECK { }");
+    assert!(has(&nat, "check-vip-method"), "{}", found(&nat).1);
+}
