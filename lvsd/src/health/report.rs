@@ -1,4 +1,4 @@
-//! A [snapshot](super::snapshot), put into the words of [`status`](super::status).
+//! A [`snapshot`](super::snapshot), put into the words of [`super::status`].
 
 use std::collections::HashMap;
 use std::time::Duration;
