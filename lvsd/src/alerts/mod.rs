@@ -51,6 +51,8 @@ pub struct Alerts {
     desk: Arc<Desk>,
     thread: Thread,
     mailer: Mailer,
+    /// The settings in force.
+    global: Global,
     stopped: bool,
     log: fn(&str),
 }
@@ -72,6 +74,7 @@ impl Alerts {
             desk,
             thread: Thread::start("lvsd-alerts", || worker.run())?,
             mailer,
+            global: global.clone(),
             stopped: false,
             log,
         })
@@ -113,6 +116,10 @@ impl Herald for Alerts {
     }
 
     fn configure(&mut self, global: &Global) {
+        if *global == self.global {
+            return; // or what is wrong with it would be said again
+        }
+        self.global = global.clone();
         let settings = Box::new(global.clone());
         self.desk.leave(|waiting| waiting.settings = Some(settings));
         self.mailer.configure(global);

@@ -312,6 +312,17 @@ mod tests {
     }
 
     #[test]
+    fn what_has_taken_its_place_is_not_removed() {
+        let path = path("replaced");
+        let pipe = Pipe::new(path.clone(), None, log);
+        fs::remove_file(&path).unwrap();
+        sys::make_pipe(&path, 0o600).unwrap();
+        drop(pipe);
+        assert!(path.exists());
+        fs::remove_file(&path).unwrap();
+    }
+
+    #[test]
     fn what_is_there_already() {
         let path = path("there");
         let ours = sys::ourselves();

@@ -238,7 +238,7 @@ impl Drop for Process {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::until;
+    use super::super::tests::{runs, until};
     use super::*;
 
     fn sh(script: &str, limit: u64) -> Result<(), String> {
@@ -296,16 +296,6 @@ mod tests {
             ended.is_some()
         });
         ended.unwrap()
-    }
-
-    /// Whether a process of ours runs: one that has ended is a zombie until somebody waits for it.
-    fn runs(process: &str) -> bool {
-        let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
-        let state = stat
-            .rsplit(") ")
-            .next()
-            .and_then(|rest| rest.chars().next());
-        !matches!(state, None | Some('Z' | 'X'))
     }
 
     #[test]

@@ -39,6 +39,16 @@ pub(super) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     }
 }
 
+/// Whether a process of ours runs: one that has ended is a zombie until somebody waits for it.
+pub(super) fn runs(process: &str) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    let state = stat
+        .rsplit(") ")
+        .next()
+        .and_then(|rest| rest.chars().next());
+    !matches!(state, None | Some('Z' | 'X'))
+}
+
 /// A folder that goes when the test ends.
 struct Folder(PathBuf);
 
@@ -294,6 +304,7 @@ fn in_the_end_what_waits_is_still_run_and_what_hangs_is_ended() {
     let hung = folder.script("hung", "echo $$ > hung.pid; sleep 1000");
     let mut alerts = Alerts::start(&Global::default(), log).unwrap();
     alerts.tell(run("hung", &hung, &[]));
+    until("it hangs", || folder.read("hung.pid").ends_with('\n'));
     for _ in 0..3 {
         alerts.tell(run("quick", &quick, &[]));
     }
@@ -305,8 +316,7 @@ fn in_the_end_what_waits_is_still_run_and_what_hangs_is_ended() {
         said[0].contains("hung` about hung failed: it still ran after"),
         "{said:?}"
     );
-    let pid = folder.read("hung.pid");
-    assert!(!Path::new(&format!("/proc/{}", pid.trim())).exists());
+    assert!(!runs(folder.read("hung.pid").trim()));
     // Afterwards nothing more is told, and nobody waits.
     alerts.tell(run("quick", &quick, &[]));
     drop(alerts);
@@ -378,7 +388,10 @@ fn another_configuration_takes_over() {
     let folder = Folder::new();
     let stays = "while read line; do echo \"$line\" >> got; done < $1; echo end >> got";
     let stays = folder.script("stays", stays);
-    let goes = folder.script("goes", "cat $1 > went; echo end >> went");
+    let goes = folder.script(
+        "goes",
+        "echo $$ >> pids; cat $1 > went; echo end >> went; exec sleep 1000",
+    );
     let mut global = Global {
         fifo: folder.fifo("stays.pipe", Some(stays)),
         lvs_fifo: folder.fifo("goes.pipe", Some(goes.clone())),
@@ -396,6 +409,8 @@ fn another_configuration_takes_over() {
         folder.read("went") == "one\nend\n"
     });
     assert!(!folder.path("goes.pipe").exists());
+    let first = folder.read("pids");
+    until("it is ended", || !runs(first.trim()));
     alerts.tell(line("two"));
     until("the other has not noticed", || {
         folder.read("got") == "one\ntwo\n"
