@@ -7,9 +7,9 @@ use crate::node::Node;
 use crate::process::Process;
 
 impl Node {
-    /// Unbound at port 53, UDP and TCP, on every address of this host, from which it answers. It knows these records, as a zone file has them
-    /// ("www.example.test. A 10.0.0.1"), and an SOA of the root; other names do not exist (NXDOMAIN), but for those
-    /// under "refused.test.", about which it says nothing (REFUSED).
+    /// Unbound at port 53, UDP and TCP, on every address of this host; it answers from the one that was asked. It knows
+    /// these records, as a zone file has them ("www.example.test. A 10.0.0.1"), and an SOA of the root; other names do
+    /// not exist (NXDOMAIN), but for those under "refused.test.", about which it says nothing (REFUSED).
     ///
     /// # Panics
     /// If it cannot be started.
