@@ -54,6 +54,32 @@ impl Method {
         }
     }
 
+    /// The method of a connection from a client that asked for `asked` to a server at `addr`. NAT to just what was asked
+    /// for, or to that port of a loopback address, has nothing to translate: the server is the director itself, which gets
+    /// packets as they are and whose replies nobody sees (IPVS: local node). Such a connection is of direct routing.
+    #[must_use]
+    pub fn towards(self, addr: Endpoint, asked: Endpoint) -> Self {
+        let is_itself = addr == asked || addr.ip.is_loopback() && addr.port == asked.port;
+        match self.translates() && is_itself {
+            true => Self::DirectRoute,
+            false => self,
+        }
+    }
+
+    /// Whether packets of a service would have to be rewritten for the server at `addr`, so that it cannot be the director
+    /// itself.
+    pub fn rewrites(self, service: ServiceKey, addr: Endpoint) -> bool {
+        let asked = service.addr().unwrap_or(Endpoint::new(addr.ip, 0));
+        let port = match addr.port {
+            0 => asked.port,
+            port => port,
+        };
+        // The address that was asked for is unknown if only a mark is given.
+        let is_known = service.addr().is_some() || addr.ip.is_loopback();
+        let method = self.towards(Endpoint::new(addr.ip, port), asked);
+        method.translates() || self.translates() && !is_known
+    }
+
     /// Whether replies pass through the director and are translated there.
     pub const fn translates(self) -> bool {
         matches!(self, Self::Nat | Self::FullNat)

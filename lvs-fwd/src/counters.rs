@@ -79,7 +79,8 @@ counters! {
     resets_sent,
     /// Answers not sent because too many had been sent already.
     answers_limited,
-    /// Packets left to the host that had been hidden from it, and were given back.
+    /// Packets that had been hidden from the host and were given back to it: left to it, or forwarded to it as a real
+    /// server.
     given_back,
     /// Packets that waited for their next hop to be resolved.
     parked,

@@ -416,7 +416,10 @@ impl Pipeline {
                 }
                 return None;
             }
-            Resolution::Local => return self.silently(DropReason::Unsupported),
+            Resolution::Local => {
+                self.deliver(forward, item);
+                return None;
+            }
             Resolution::NoRoute => return self.silently(DropReason::NoRoute),
         };
         let source = match rewrite {

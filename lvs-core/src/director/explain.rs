@@ -392,6 +392,7 @@ impl Question<'_> {
         let gone = seen.filter(|s| matches!(s.fate, Fate::Expired));
         let gone = gone.and_then(|seen| seen.control.as_ref());
         let mut opening = self.choose(service, servers, gone)?;
+        opening.method = opening.method.towards(opening.dest, s.dst);
         if service.options.one_packet && s.protocol == Protocol::UDP {
             return Ok(opening);
         }

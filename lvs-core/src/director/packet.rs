@@ -219,6 +219,7 @@ fn open(
         method,
         lease,
     } = choice;
+    let method = method.towards(addr, s.dst);
     let one_packet = service.options.one_packet && s.protocol == Protocol::UDP;
     if !one_packet && !shard.make_room(cx.now) {
         return Verdict::Drop(DropReason::TableFull);

@@ -3,8 +3,11 @@
 //! The host has a copy of every packet that is not hidden from it, and treats it as if we were not there. What has been
 //! hidden must be given back; but for a segment of no connection to an address that the host does not hold: with that
 //! it could do nothing, or would forward it, and so it is answered in its place.
+//!
+//! A real server may be the host itself (IPVS: local node). Packets for it go to the host as they came. It takes them
+//! if the virtual address is one of its own, and answers the client by itself.
 
-use lvs_core::{Config, Ip, Kind, PassReason, ServiceKey};
+use lvs_core::{Config, DropReason, Forward, Ip, Kind, PassReason, Rewrite, ServiceKey};
 
 use super::{Item, Pipeline};
 use crate::classify::Classifier;
@@ -49,6 +52,18 @@ impl Pipeline {
                 outputs,
                 ..item
             });
+        }
+    }
+
+    /// Leaves a packet of a connection to a real server that is the host itself to the host. What the host would not take
+    /// goes nowhere, nor what would have to be rewritten: nobody could translate the replies.
+    pub(super) fn deliver(&mut self, forward: &Forward, item: &mut Item<'_>) {
+        let is_as_it_came = !matches!(forward.rewrite, Rewrite::Nat { .. });
+        if is_as_it_came && item.topology.is_local(item.packet.segment.dst.ip) {
+            self.counters.count_forward(forward.direction);
+            self.give_back_if_hidden(item.packet, item.index, item.frame, item.outputs);
+        } else {
+            self.counters.count_drop(DropReason::Unsupported);
         }
     }
 

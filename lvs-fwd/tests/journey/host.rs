@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use lvs_core::{
-    ConfigError, DestOptions, Director, Endpoint, Family, Ip, Method, PassReason, Protocol,
-    ServiceKey, ServiceOptions, Settings, Time,
+    ConfigError, DestOptions, Director, DropReason, Endpoint, Family, Ip, Method, PassReason,
+    Protocol, ServiceKey, ServiceOptions, Settings, Time,
 };
 use lvs_fwd::classify::{Classifier, Rule};
 use lvs_fwd::frag::FragMemory;
@@ -286,4 +286,82 @@ fn answers_are_answers_whatever_their_mark() {
             "{port}"
         );
     }
+}
+
+/// A service whose only server is the host, at a port of the loopback address.
+fn led_to_the_host(protocol: Protocol, method: Method, port: u16, holds_vip: bool) -> Bench {
+    let addr = vip(FAMILY);
+    let key = ServiceKey::new(protocol, addr);
+    let mut topology = links(1500);
+    if holds_vip {
+        topology.local(addr.ip);
+    }
+    let bench = Bench::new(key, topology);
+    let changed: Result<(), ConfigError> = bench.director.edit(|draft| {
+        draft.remove_dest(key, Endpoint::new(server(FAMILY).ip, addr.port))?;
+        let own = Endpoint::new(Ip::v4([127, 0, 0, 1]), port);
+        draft.add_dest(key, own, &DestOptions::new(method, 1))
+    });
+    changed.unwrap();
+    bench.hide(&[Entry::Virtual { protocol, addr }], &[]);
+    bench
+}
+
+/// IPVS's local node.
+#[test]
+fn a_server_that_is_the_host_gets_packets_as_they_came() {
+    let bench = |method, port, holds_vip| led_to_the_host(Protocol::TCP, method, port, holds_vip);
+    let port = vip(FAMILY).port;
+    for method in [Method::DirectRoute, Method::Tunnel, Method::Nat] {
+        let mut bench = bench(method, port, true);
+        for syn in [true, false] {
+            assert_eq!(bench.client_sends(&tcp(port, syn)), Host, "{method:?}");
+        }
+        let counts = bench.pipeline.counters().counts();
+        assert_eq!((counts.forwarded_in, counts.given_back), (2, 2));
+    }
+    // What was not hidden the host has already.
+    let mut seen = bench(Method::DirectRoute, port, true);
+    seen.hide(&[], &[]);
+    assert_eq!(seen.client_sends(&tcp(port, true)), Nothing);
+    assert_eq!(seen.pipeline.counters().counts().forwarded_in, 1);
+    // A host without the address would forward it or drop it; and nobody would translate the replies.
+    for mut bench in [
+        bench(Method::DirectRoute, port, false),
+        bench(Method::Nat, port + 1, true),
+    ] {
+        assert_eq!(bench.client_sends(&tcp(port, true)), Nothing);
+        let dropped = bench.pipeline.counters().counts();
+        assert_eq!(dropped.dropped(DropReason::Unsupported), 1);
+    }
+}
+
+#[test]
+fn fragments_reach_a_server_that_is_the_host() {
+    let vip = vip(FAMILY);
+    let packet = |id| Packet {
+        dont_fragment: false,
+        id,
+        payload: vec![7; 1000],
+        ..Packet::new(Protocol::UDP, client(FAMILY), vip)
+    };
+    let mut bench = led_to_the_host(Protocol::UDP, Method::DirectRoute, vip.port, true);
+    let in_order = fragments(&packet(1), FROM_CLIENT, &[800]);
+    assert_eq!(bench.send(WAN, &in_order[0]), Host);
+    assert_eq!(bench.send(WAN, &in_order[1]), Host);
+    // The later one waits for its first.
+    let late = fragments(&packet(2), FROM_CLIENT, &[800]);
+    let (mut burst, mut outputs) = (Burst::default(), Outputs::default());
+    let port = PortId(WAN as u16);
+    for bytes in late.iter().rev() {
+        let frame = burst.next_free().unwrap();
+        assert!(frame.fill(bytes, Offload::default(), port));
+        burst.commit();
+    }
+    let now = Time::from_secs(1);
+    bench.pipeline.process(now, &mut burst, &mut outputs);
+    let back: Vec<_> = outputs.for_host(port, burst.frames()).collect();
+    let back: Vec<_> = back.iter().map(|p| p.to_vec()).collect();
+    assert_eq!(back, late);
+    assert_eq!(bench.pipeline.counters().counts().given_back, 4);
 }

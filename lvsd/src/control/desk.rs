@@ -8,7 +8,9 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use lvs_core::state::State;
-use lvs_core::{ConfigError, ConnInfo, Director, Draft, Endpoint, Protocol, ServiceKey, Time};
+use lvs_core::{
+    ConfigError, ConnInfo, Director, Draft, Endpoint, Method, Protocol, ServiceKey, Time,
+};
 use lvs_fwd::route::Topology;
 
 use super::about::About;
@@ -44,6 +46,16 @@ pub trait Plane: Send + Sync {
     /// The configuration in force and the health of what is in it; `None` if the director was started without one.
     fn keeper(&self) -> Option<Arc<Keeper>> {
         None
+    }
+
+    /// Whether a service could have this server, now or later: packets may have no way to it.
+    ///
+    /// # Errors
+    ///
+    /// Why not.
+    fn accepts(&self, key: ServiceKey, addr: Endpoint, method: Method) -> Result<(), Stop> {
+        let _ = (key, addr, method);
+        Ok(())
     }
 
     /// Changes services and rules for marks: all that `change` does, or, if it or the plane refuses, nothing.

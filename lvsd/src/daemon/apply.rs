@@ -4,31 +4,62 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use lvs_core::state::Timeouts;
-use lvs_core::{Config, Director, Draft, LocalAddr, Service, ServiceKey};
+use lvs_core::{Config, Director, Draft, Endpoint, LocalAddr, Method, Service, ServiceKey};
 use lvs_fwd::route::Topology;
 
 use super::Error;
 use crate::rules::{RuleSet, ServiceRule, SetTimeouts};
 
-/// Refuses what would collide with the host's own use of its addresses: a real server on the director itself
-/// would need its packets handed to the host's own stack; a local address of FullNAT would take the host's
-/// connections unless it has one range of ports to itself. Services that the draft leaves as they are in `config` have been
-/// looked at before.
+/// What of this host matters to real servers that are the host itself.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Host<'a> {
+    pub(super) topology: &'a Topology,
+    /// Whether what has been hidden from the host can be given back to it.
+    pub(super) gives_back: bool,
+}
+
+impl Host<'_> {
+    /// Refuses a real server that is the host itself but does not get its packets: it gets them as they come, or not at all.
+    pub(super) fn refuse_server(
+        self,
+        key: ServiceKey,
+        addr: Endpoint,
+        method: Method,
+    ) -> Result<(), Error> {
+        if !self.topology.is_local(addr.ip) {
+            Ok(())
+        } else if method.rewrites(key, addr) {
+            Err(Error::LocalServer(key, addr))
+        } else if !self.gives_back {
+            Err(Error::NoWayBack(key, addr))
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Refuses a service with such a server.
+    pub(super) fn refuse_servers(self, service: &Service) -> Result<(), Error> {
+        let mut servers = service.dests().iter();
+        servers.try_for_each(|d| self.refuse_server(service.key(), d.addr(), d.method()))
+    }
+}
+
+/// Refuses what would collide with the host's own use of its addresses: a real server on the director itself that does
+/// not get its packets; a local address of FullNAT, which would take the host's connections unless it has one range of ports
+/// to itself. Services that the draft leaves as they are in `config` have been looked at before.
 pub(super) fn refuse_host_addresses(
     config: &Config,
     draft: &Draft<'_>,
-    topology: &Topology,
+    host: Host<'_>,
 ) -> Result<(), Error> {
+    let topology = host.topology;
     let is_new = |s: &&Service| {
         config
             .service(&s.key())
             .is_none_or(|old| !std::ptr::eq(&**old, *s))
     };
     let new: Vec<&Service> = draft.services().filter(is_new).collect();
-    let mut servers = new.iter().flat_map(|s| s.dests()).map(|d| d.addr().ip);
-    if let Some(ip) = servers.find(|ip| topology.is_local(*ip)) {
-        return Err(Error::LocalServer(ip));
-    }
+    new.iter().try_for_each(|s| host.refuse_servers(s))?;
     let all = || draft.services().flat_map(|s| &*s.options().local_addrs);
     let collides = |l: &&LocalAddr| {
         let whole = **l == LocalAddr::new(l.ip);
@@ -250,20 +281,63 @@ mod tests {
     }
 
     fn refused(rules: &RuleSet, topology: &Topology) -> Result<(), Error> {
+        by(true, rules, topology)
+    }
+
+    fn by(gives_back: bool, rules: &RuleSet, topology: &Topology) -> Result<(), Error> {
         let director = Director::new(&Settings::default());
         let config = director.config();
+        let host = Host {
+            topology,
+            gives_back,
+        };
         director.edit(|draft| {
             replace(draft, rules)?;
-            refuse_host_addresses(&config, draft, topology)
+            refuse_host_addresses(&config, draft, host)
         })
     }
 
     #[test]
-    fn a_server_on_the_director_is_refused() {
+    fn a_server_on_the_director_gets_packets_only_as_they_are() {
         let mut b = Topology::builder();
-        b.local("10.1.0.2".parse::<Ip>().unwrap());
-        let error = refused(&read(TWO), &b.build()).unwrap_err();
-        assert!(error.to_string().contains("10.1.0.2"));
+        for ip in ["10.1.0.2", "10.0.0.1"] {
+            b.local(ip.parse::<Ip>().unwrap());
+        }
+        let topology = b.build();
+        let rules = |service: &str, server: &str| {
+            read(&format!("-A {service}\n-a {service} -r {server}\n"))
+        };
+        let tcp = "-t 10.0.0.1:80";
+        for (service, server) in [
+            (tcp, "10.1.0.2:80 -g"),
+            (tcp, "127.0.0.1:80 -g"),
+            (tcp, "127.0.0.1:80 -i"),
+            (tcp, "127.0.0.1:80 -m"),
+            (tcp, "10.0.0.1:80 -m"),
+            ("-t 10.0.0.1:0 -p", "127.0.0.1:0 -m"),
+            ("-f 1", "127.0.0.1:0 -m"),
+            ("-f 1", "10.1.0.2:0 -g"),
+        ] {
+            let rules = rules(service, server);
+            assert!(refused(&rules, &topology).is_ok(), "{service} {server}");
+            let error = by(false, &rules, &topology).unwrap_err();
+            assert!(matches!(error, Error::NoWayBack(..)), "{service} {server}");
+        }
+        for (service, server) in [
+            (tcp, "10.1.0.2:80 -m"),
+            (tcp, "127.0.0.1:8080 -m"),
+            (tcp, "10.0.0.1:8080 -m"),
+            ("-t 10.0.0.1:0 -p", "127.0.0.1:80 -m"),
+            ("-f 1", "127.0.0.1:80 -m"),
+            ("-f 1", "10.1.0.2:0 -m"),
+        ] {
+            let error = refused(&rules(service, server), &topology).unwrap_err();
+            assert!(
+                matches!(error, Error::LocalServer(..)),
+                "{service} {server}"
+            );
+        }
+        assert!(by(false, &rules(tcp, "10.1.0.3:80 -g"), &topology).is_ok());
     }
 
     #[test]

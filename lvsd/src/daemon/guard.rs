@@ -85,6 +85,11 @@ impl Guard {
         &self.returnable
     }
 
+    /// Whether the host gets what it is given, because what is hidden can be given back or nothing is hidden.
+    pub(super) fn gives_back(&self) -> bool {
+        self.nft.is_none() && !self.lost
+    }
+
     /// How frames are given back.
     pub(super) fn return_mark(&self) -> Option<u32> {
         self.bpf.as_ref().map(bpf::Guard::return_mark)

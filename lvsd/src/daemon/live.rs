@@ -9,10 +9,11 @@
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 use arc_swap::ArcSwap;
-use lvs_core::{ConfigError, Director, Draft, Service, ServiceKey, Time};
+use lvs_core::{ConfigError, Director, Draft, Endpoint, Method, Service, ServiceKey, Time};
 use lvs_fwd::classify::Classifier;
 use lvs_fwd::route::Topology;
 
+use super::apply::Host;
 use super::guard::{self, Guard};
 use super::mailbox::Mailbox;
 use super::{Clock, Error, apply, entries, marks};
@@ -53,7 +54,11 @@ impl Live {
         let old = self.classifier.load_full();
         let edited = self.director.edit(|draft| {
             change(draft, &mut wanted)?;
-            apply::refuse_host_addresses(&config, draft, &topology)?;
+            let host = Host {
+                topology: &topology,
+                gives_back: guard.gives_back(),
+            };
+            apply::refuse_host_addresses(&config, draft, host)?;
             let classifier = match wanted == *marks {
                 true => old.clone(),
                 false => Arc::new(marks::classifier(&wanted, &self.interfaces)?),
@@ -115,6 +120,14 @@ impl Plane for Live {
         self.keeper.get()?.upgrade()
     }
 
+    fn accepts(&self, key: ServiceKey, addr: Endpoint, method: Method) -> Result<(), Stop> {
+        let host = Host {
+            topology: &self.topology.load(),
+            gives_back: guard::lock(&self.guard).gives_back(),
+        };
+        Ok(host.refuse_server(key, addr, method)?)
+    }
+
     fn change(&self, change: Change<'_>) -> Result<(), Stop> {
         self.edit(|draft, marks| change(draft, marks))
     }
@@ -123,9 +136,13 @@ impl Plane for Live {
     fn rehearse(&self, change: Change<'_>) -> Result<(), Stop> {
         let mut wanted = self.lock_marks().clone();
         let (topology, config) = (self.topology.load(), self.director.config());
+        let host = Host {
+            topology: &topology,
+            gives_back: guard::lock(&self.guard).gives_back(),
+        };
         self.director.rehearse(|draft| {
             change(draft, &mut wanted)?;
-            apply::refuse_host_addresses(&config, draft, &topology)?;
+            apply::refuse_host_addresses(&config, draft, host)?;
             marks::classifier(&wanted, &self.interfaces)?;
             Ok(())
         })
@@ -136,7 +153,9 @@ impl From<Error> for Stop {
     fn from(e: Error) -> Self {
         let about = match &e {
             Error::Config(e) => return (*e).into(),
-            Error::LocalServer(ip) => Some(About::Address(*ip)),
+            Error::LocalServer(key, addr) | Error::NoWayBack(key, addr) => {
+                Some(About::Server(*key, *addr))
+            }
             Error::HostLocalAddr(local) => Some(About::Address(local.ip)),
             Error::MarkInterface(name) => Some(About::Interface(name.clone())),
             _ => None,

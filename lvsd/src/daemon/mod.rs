@@ -29,7 +29,7 @@ use std::time::{Duration, Instant};
 use std::{fmt, io};
 
 use arc_swap::ArcSwap;
-use lvs_core::{ConfigError, Director, Ip, LocalAddr, ServiceKey, Settings, Time};
+use lvs_core::{ConfigError, Director, LocalAddr, ServiceKey, Settings, Time};
 use lvs_fwd::frag::FragMemory;
 use lvs_fwd::frame::PortId;
 use lvs_fwd::helper::Helpers;
@@ -101,8 +101,11 @@ pub enum Error {
     Interface(String, &'static str),
     /// Configuration: there is no interface to work on.
     NoInterface,
-    /// Configuration: a real server is this host itself.
-    LocalServer(Ip),
+    /// Configuration: a real server of this service is this host itself, whose packets would have to be rewritten.
+    LocalServer(ServiceKey, lvs_core::Endpoint),
+    /// Configuration: a real server of this service is this host itself, and the guard cannot give packets back to the
+    /// host.
+    NoWayBack(ServiceKey, lvs_core::Endpoint),
     /// Configuration: refused by the director.
     Config(ConfigError),
     /// Configuration: no such scheduler.
@@ -136,10 +139,15 @@ impl fmt::Display for Error {
             Self::NoInterface => f.write_str(
                 "there is no Ethernet interface that is up; name one with --interface or set one up",
             ),
-            Self::LocalServer(ip) => write!(
+            Self::LocalServer(service, server) => write!(
                 f,
-                "the real server {ip} is this host itself, which is not supported yet; \
-                 remove it from the rules or move it to another host"
+                "the real server {server} of {service} is this host itself, whose own programs get packets only as they come: \
+                 use direct routing (-g, lvs_method DR), and let the program listen at the service's address and port"
+            ),
+            Self::NoWayBack(service, server) => write!(
+                f,
+                "the real server {server} of {service} is this host itself, and only the BPF guard gives packets back to the \
+                 host (Linux 6.6 and CAP_BPF; the nftables guard cannot): remove the server, or move it to another host"
             ),
             Self::Config(e) => e.fmt(f),
             Self::Scheduler(name) => write!(f, "there is no scheduler {}", name.escape_debug()),
@@ -176,13 +184,16 @@ impl std::error::Error for Error {}
 impl Error {
     /// Whether the rules are at fault, and not the system or the command line.
     pub fn is_configuration(&self) -> bool {
-        use Error::{Config, Guard, HostLocalAddr, LocalServer, MarkInterface, Refused, Scheduler};
+        use Error::{
+            Config, Guard, HostLocalAddr, LocalServer, MarkInterface, NoWayBack, Refused, Scheduler,
+        };
         matches!(
             self,
             Config(_)
                 | Guard(_)
                 | HostLocalAddr(_)
-                | LocalServer(_)
+                | LocalServer(..)
+                | NoWayBack(..)
                 | MarkInterface(_)
                 | Refused(_)
                 | Scheduler(_)
@@ -262,7 +273,11 @@ impl Daemon {
         let nothing = director.config();
         director.edit(|draft| {
             apply::replace(draft, &options.rules)?;
-            apply::refuse_host_addresses(&nothing, draft, &topology)
+            let host = apply::Host {
+                topology: &topology,
+                gives_back: true, // as long as no guard has been chosen
+            };
+            apply::refuse_host_addresses(&nothing, draft, host)
         })?;
 
         // The order matters: nothing may be hidden from the host before we can receive it.
@@ -288,6 +303,11 @@ impl Daemon {
         for line in notes.chain(marks::unmarked(&options.rules)) {
             (options.log)(&line);
         }
+        let host = apply::Host {
+            topology: &topology,
+            gives_back: guard.gives_back(),
+        };
+        entries::services(&config).try_for_each(|s| host.refuse_servers(s))?;
 
         let clock = Clock(Instant::now());
         let topology = Arc::new(ArcSwap::from_pointee(topology));

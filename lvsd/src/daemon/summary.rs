@@ -254,7 +254,7 @@ impl fmt::Display for Summary {
         if c.given_back > 0 {
             writeln!(
                 f,
-                "of those given back, having been hidden: {}",
+                "given back to the host, having been hidden: {}",
                 c.given_back
             )?;
         }

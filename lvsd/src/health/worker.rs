@@ -23,7 +23,7 @@ use super::via::Vips;
 use super::working::{Prepared, Working};
 use super::{Herald, label};
 use crate::control::desk::{Change, Plane, Stop};
-use crate::keepalived::model::{Config, Global};
+use crate::keepalived::model::{Config, Global, VirtualServer};
 use crate::pulse::Pulse;
 
 /// What the thread is asked to do.
@@ -223,27 +223,36 @@ impl Worker {
             })
             .filter(|(i, list)| *list != self.services[*i].list)
             .collect();
-        let (plane, services) = (&self.plane, &self.services);
-        let done = plane.change(&mut |draft, _| {
-            for (i, list) in &lists {
+        if self.publish(&lists).is_ok() {
+            return;
+        }
+        // One service that is refused must not hold up the others.
+        for service in lists {
+            let (i, service) = (service.0, [service]);
+            if let Err(e) = self.publish(&service) {
+                let name = label::service(&self.services[i].config);
+                (self.log)(&format!(
+                    "the director does not follow the checks of VS {name} yet: {}",
+                    refusal(&e)
+                ));
+                self.unpublished.insert(i);
+            }
+        }
+    }
+
+    /// Makes some of the director's services what they should be, all or none.
+    fn publish(&mut self, lists: &[(usize, List)]) -> Result<(), Stop> {
+        let services = &self.services;
+        self.plane.change(&mut |draft, _| {
+            for (i, list) in lists {
                 list::publish(draft, Some(&services[*i].list), Some(list))?;
             }
             Ok(())
-        });
-        match done {
-            Ok(()) => {
-                for (i, list) in lists {
-                    self.services[i].list = list;
-                }
-            }
-            Err(e) => {
-                (self.log)(&format!(
-                    "the director does not follow the checks yet: {}",
-                    refusal(&e)
-                ));
-                self.unpublished.extend(lists.into_iter().map(|(i, _)| i));
-            }
+        })?;
+        for (i, list) in lists {
+            self.services[*i].list = list.clone();
         }
+        Ok(())
     }
 
     /// Tells of what has happened to a service, and moves what has to move.
@@ -267,6 +276,8 @@ impl Worker {
 
     /// Takes a configuration, whole or not at all; or only says whether it would.
     pub(super) fn take(&mut self, config: Config, rehearse: bool) -> Result<(), Stop> {
+        let mut services = config.services.iter();
+        services.try_for_each(|service| self.accepts(service))?;
         let mut old: Vec<Option<Working>> = mem::take(&mut self.services)
             .into_iter()
             .map(Some)
@@ -322,6 +333,17 @@ impl Worker {
             self.tell(service, &rest);
         }
         self.suspend();
+        Ok(())
+    }
+
+    /// Refuses a service with a server that could not be had when it is wanted.
+    fn accepts(&self, service: &VirtualServer) -> Result<(), Stop> {
+        let servers = service.servers.iter().map(|s| (s.addr, s.options.method));
+        let sorry = service.sorry.iter().map(|s| (s.addr, s.options.method));
+        for (addr, method) in servers.chain(sorry) {
+            let mut keys = service.keys.iter();
+            keys.try_for_each(|key| self.plane.accepts(*key, addr, method))?;
+        }
         Ok(())
     }
 
@@ -458,6 +480,9 @@ fn say(log: fn(&str), herald: &mut dyn Herald, said: Said) {
 
 /// The line about a run, if it is worth one.
 fn result(service: &Working, place: Place, report: &Report, verdict: &Verdict) -> Option<String> {
+    if verdict.is_ok() && report.changed.is_none() && !report.first {
+        return None; // nearly all of them
+    }
     let servers = &service.config.servers;
     let server = servers.iter().find(|s| s.addr == place.server)?;
     let check = server.checks.get(place.check)?;

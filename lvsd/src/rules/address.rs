@@ -81,6 +81,14 @@ pub(super) fn local_address(word: Word<'_>) -> Result<LocalAddr, Problem> {
     }
 }
 
+/// Refuses addresses that no server can have. One of a loopback address is this host itself.
+pub(super) fn check_server(ip: Ip, word: Word<'_>) -> Result<(), Problem> {
+    match ip.is_loopback() {
+        true => Ok(()),
+        false => check_unicast(ip, word),
+    }
+}
+
 /// Refuses addresses that no packet can come from or go to.
 pub(super) fn check_unicast(ip: Ip, word: Word<'_>) -> Result<(), Problem> {
     let kind = if ip.is_multicast() {

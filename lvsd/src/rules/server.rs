@@ -3,7 +3,7 @@
 use lvs_core::dest::GueChecksum;
 use lvs_core::{DestOptions, Encapsulation, Ip, Method, Protocol};
 
-use super::address::{self, HostPort, check_unicast, decimal};
+use super::address::{self, HostPort, check_server, decimal};
 use super::command_line::CommandLine;
 use super::names::Names;
 use super::options::{Checksum, Meaning};
@@ -29,7 +29,7 @@ pub(super) fn address<'a>(
     }
     let word = option.value;
     let server = address::host_port(word, protocol.unwrap_or(Protocol::TCP), names)?;
-    check_unicast(server.ip, word)?;
+    check_server(server.ip, word)?;
     if server.ip.is_link_local_v6() {
         let message = format!("{} is a link-local address", server.ip);
         let help = "which link it is on can't be said: write a global or unique local one";

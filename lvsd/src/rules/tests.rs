@@ -318,6 +318,10 @@ fn lines_that_are_wrong() {
         // the server
         ("-a -t 10.0.0.1:80", "1+2 `-a` needs a real server"),
         (
+            "-a -t 10.0.0.1:80 -r 224.0.0.1",
+            "22+9 224.0.0.1 is a multicast or broadcast address",
+        ),
+        (
             "-a -t 10.0.0.1:80 -r 10.0.0.2:80 -m",
             "22+11 10.0.0.2:80 is already a server of TCP 10.0.0.1:80",
         ),

@@ -70,9 +70,12 @@ pub(crate) const DIFFERENCES: [Difference; 17] = [
         take_out: nobody,
     },
     Difference {
-        documented: "| `-r` with an address of this host |",
-        reason: "there is no local node yet",
-        example: &["-A -t 10.0.0.1:80", "-a -t 10.0.0.1:80 -r 127.0.0.2"],
+        documented: "| `-m -r` with an address of this host |",
+        reason: "nobody would translate the replies of the host's own programs",
+        example: &[
+            "-A -t 10.0.0.1:80",
+            "-a -t 10.0.0.1:80 -r 127.0.0.2:8080 -m",
+        ],
         take_out: this_host,
     },
     Difference {

@@ -54,6 +54,25 @@ fn direct_routing_changes_the_next_hop_only() {
     assert_eq!(lab.connection().state, State::FinWait);
 }
 
+/// Nothing could be translated: the host answers by itself, and only the client is seen.
+#[test]
+fn a_server_that_is_the_director_gets_packets_as_they_are() {
+    for method in [Method::Nat, Method::FullNat] {
+        for server in [VIP, "127.0.0.1:80", "127.0.0.1:0"] {
+            let mut lab = Lab::tcp(method, &[server]);
+            let next_hop = ep(server).ip;
+            let way = forward(Direction::In, Rewrite::Route { next_hop });
+            for flags in [SYN, ACK, FIN] {
+                assert_eq!(lab.tcp_in(flags), way, "{method:?} {server}");
+            }
+            assert_eq!(lab.connection().state, State::FinWait);
+            assert_eq!(lab.connection().local, None, "no port is taken");
+        }
+    }
+    let mut lab = Lab::tcp(Method::Nat, &["127.0.0.1:8080"]);
+    assert_eq!(lab.tcp_in(SYN), to("127.0.0.1:8080"));
+}
+
 #[test]
 fn a_tunnel_leads_to_either_family() {
     for server in ["10.8.0.11:80", "[fd00:8::11]:80"] {

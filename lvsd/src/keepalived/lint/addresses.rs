@@ -43,7 +43,8 @@ pub(super) const LINTS: &[Lint] = &[
     Lint::warning(
         "server-is-local",
         server_is_local,
-        "A server is the director itself, which lvsd does not deliver to: a program on this host gets nothing.",
+        "A server is the director itself, as this host is now, and a program there would get nothing: the host does not hold the \
+         VIP, or packets would have to be rewritten.",
     ),
     Lint::warning(
         "server-off-link",
@@ -184,26 +185,23 @@ fn server_is_vip(s: &Scene<'_>, out: &mut Vec<Diagnostic>) {
     for service in s.services() {
         let vips = vips(service);
         for (addr, method, span, what) in servers(service) {
-            if vips.contains(&addr.ip.into()) && !is_own_program(service, addr, method) {
+            if vips.contains(&addr.ip.into()) && !is_rewritten(service, addr, method) {
                 let message = format!("the {what} {addr} has the virtual service's own address");
                 let found = s
                     .found(span, message)
                     .also(service.span.span, "the virtual service");
                 out.push(found.help(
-                    "name the server's own address; servers of direct routing hold the VIP besides, on an interface that answers no ARP",
+                    "name the server's own address (servers of direct routing hold the VIP besides, on an interface that \
+                     answers no ARP), or 127.0.0.1 where a program of this host is meant",
                 ));
             }
         }
     }
 }
 
-/// Whether a server at the VIP is a program at another port of the director: IPVS does that, by NAT.
-fn is_own_program(service: &VirtualServer, addr: Endpoint, method: Method) -> bool {
-    let same = |key: &ServiceKey| {
-        key.addr()
-            .is_some_and(|a| a.port == addr.port || a.port == 0)
-    };
-    method == Method::Nat && !service.keys.iter().any(same)
+/// Whether packets of a service would have to be rewritten for a server that is this host itself.
+fn is_rewritten(service: &VirtualServer, addr: Endpoint, method: Method) -> bool {
+    service.keys.iter().any(|key| method.rewrites(*key, addr))
 }
 
 fn server_is_virtual(s: &Scene<'_>, out: &mut Vec<Diagnostic>) {
@@ -237,19 +235,58 @@ fn server_is_local(s: &Scene<'_>, out: &mut Vec<Diagnostic>) {
         let vips = vips(service);
         for (addr, method, span, what) in servers(service) {
             let ip: IpAddr = addr.ip.into();
+            let rewritten = is_rewritten(service, addr, method);
             let carried = s.carriers(ip).unwrap_or_default();
             let on = match carried.first() {
-                _ if vips.contains(&ip) && !is_own_program(service, addr, method) => continue,
+                _ if vips.contains(&ip) && !rewritten => continue, // said already
                 _ if vips.contains(&ip) => " (it is the VIP)".to_owned(),
+                _ if addr.ip.is_loopback() => String::new(),
                 Some(interface) => format!(" (it is on `{}`)", interface.name),
-                None if addr.ip.is_loopback() => String::new(),
                 None => continue,
             };
-            let message =
-                format!("the {what} {addr} is this host itself{on}, which lvsd cannot forward to");
-            out.push(s.found(span, message).help("let another host serve, or the program listen at an address of a network namespace"));
+            let itself = format!("the {what} {addr} is this host itself{on}");
+            let missing = vips.iter().find(|vip| !is_held(s, **vip));
+            let (message, help) = if rewritten {
+                let port = match service.keys.iter().find_map(ServiceKey::addr) {
+                    Some(asked) if addr.ip.is_loopback() => {
+                        format!("give it the service's port {}, or ", asked.port)
+                    }
+                    _ => String::new(),
+                };
+                (
+                    format!(
+                        "{itself}, whose own programs get packets only as they come: it is refused here"
+                    ),
+                    format!(
+                        "{port}use `lvs_method DR` for it, and let the program listen at the service's address and port"
+                    ),
+                )
+            } else if let Some(vip) = missing {
+                (
+                    format!(
+                        "{itself}, which gets packets only if it holds the virtual service's address {vip}"
+                    ),
+                    format!(
+                        "put {vip} on an interface of this host: `static_ipaddress`, or `virtual_ipaddress` of a `vrrp_instance`"
+                    ),
+                )
+            } else {
+                continue;
+            };
+            out.push(s.found(span, message).help(help));
         }
     }
+}
+
+/// Whether the host holds an address, or the file will have it hold it; true if nobody knows.
+fn is_held(s: &Scene<'_>, ip: IpAddr) -> bool {
+    let vrrp = &s.config.vrrp;
+    let mut of_file = vrrp
+        .addresses
+        .iter()
+        .chain(vrrp.instances.iter().flat_map(|i| i.addresses()));
+    let carriers = s.carriers(ip);
+    carriers.is_none_or(|carriers| !carriers.is_empty()) || of_file.any(|a| a.addr.ip == ip)
 }
 
 fn server_off_link(s: &Scene<'_>, out: &mut Vec<Diagnostic>) {
