@@ -4,8 +4,8 @@ use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::*;
@@ -16,12 +16,13 @@ use crate::keepalived::place::Span;
 static LOGGED: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
 pub(super) fn log(line: &str) {
-    LOGGED.lock().unwrap().push(line.to_owned());
+    let mut logged = LOGGED.lock().unwrap_or_else(PoisonError::into_inner);
+    logged.push(line.to_owned());
 }
 
 /// Lines with this in them.
 pub(super) fn logged(what: &str) -> Vec<String> {
-    let logged = LOGGED.lock().unwrap();
+    let logged = LOGGED.lock().unwrap_or_else(PoisonError::into_inner);
     logged
         .iter()
         .filter(|l| l.contains(what))
@@ -34,7 +35,7 @@ pub(super) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     let begin = Instant::now();
     while !is_so() {
         let late = begin.elapsed() > Duration::from_secs(60);
-        assert!(!late, "{what}; {:?}", LOGGED.lock().unwrap());
+        assert!(!late, "{what}; {:#?}", logged(""));
         std::thread::sleep(Duration::from_millis(1));
     }
 }

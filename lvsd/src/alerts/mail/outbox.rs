@@ -267,6 +267,18 @@ mod tests {
     }
 
     #[test]
+    fn a_pause_may_be_cut_short() {
+        let start = Instant::now();
+        let mut outbox = Outbox::default();
+        outbox.put(mail("a"), start, AT);
+        let letter = outbox.next(start, AT).unwrap();
+        outbox.failed(letter, start);
+        assert_eq!(next(&mut outbox, start), None);
+        outbox.resume();
+        assert_eq!(next(&mut outbox, start), Some("a".to_owned()));
+    }
+
+    #[test]
     fn the_oldest_falls_out() {
         let start = Instant::now();
         let mut outbox = Outbox::default();
