@@ -9,6 +9,8 @@ pub(super) struct Member<K> {
     pub(super) server: Server,
     /// What it adds to the live weight.
     pub(super) share: u32,
+    /// How often it has gone up or down.
+    pub(super) changes: u64,
     /// Somebody was told that it is down.
     told_down: bool,
 }
@@ -20,6 +22,7 @@ impl<K: Clone> Member<K> {
             key,
             share: server.share(),
             server,
+            changes: 0,
             told_down: false,
         };
         if member.server.alive() {
@@ -46,6 +49,7 @@ impl<K: Clone> Member<K> {
         self.share = new.share();
         self.server = new;
         let is = self.server.alive();
+        self.changes += u64::from(is != was);
         // The first failure of a server that was never up is news too, once.
         if is != was || (!is && !self.told_down && self.server.found_down()) {
             self.tell(is, cause, events);

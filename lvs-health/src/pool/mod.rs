@@ -295,6 +295,13 @@ impl<K: Clone + Eq + Hash> Pool<K> {
         self.servers.get(at).map(|member| &member.server)
     }
 
+    /// How often a server has gone up or down, however many of its checks did.
+    pub fn changes(&self, server: &K) -> u64 {
+        let at = self.index.get(server).copied();
+        let member = at.and_then(|at| self.servers.get(at));
+        member.map_or(0, |member| member.changes)
+    }
+
     /// The servers, in the order configured.
     pub fn servers(&self) -> impl ExactSizeIterator<Item = (&K, &Server)> {
         self.servers

@@ -95,6 +95,7 @@ impl Library {
             None => builder.with_no_client_auth(),
             Some((certificate, key)) => {
                 let chain = certificates(certificate)?;
+                regular(key)?;
                 let key = PrivateKeyDer::from_pem_file(key).map_err(|e| bad_file(key, &e))?;
                 builder
                     .with_client_auth_cert(chain, key)
@@ -274,7 +275,17 @@ fn broken(e: io::Error) -> Failure {
 }
 
 /// Certificates of a PEM file, at least one.
+/// A pipe or a device would make us wait.
+fn regular(file: &Path) -> Result<(), Failure> {
+    match std::fs::metadata(file) {
+        Ok(about) if about.is_file() => Ok(()),
+        Ok(_) => Err(bad_file(file, &"no regular file")),
+        Err(e) => Err(bad_file(file, &e)),
+    }
+}
+
 fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, Failure> {
+    regular(file)?;
     let read = CertificateDer::pem_file_iter(file).and_then(Iterator::collect::<Result<Vec<_>, _>>);
     match read.map_err(|e| bad_file(file, &e))? {
         none if none.is_empty() => Err(bad_file(file, &"no certificate in it")),

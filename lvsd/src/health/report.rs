@@ -71,7 +71,7 @@ fn server(
         weight: config.options.weight,
         effective_weight: known.effective_weight,
         scheduled,
-        flaps: checks.iter().map(|c| c.flaps).sum(),
+        flaps: known.flaps,
         checks,
     }
 }

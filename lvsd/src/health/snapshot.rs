@@ -54,6 +54,8 @@ pub(crate) struct Service {
 pub(crate) struct Server {
     pub(crate) up: bool,
     pub(crate) effective_weight: u32,
+    /// How often it has gone up or down.
+    pub(crate) flaps: u64,
 }
 
 /// A check at one moment.
@@ -92,6 +94,7 @@ impl Service {
             Server {
                 up: known.is_some_and(|(_, s)| s.alive()),
                 effective_weight: known.map_or(0, |(_, s)| s.effective_weight()),
+                flaps: pool.changes(&server.addr),
             }
         });
         let servers = servers.collect();

@@ -21,8 +21,8 @@ pub trait Host {
     ///
     /// # Errors
     ///
-    /// It cannot be read, or is none.
-    fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
+    /// It cannot be read, is no regular file (a pipe or a device would make us wait, or never end), or has more than `most` bytes.
+    fn read(&self, path: &Path, most: usize) -> io::Result<Vec<u8>>;
 
     /// What is known about a path, symbolic links followed.
     ///

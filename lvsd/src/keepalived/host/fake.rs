@@ -206,8 +206,9 @@ fn parts(path: &Path) -> Vec<PathBuf> {
 }
 
 impl Host for FakeHost {
-    fn read(&self, path: &Path) -> Result<Vec<u8>> {
+    fn read(&self, path: &Path, most: usize) -> Result<Vec<u8>> {
         match &self.find(path)?.1.content {
+            Content::Bytes(bytes) if bytes.len() > most => Err(ErrorKind::FileTooLarge.into()),
             Content::Bytes(bytes) => Ok(bytes.clone()),
             Content::Folder => Err(Error::new(ErrorKind::IsADirectory, "is a directory")),
             Content::Link(_) | Content::Unreadable => {
@@ -287,9 +288,9 @@ mod tests {
             .with_unreadable("/etc/a/secret")
             .with_user("www", 33, 34)
             .with_interface("eth0", &["10.0.0.1/24"]);
-        assert_eq!(host.read("/etc/b/one".as_ref()).unwrap(), b"1");
-        assert_eq!(host.read("/etc/./a/../b/one".as_ref()).unwrap(), b"1");
-        assert_eq!(host.read("./two".as_ref()).unwrap(), b"2");
+        assert_eq!(host.read("/etc/b/one".as_ref(), 99).unwrap(), b"1");
+        assert_eq!(host.read("/etc/./a/../b/one".as_ref(), 99).unwrap(), b"1");
+        assert_eq!(host.read("./two".as_ref(), 99).unwrap(), b"2");
         assert_eq!(
             host.list("/etc/b".as_ref()).unwrap(),
             ["one", "run", "secret"]
@@ -301,7 +302,7 @@ mod tests {
         let run = host.stat("/etc/b/run".as_ref()).unwrap();
         assert_eq!((run.mode, run.uid, run.gid), (0o755, 7, 8));
         for wrong in ["/etc/loop", "/etc/a/secret", "/etc/a", "/none"] {
-            assert!(host.read(wrong.as_ref()).is_err(), "{wrong}");
+            assert!(host.read(wrong.as_ref(), 99).is_err(), "{wrong}");
         }
         assert_eq!(host.user("33"), Some((33, 34)));
         assert_eq!(host.interfaces().unwrap()[0].addrs.len(), 1);

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::ffi::{CStr, CString, OsString};
+use std::fs::OpenOptions;
 use std::hash::{BuildHasher, RandomState};
+use std::io::{ErrorKind, Read as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::{env, fs, io, ptr};
 
@@ -15,8 +17,21 @@ use super::{Host, Interface, Stat};
 pub struct SystemHost;
 
 impl Host for SystemHost {
-    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
-        fs::read(path)
+    fn read(&self, path: &Path, most: usize) -> io::Result<Vec<u8>> {
+        let file = OpenOptions::new()
+            .read(true)
+            .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY)
+            .open(path)?;
+        if !file.metadata()?.is_file() {
+            return Err(io::Error::other("it is no regular file"));
+        }
+        let mut bytes = Vec::new();
+        let most_and_one = u64::try_from(most).unwrap_or(u64::MAX).saturating_add(1);
+        file.take(most_and_one).read_to_end(&mut bytes)?;
+        match bytes.len() > most {
+            true => Err(ErrorKind::FileTooLarge.into()),
+            false => Ok(bytes),
+        }
     }
 
     fn stat(&self, path: &Path) -> io::Result<Stat> {
@@ -214,6 +229,22 @@ fn ones(mask: IpAddr) -> u8 {
 mod tests {
     use super::*;
 
+    /// Whoever reloads must not wait for a writer, or take in a device without end.
+    #[test]
+    fn reads_nothing_but_regular_files() {
+        let host = SystemHost;
+        let pipe = env::temp_dir().join(format!("lvsd-test-pipe-{}", std::process::id()));
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+        assert!(made.unwrap().success());
+        for path in [&*pipe, Path::new("/dev/zero"), Path::new("/")] {
+            assert!(host.read(path, 99).is_err(), "{}", path.display());
+        }
+        fs::remove_file(pipe).unwrap();
+        let here = Path::new("/proc/self/exe");
+        let large = host.read(here, 99).unwrap_err();
+        assert_eq!(large.kind(), ErrorKind::FileTooLarge);
+    }
+
     #[test]
     fn knows_what_every_host_has() {
         let host = SystemHost;
@@ -247,7 +278,7 @@ mod tests {
         let stat = host.stat(&here.join("Cargo.toml")).unwrap();
         assert!(stat.file && !stat.folder && stat.mode & 0o400 != 0);
         assert!(host.stat(here).unwrap().folder);
-        assert!(host.read(here).is_err() && host.stat(&here.join("none")).is_err());
+        assert!(host.read(here, 99).is_err() && host.stat(&here.join("none")).is_err());
         let there = host.canonical(&here.join("src/../Cargo.toml")).unwrap();
         assert!(there.ends_with("lvsd/Cargo.toml"));
     }

@@ -22,11 +22,10 @@ pub(super) fn write(text: &mut Text, snapshot: &Snapshot) {
         for (config, server) in service.config.servers.iter().zip(&service.servers) {
             let labels = of_service.with("server", &config.addr.to_string());
             let of_server: Vec<&Check> = known.by_ref().take(config.checks.len()).collect();
-            let flaps: u64 = of_server.iter().map(|c| c.history.changes()).sum();
             for (name, check) in names(config).into_iter().zip(of_server) {
                 checks.push((labels.with("check", &name), check));
             }
-            servers.push((labels, (config, *server, flaps)));
+            servers.push((labels, (config, *server)));
         }
         services.push((of_service, service));
     }
@@ -92,10 +91,10 @@ fn services(text: &mut Text, services: &[Row<&Service>]) {
     );
 }
 
-fn servers(text: &mut Text, servers: &[Row<(&RealServer, Server, u64)>]) {
+fn servers(text: &mut Text, servers: &[Row<(&RealServer, Server)>]) {
     text.family(
         gauge("lvsd_server_up", "Whether all checks of a server are up."),
-        servers.iter().map(|(l, (_, s, _))| (l, None, s.up)),
+        servers.iter().map(|(l, (_, s))| (l, None, s.up)),
     );
     text.family(
         gauge(
@@ -104,7 +103,7 @@ fn servers(text: &mut Text, servers: &[Row<(&RealServer, Server, u64)>]) {
         ),
         servers
             .iter()
-            .map(|(l, (c, _, _))| (l, None, c.options.weight)),
+            .map(|(l, (c, _))| (l, None, c.options.weight)),
     );
     text.family(
         gauge(
@@ -113,14 +112,14 @@ fn servers(text: &mut Text, servers: &[Row<(&RealServer, Server, u64)>]) {
         ),
         servers
             .iter()
-            .map(|(l, (_, s, _))| (l, None, s.effective_weight)),
+            .map(|(l, (_, s))| (l, None, s.effective_weight)),
     );
     text.family(
         counter(
             "lvsd_server_flaps",
-            "How often its checks have gone up or down.",
+            "How often it has gone up or down.",
         ),
-        servers.iter().map(|(l, (_, _, flaps))| (l, None, *flaps)),
+        servers.iter().map(|(l, (_, s))| (l, None, s.flaps)),
     );
 }
 

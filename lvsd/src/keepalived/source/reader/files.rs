@@ -179,7 +179,11 @@ impl Reader<'_> {
         if stat.folder {
             return Err(Refused::new("not-a-file", format!("{name} is a folder")));
         }
-        if stat.file && stat.mode & 0o111 != 0 {
+        if !stat.file {
+            let message = format!("{name} is no regular file");
+            return Err(Refused::new("not-a-file", message));
+        }
+        if stat.mode & 0o111 != 0 {
             return Err(Refused {
                 help: Some("keepalived skips files that can be executed: `chmod -x`"),
                 ..Refused::new(EXECUTABLE, format!("{name} is executable"))
@@ -213,7 +217,7 @@ impl Reader<'_> {
         }
         let bytes = self
             .host
-            .read(path)
+            .read(path, MOST_BYTES.saturating_sub(self.spent.bytes))
             .map_err(|e| Refused::new("unreadable-file", format!("{name} cannot be read: {e}")))?;
         self.spent.files += 1;
         self.spent.bytes = self.spent.bytes.saturating_add(bytes.len());
