@@ -124,6 +124,10 @@ impl Health {
         let vips = Arc::new(Vips::new(plane.clone(), log));
         let mut options = Options::default();
         options.network = Some(vips.clone());
+        // Each of these checks keeps a descriptor for its source port.
+        let checks = config.services.iter().flat_map(|s| &s.servers);
+        let checks = checks.flat_map(|server| &server.checks);
+        options.reserve += checks.filter(|c| c.check.target.via.is_some()).count();
         let driver = Driver::new(options, seed)?;
         let waker = driver.waker();
         let mover = Mover::start(plane.clone(), log)?;
