@@ -305,7 +305,8 @@ mod tests {
         }
         let topology = b.build();
         let rules = |service: &str, server: &str| {
-            read(&format!("-A {service}\n-a {service} -r {server}\n"))
+            let key = service.trim_end_matches(" -p");
+            read(&format!("-A {service}\n-a {key} -r {server}\n"))
         };
         let tcp = "-t 10.0.0.1:80";
         for (service, server) in [
