@@ -5,7 +5,7 @@ use lvs_fwd::classify::{Classifier, Rule};
 use lvs_fwd::frame::PortId;
 
 use super::Error;
-use crate::rules::{MarkRule, RuleSet};
+use crate::rules::MarkRule;
 
 /// The classifier that these rules ask for. `interfaces` are those lvsd works on, in the order of their ports.
 ///
@@ -30,21 +30,24 @@ pub(super) fn classifier(marks: &[MarkRule], interfaces: &[String]) -> Result<Cl
 
 /// Notes about services of marks that no packet gets. Whoever comes from IPVS has netfilter rules that set them, which mean
 /// nothing here.
-pub(super) fn unmarked(rules: &RuleSet) -> Vec<String> {
+pub(super) fn unmarked(
+    marks: &[MarkRule],
+    services: impl IntoIterator<Item = ServiceKey>,
+) -> Vec<String> {
     let is_marked = |family, mark| {
-        let mut with_mark = rules.marks.iter().filter(|m| m.rule.mark == mark);
+        let mut with_mark = marks.iter().filter(|m| m.rule.mark == mark);
         with_mark.any(|m| {
             let ends = [m.rule.source, m.rule.destination];
             ends.iter().flatten().all(|end| end.family() == family)
         })
     };
-    let note = |key: &ServiceKey| match *key {
+    let note = |key: ServiceKey| match key {
         ServiceKey::Mark { family, mark } if !is_marked(family, mark) => Some(format!(
-            "service {key}: no --mark line gives packets this mark, and netfilter's marks do not count here"
+            "service {key}: no --mark line (lvsd run --rules FILE) gives packets this mark, and netfilter's marks do not count here"
         )),
         _ => None,
     };
-    rules.services.iter().filter_map(|s| note(&s.key)).collect()
+    services.into_iter().filter_map(note).collect()
 }
 
 #[cfg(test)]
@@ -73,7 +76,8 @@ mod tests {
     fn services_whose_mark_nobody_gets_are_told() {
         let rules = "--mark 1 --destination fd00::1\n--mark 2 --protocol tcp\n--mark 3 --source 10.0.0.0/8\n\
                      -A -f 1\n-A -f 1 -6\n-A -f 2\n-A -f 2 -6\n-A -f 3\n-A -f 4\n-A -t 10.0.0.1:80\n";
-        let notes = unmarked(&rules::parse(rules, &SystemNames::default()).unwrap());
+        let rules = rules::parse(rules, &SystemNames::default()).unwrap();
+        let notes = unmarked(&rules.marks, rules.services.iter().map(|s| s.key));
         let of = |key: &str| format!("service {key}: ");
         assert_eq!(notes.len(), 2, "{notes:?}");
         assert!(notes[0].starts_with(&of("FWM 1")) && notes[1].starts_with(&of("FWM 4")));

@@ -300,7 +300,10 @@ impl Daemon {
         let hidden = entries::hidden(&entries, &classifier, is_served);
         guard.activate(hidden).map_err(Error::Guard)?;
         let notes = guard.explain(&config, &topology).into_iter();
-        for line in notes.chain(marks::unmarked(&options.rules)) {
+        let configured = options.configuration.iter().flat_map(|(c, _)| &c.services);
+        let services = options.rules.services.iter().map(|s| s.key);
+        let services = services.chain(configured.flat_map(|s| s.keys.iter().copied()));
+        for line in notes.chain(marks::unmarked(&options.rules.marks, services)) {
             (options.log)(&line);
         }
         let host = apply::Host {
@@ -333,8 +336,7 @@ impl Daemon {
             stopping.clone(),
             options.log,
         )?;
-        let mut sources =
-            summary::Sources::new(director.clone(), names.clone(), control.pulse());
+        let mut sources = summary::Sources::new(director.clone(), names.clone(), control.pulse());
 
         let live = Arc::new(Live {
             director: director.clone(),
