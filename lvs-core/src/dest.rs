@@ -69,7 +69,7 @@ impl Method {
     /// Whether packets of a service would have to be rewritten for the server at `addr`, so that it cannot be the director
     /// itself.
     pub fn rewrites(self, service: ServiceKey, addr: Endpoint) -> bool {
-        let asked = service.addr().unwrap_or(Endpoint::new(addr.ip, 0));
+        let asked = service.addr().unwrap_or_else(|| Endpoint::new(addr.ip, 0));
         let port = match addr.port {
             0 => asked.port,
             port => port,
