@@ -99,7 +99,10 @@ fn line(change: &Change) -> String {
         Kind::Changed => '~',
     };
     let subject = match (&*change.service, &*change.server) {
-        ("", _) => "global_defs".to_owned(),
+        ("", _) => match change.kind {
+            Kind::Added => "restored".to_owned(),
+            _ => "global_defs".to_owned(),
+        },
         (service, "") => format!("virtual_server {service}"),
         (service, server) => format!("virtual_server {service} real_server {server}"),
     };

@@ -133,7 +133,7 @@ fn reload(keeper: &Keeper) {
             "the configuration is not taken, the old one stays: {why}"
         )),
         None => log(&format!(
-            "the configuration is taken, with {} changes",
+            "the configuration is taken; changes: {}",
             reload.changes.len()
         )),
     }

@@ -70,6 +70,20 @@ pub(crate) fn between(old: &Config, new: &Config) -> Vec<Change> {
     changes
 }
 
+/// That services were removed by hand and are there again.
+pub(crate) fn restored(services: usize) -> Change {
+    let what = match services {
+        1 => "1 service that had been removed by hand".to_owned(),
+        n => format!("{n} services that had been removed by hand"),
+    };
+    Change {
+        kind: Kind::Added,
+        service: String::new(),
+        server: String::new(),
+        what: vec![what],
+    }
+}
+
 /// Each new thing with the old one that it was, and the old ones that are gone.
 type Paired<'a, T> = (Vec<(&'a T, Option<&'a T>)>, Vec<&'a T>);
 
@@ -214,9 +228,9 @@ fn server_changes(old: &RealServer, new: &RealServer) -> Vec<String> {
 fn checks(old: &[Checker], new: &[Checker]) -> String {
     let kept = new.iter().filter(|c| old.contains(c)).count();
     format!(
-        "checks: {} instead of {}, of which {kept} stay as they are",
-        new.len(),
-        old.len()
+        "checks: {kept} stay, {} new or changed, {} gone or changed",
+        new.len() - kept,
+        old.len().saturating_sub(kept)
     )
 }
 

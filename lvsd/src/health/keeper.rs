@@ -102,12 +102,19 @@ impl Keeper {
             changes: Vec::new(),
         };
         if loaded.is_refused() {
-            reload.refused = Some(format!("{} errors in the configuration", report.errors));
+            reload.refused = Some(match report.errors {
+                1 => "1 error in the configuration".to_owned(),
+                n => format!("{n} errors in the configuration"),
+            });
         } else {
             reload.changes = difference::between(&kept.config, &loaded.config);
             let done = self.health.reload(loaded.config.clone(), rehearse);
             reload.taken = done.is_ok();
-            reload.refused = done.err();
+            match done {
+                Ok(0) => {}
+                Ok(missing) => reload.changes.push(difference::restored(missing)),
+                Err(why) => reload.refused = Some(why),
+            }
         }
         if !rehearse {
             kept.refused.clone_from(&reload.refused);

@@ -51,6 +51,12 @@ impl List {
         }
     }
 
+    /// How many of its services the director does not have: somebody has removed them by hand.
+    pub(crate) fn missing(&self, draft: &Draft<'_>) -> usize {
+        let missing = self.keys.iter().filter(|k| draft.service(k).is_none());
+        missing.count()
+    }
+
     /// The services it stands for.
     pub(crate) fn keys(&self) -> &[ServiceKey] {
         &self.keys
@@ -77,7 +83,9 @@ pub(crate) fn publish(
     }
     let Some(new) = new else { return Ok(()) };
     for key in &after {
-        let old = old.filter(|_| before.contains(key));
+        // One that somebody has removed by hand is made whole again.
+        let is_there = before.contains(key) && draft.service(key).is_some();
+        let old = old.filter(|_| is_there);
         service(draft, *key, old, new)?;
         servers(draft, *key, old, new)?;
     }

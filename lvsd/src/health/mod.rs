@@ -144,12 +144,13 @@ impl Health {
         })
     }
 
-    /// Takes another configuration, whole or not at all; or only says whether it would be taken.
+    /// Takes another configuration, whole or not at all; or only says whether it would be taken. Returns how many services that
+    /// should have been there were not, since somebody had removed them by hand: they are there again.
     ///
     /// # Errors
     ///
     /// Why it is not taken; then nothing has changed.
-    pub fn reload(&self, config: Config, rehearse: bool) -> Result<(), String> {
+    pub fn reload(&self, config: Config, rehearse: bool) -> Result<usize, String> {
         let (reply, answer) = mpsc::channel();
         let config = Box::new(config);
         self.ask(Ask::Reload {

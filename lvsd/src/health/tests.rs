@@ -264,3 +264,28 @@ fn changes_by_hand_are_left_alone() {
     drop(a);
     scene.await_servers(&[&format!("{port_b}/7")]);
 }
+
+/// What is removed by hand is there again with the next reload, whole; and whole too when one of its servers is concerned first.
+#[test]
+fn a_service_removed_by_hand_comes_back_whole() {
+    let ((a, port_a), (_b, port_b)) = (listener(), listener());
+    let text = service(&[port_a, port_b], "");
+    let scene = Scene::new(&text);
+    let remove = || {
+        let key = ServiceKey::tcp("192.0.2.1:80".parse().unwrap());
+        let edited: Result<(), lvs_core::ConfigError> =
+            scene.plane.director.edit(|draft| draft.remove_service(key));
+        edited.unwrap();
+    };
+    let both = [format!("{port_a}/1"), format!("{port_b}/1")];
+    remove();
+    assert_eq!(scene.health.reload(config(&text), true), Ok(1));
+    assert_eq!(scene.health.reload(config(&text), false), Ok(1));
+    assert_eq!(scene.servers(), both);
+    assert_eq!(scene.health.reload(config(&text), false), Ok(0));
+    drop(a);
+    scene.await_servers(&[&both[1]]);
+    remove();
+    let _a = TcpListener::bind(("127.0.0.1", port_a)).unwrap();
+    scene.await_servers(&[&both[0], &both[1]]);
+}

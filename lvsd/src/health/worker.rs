@@ -34,7 +34,7 @@ pub(super) enum Ask {
         config: Box<Config>,
         /// Only say whether it would be taken.
         rehearse: bool,
-        reply: Sender<Result<(), String>>,
+        reply: Sender<Result<usize, String>>,
     },
     /// Say how everything is.
     Snapshot(Sender<Snapshot>),
@@ -275,7 +275,8 @@ impl Worker {
     }
 
     /// Takes a configuration, whole or not at all; or only says whether it would.
-    pub(super) fn take(&mut self, config: Config, rehearse: bool) -> Result<(), Stop> {
+    /// Returns how many services of the present one were missing in the director, and are there again.
+    pub(super) fn take(&mut self, config: Config, rehearse: bool) -> Result<usize, Stop> {
         let mut services = config.services.iter();
         services.try_for_each(|service| self.accepts(service))?;
         let mut old: Vec<Option<Working>> = mem::take(&mut self.services)
@@ -333,7 +334,7 @@ impl Worker {
             self.tell(service, &rest);
         }
         self.suspend();
-        Ok(())
+        done
     }
 
     /// Refuses a service with a server that could not be had when it is wanted.
@@ -354,7 +355,8 @@ impl Worker {
         prepared: &[(Option<usize>, Prepared)],
         global: &Global,
         rehearse: bool,
-    ) -> Result<(), Stop> {
+    ) -> Result<usize, Stop> {
+        let mut missing = 0;
         let of = |i: usize| old.get(i).and_then(Option::as_ref).map(|w| &w.list);
         let kept: BTreeSet<usize> = prepared.iter().filter_map(|(i, _)| *i).collect();
         let change: Change<'_> = &mut |draft, _| {
@@ -363,7 +365,9 @@ impl Worker {
             }
             for (i, service) in prepared {
                 let before = i.and_then(of);
-                if before != Some(&service.list) {
+                let removed = before.map_or(0, |list| list.missing(draft));
+                missing += removed;
+                if removed > 0 || before != Some(&service.list) {
                     list::publish(draft, before, Some(&service.list))?;
                 }
             }
@@ -378,9 +382,10 @@ impl Worker {
             Ok(())
         };
         match rehearse {
-            true => self.plane.rehearse(change),
-            false => self.plane.change(change),
+            true => self.plane.rehearse(change)?,
+            false => self.plane.change(change)?,
         }
+        Ok(missing)
     }
 
     /// A service that is not in the configuration any more: its scripts learn that its servers are gone.

@@ -1,10 +1,11 @@
 //! All stages, one after the other.
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use super::diagnostic::{Diagnostic, Severity};
 use super::host::Host;
-use super::model::Config;
+use super::model::{Config, VirtualServer};
 use super::place::Files;
 use super::{build, lint, source, tree};
 
@@ -56,7 +57,7 @@ pub fn load(path: &Path, options: &Options, host: &dyn Host) -> Loaded {
     };
     let read = source::read(path, &reading, host);
     let (root, in_tree) = tree::parse(&read);
-    let (config, in_model) = build::build(&root.body, host);
+    let (mut config, in_model) = build::build(&root.body, host);
     let mut diagnostics = read.diagnostics;
     diagnostics.extend(in_tree);
     diagnostics.extend(in_model);
@@ -66,6 +67,10 @@ pub fn load(path: &Path, options: &Options, host: &dyn Host) -> Loaded {
             diagnostic.severity = Severity::Warning;
         }
     }
+    // Refused, unless that is only warned of: then the first counts, as for IPVS.
+    let mut seen = HashSet::new();
+    let is_first = |s: &VirtualServer| s.keys.iter().all(|key| seen.insert(*key));
+    config.services.retain(is_first);
     diagnostics.sort_by_key(|d| d.span);
     Loaded {
         config,
