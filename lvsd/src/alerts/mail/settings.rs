@@ -57,7 +57,8 @@ impl Settings {
             return None;
         }
         let name = host.name();
-        let from = global.mail_from.clone().unwrap_or_else(|| {
+        let from = global.mail_from.as_ref().map(|from| from.value.clone());
+        let from = from.unwrap_or_else(|| {
             let user = sys::user_name(sys::ourselves().0);
             let user = user.map_or_else(|| "lvsd".into(), |u| u.to_string_lossy().into_owned());
             format!("{user}@{name}")
@@ -161,16 +162,17 @@ mod tests {
         let server = MailServer::Name("mail.example".to_owned(), 25);
         global.smtp_server = Some(At::new(server.clone(), Span::default()));
         assert_eq!(settings(&global), None);
-        global.mail_to = vec!["no address".to_owned()];
+        let at = |text: &str| At::new(text.to_owned(), Span::default());
+        global.mail_to = vec![at("no address")];
         assert_eq!(settings(&global), None);
-        global.mail_to.push("x@example.com".to_owned());
+        global.mail_to.push(at("x@example.com"));
         let found = settings(&global).unwrap();
         assert_eq!(found.server, server);
         assert_eq!(found.to, [Address::new("x@example.com").unwrap()]);
         assert!(found.from.address.ends_with("@lb1.example"), "{found:?}");
         assert_eq!((&*found.helo, &*found.name), ("lb1.example", "lb1.example"));
         assert_eq!(found.timeout, Duration::from_secs(30));
-        global.mail_from = Some("LB <lb@example.com>".to_owned());
+        global.mail_from = Some(at("LB <lb@example.com>"));
         global.smtp_helo = Some("helo".to_owned());
         global.router_id = Some("LB".to_owned());
         global.smtp_timeout = Some(0);

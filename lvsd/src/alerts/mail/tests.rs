@@ -62,10 +62,11 @@ impl Server {
     }
 
     fn global(&self) -> Global {
+        let at = |text: &str| At::new(text.to_owned(), Span::default());
         Global {
             smtp_server: Some(At::new(MailServer::Address(self.addr), Span::default())),
-            mail_to: vec!["a@example.com".to_owned(), "B <b@example.com>".to_owned()],
-            mail_from: Some("lb@example.com".to_owned()),
+            mail_to: vec![at("a@example.com"), at("B <b@example.com>")],
+            mail_from: Some(at("lb@example.com")),
             router_id: Some("LB".to_owned()),
             smtp_helo: Some("helo.example".to_owned()),
             smtp_timeout: Some(1),

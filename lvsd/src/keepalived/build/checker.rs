@@ -1,5 +1,6 @@
 //! The checks of a server.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -84,11 +85,32 @@ pub(super) fn all(
     around: Around<'_>,
     found: &mut Vec<Diagnostic>,
 ) -> Vec<Checker> {
-    let built = server.body.iter().filter_map(|node| {
-        let inherited = inherited.in_block(node);
-        one(node, addr, &inherited, around, found)
-    });
-    built.collect()
+    let mut checks = Vec::new();
+    for node in &server.body {
+        for node in for_each_host(node) {
+            let inherited = inherited.in_block(&node);
+            checks.extend(one(&node, addr, &inherited, around, found));
+        }
+    }
+    checks
+}
+
+/// A check's block, or, if it has `host` blocks, one for each of these with what it says itself.
+fn for_each_host(node: &Node) -> Vec<Cow<'_, Node>> {
+    let hosts: Vec<_> = node.children("host").map(|h| for_host(node, h)).collect();
+    match hosts.is_empty() {
+        true => vec![Cow::Borrowed(node)],
+        false => hosts.into_iter().map(Cow::Owned).collect(),
+    }
+}
+
+fn for_host(node: &Node, host: &Node) -> Node {
+    let mut own = node.clone();
+    own.body
+        .retain(|n| !n.is("host") && host.child(n.keyword.name).is_none());
+    own.body.extend(host.body.iter().cloned());
+    own.head.span = host.head.span;
+    own
 }
 
 fn one(
@@ -134,11 +156,14 @@ fn one(
         alpha,
     };
     let log_all = node.flag("log_all_failures");
+    let program = node.child("misc_path").and_then(|n| n.command());
+    let program = program.map_or(node.head.span, |command| command.span.span);
     Some(Checker {
         keyword,
         check,
         log_all: log_all.unwrap_or(around.defaults.log_all),
         span: At::new(node.head.span, node.head.span),
+        program: At::new(program, program),
     })
 }
 

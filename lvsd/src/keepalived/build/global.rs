@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
+use crate::keepalived::diagnostic::Diagnostic;
 use crate::keepalived::model::{At, Command, Fifo, Global, Listen, MailServer};
 use crate::keepalived::tree::{Line, Node};
 
@@ -34,7 +35,7 @@ impl<'a> Blocks<'a> {
     }
 }
 
-pub(super) fn build(nodes: &[Node]) -> (Global, Defaults) {
+pub(super) fn build(nodes: &[Node], found: &mut Vec<Diagnostic>) -> (Global, Defaults) {
     let blocks = nodes.iter().filter(|node| node.is("global_defs"));
     let blocks = Blocks(blocks.collect());
     let mails = blocks
@@ -45,6 +46,9 @@ pub(super) fn build(nodes: &[Node]) -> (Global, Defaults) {
         log_all: blocks.flag("checker_log_all_failures"),
         each_step: blocks.flag("lvsd_step_timeouts"),
     };
+    for name in ["notify_fifo", "lvs_notify_fifo", "vrrp_notify_fifo"] {
+        reader_alone(&blocks, name, found);
+    }
     (global(&blocks), defaults)
 }
 
@@ -62,9 +66,11 @@ fn global(blocks: &Blocks<'_>) -> Global {
     Global {
         router_id: blocks.text("router_id"),
         mail_to: recipients
-            .filter_map(|line| Some(line.text()?.to_owned()))
+            .filter_map(|line| Some(At::new(line.text()?.to_owned(), line.span)))
             .collect(),
-        mail_from: blocks.text("notification_email_from"),
+        mail_from: blocks
+            .child("notification_email_from")
+            .and_then(|node| text_at(node)),
         smtp_server: blocks.child("smtp_server").and_then(mail_server),
         smtp_helo: blocks.text("smtp_helo_name"),
         smtp_timeout: blocks
@@ -96,6 +102,20 @@ fn timeouts(blocks: &Blocks<'_>) -> [Option<u32>; 3] {
     ["tcp", "tcpfin", "udp"].map(|name| node?.option(name)?.int().map(small))
 }
 
+/// What is to read a pipe, without a pipe.
+fn reader_alone(blocks: &Blocks<'_>, name: &str, found: &mut Vec<Diagnostic>) {
+    let reader = format!("{name}_script");
+    if let Some(node) = blocks.child(&reader)
+        && !blocks.0.iter().any(|block| block.tried(name))
+    {
+        let message = format!("`{reader}` is never started without `{name}`");
+        found.push(
+            Diagnostic::warning("no-effect", node.line.span, message)
+                .help(format!("say which pipe it reads: `{name} PATH`")),
+        );
+    }
+}
+
 fn fifo(blocks: &Blocks<'_>, name: &str, reader: &str) -> Option<Fifo> {
     let node = blocks.child(name)?;
     let reader: Option<Command> = blocks.child(reader).and_then(|n| n.command().cloned());
@@ -104,6 +124,12 @@ fn fifo(blocks: &Blocks<'_>, name: &str, reader: &str) -> Option<Fifo> {
         user: node.user(),
         reader,
     })
+}
+
+/// A keyword's word, with its place.
+fn text_at(line: &Line) -> Option<At<String>> {
+    let word = line.args.iter().find(|arg| arg.text().is_some())?;
+    Some(At::new(word.text()?.to_owned(), word.span))
 }
 
 fn mail_server(node: &Node) -> Option<At<MailServer>> {

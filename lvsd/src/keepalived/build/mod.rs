@@ -20,6 +20,9 @@ mod service;
 mod tracking;
 mod vrrp;
 
+#[cfg(test)]
+mod tests;
+
 use super::diagnostic::Diagnostic;
 use super::host::Host;
 use super::model::{Config, Vrrp};
@@ -31,7 +34,7 @@ pub fn build(nodes: &[Node], host: &dyn Host) -> (Config, Vec<Diagnostic>) {
     let mut vrrp = Vrrp::default();
     tracking::objects(nodes, &mut vrrp, &mut found);
     vrrp::build(nodes, &mut vrrp, &mut found);
-    let (global, defaults) = global::build(nodes);
+    let (global, defaults) = global::build(nodes, &mut found);
     let around = checker::Around {
         host,
         global: &global,

@@ -116,10 +116,11 @@ const SMTP: &[Keyword] = &[
         .default("smtpchecker.keepalived.org"),
     keyword(
         "host",
-        "Another target of the same check, in its own block, as in keepalived before 2.0.",
+        "Whom the check asks, in a block of its own, as keepalived up to 2.2 has it; each of several is asked. What it does not say \
+         holds as the check has it. One SMTP_CHECK for each says the same.",
     )
     .block(&SMTP_HOST)
-    .removed("write one SMTP_CHECK for each host, with `connect_ip` and `connect_port`"),
+    .each(),
 ];
 
 static SMTP_HOST: Table = Table { parts: &[TARGET] };

@@ -223,10 +223,21 @@ fn address(word: &str) -> Result<IpAddr, Fault> {
         _ => {
             let inner = word.strip_prefix('[').and_then(|w| w.split_once(']'));
             let inner = inner.filter(|(addr, _)| addr.parse::<Ipv6Addr>().is_ok());
-            inner.map(|(addr, _)| format!("write the address without brackets: `{addr}`"))
+            let inner =
+                inner.map(|(addr, _)| format!("write the address without brackets: `{addr}`"));
+            let name =
+                || is_name(word).then(|| "names are not looked up: write the address".to_owned());
+            inner.or_else(name)
         }
     };
     Err(bad("no IP address", help))
+}
+
+/// Whether a word looks like the name of a host: it has a part that cannot be a number mistyped.
+fn is_name(word: &str) -> bool {
+    let legal = |c: char| c.is_alphanumeric() || matches!(c, '-' | '.' | '_');
+    let letters = |part: &str| part.len() > 1 && part.chars().all(char::is_alphabetic);
+    word.chars().all(legal) && word.split(['.', '-', '_']).any(letters)
 }
 
 fn host(word: &str) -> Result<Value, Fault> {

@@ -11,6 +11,9 @@ pub(super) const VRRP: &str = "VRRP";
 const COUNT: &[Param] = &[must("NUMBER", int(1, 4_294_967_295))];
 const SECONDS: &[Param] = &[must("SECONDS", int(0, 4_294_967))];
 
+/// What the file says that RHEL, CentOS and Fedora install.
+const ZERO_INTERVAL: &str = "0 stands for none, as in the file that RHEL installs; keepalived logs an error and leaves it off.";
+
 /// A keyword of this part.
 const fn vrrp(name: &'static str, about: &'static str) -> Keyword {
     keyword(name, about).later(VRRP)
@@ -32,8 +35,10 @@ pub(super) const VRRP_DEFAULTS: &[Keyword] = &[
     vrrp("vrrp_garp_master_refresh_repeat", "How often an address is announced at those times.").takes(COUNT).default("1"),
     vrrp("vrrp_garp_lower_prio_delay", "How long after a master of lower priority was heard the addresses are announced again.").takes(SECONDS).default("`vrrp_garp_master_delay`"),
     vrrp("vrrp_garp_lower_prio_repeat", "How often an address is announced then.").takes(&[must("NUMBER", int(0, 4_294_967_295))]).default("`vrrp_garp_master_repeat`"),
-    vrrp("vrrp_garp_interval", "The least time between two gratuitous ARPs of an interface.").takes(&[must("SECONDS", time(1, FOREVER))]).default("none"),
-    vrrp("vrrp_gna_interval", "The least time between two neighbour advertisements of an interface.").takes(&[must("SECONDS", time(1, FOREVER))]).default("none"),
+    vrrp("vrrp_garp_interval", "The least time between two gratuitous ARPs of an interface.").takes(&[must("SECONDS", time(0, FOREVER))]).default("none")
+        .differs(ZERO_INTERVAL),
+    vrrp("vrrp_gna_interval", "The least time between two neighbour advertisements of an interface.").takes(&[must("SECONDS", time(0, FOREVER))]).default("none")
+        .differs(ZERO_INTERVAL),
     switch("vrrp_min_garp", "Addresses are announced once, unless a setting before says otherwise."),
     vrrp("vrrp_garp_extra_if", "From one announcement of addresses on other interfaces to the next; with `all` not on VMACs only.")
         .takes(&[may("ALL", Kind::OneOf(&["all"])), must("SECONDS", int(0, 86_400))])

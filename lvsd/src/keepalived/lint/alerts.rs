@@ -44,8 +44,11 @@ fn mail_without_server(s: &Scene<'_>, out: &mut Vec<Diagnostic>) {
     let global = &s.config.global;
     if let (Some(to), None) = (global.mail_to.first(), &global.smtp_server) {
         let found = s.found(
-            global_place(s),
-            format!("mails are to go to `{to}`, and there is no `smtp_server`"),
+            to.span,
+            format!(
+                "mails are to go to `{}`, and there is no `smtp_server`",
+                to.value
+            ),
         );
         out.push(found.help("add `smtp_server ADDRESS` to `global_defs`"));
     }
@@ -84,32 +87,39 @@ fn wrong_with(address: &str) -> Option<&'static str> {
 
 fn mail_address(s: &Scene<'_>, out: &mut Vec<Diagnostic>) {
     let global = &s.config.global;
-    for address in global.mail_to.iter().chain(&global.mail_from) {
-        if let Some(why) = wrong_with(address) {
-            let found = s.found(
-                global_place(s),
-                format!("`{address}` is no mail address: {why}"),
-            );
-            out.push(
-                found.help("write `user@example.org`, or `\"Name <user@example.org>\"` in quotes"),
-            );
-        }
-    }
     // Each word is a recipient, so a name without quotes becomes several.
-    for pair in global.mail_to.windows(2) {
-        if let [name, address] = pair
-            && address.starts_with('<')
-            && address.len() > 2
-            && !name.contains(['@', '<'])
-        {
-            let found = s.found(
-                global_place(s),
-                format!("`{name}` and `{address}` are two recipients"),
-            );
-            out.push(found.help(format!(
-                "put name and address into quotes: `\"… {name} {address}\"`"
-            )));
+    let mut in_pieces = Vec::new();
+    for (nr, address) in global.mail_to.iter().enumerate() {
+        let before = global.mail_to.get(..nr).unwrap_or_default();
+        let names = before.iter().rev().take_while(|word| {
+            let beside = word.span.file == address.span.file && word.span.line == address.span.line;
+            beside && !word.contains(['@', '<'])
+        });
+        let name: Vec<_> = names.collect();
+        let Some(first) = name.last() else { continue };
+        if !address.starts_with('<') || address.len() <= 2 {
+            continue;
         }
+        in_pieces.extend(name.iter().map(|word| word.span));
+        let words: Vec<&str> = name.iter().rev().map(|word| word.value.as_str()).collect();
+        let written = format!("{} {}", words.join(" "), address.value);
+        let found = s.found(
+            first.span.to(address.span),
+            format!("`{written}` are {} recipients", name.len() + 1),
+        );
+        out.push(found.help(format!("put name and address into quotes: `\"{written}\"`")));
+    }
+    for address in global.mail_to.iter().chain(&global.mail_from) {
+        let Some(why) = wrong_with(address).filter(|_| !in_pieces.contains(&address.span)) else {
+            continue;
+        };
+        let found = s.found(
+            address.span,
+            format!("`{}` is no mail address: {why}", address.value),
+        );
+        out.push(
+            found.help("write `user@example.org`, or `\"Name <user@example.org>\"` in quotes"),
+        );
     }
 }
 

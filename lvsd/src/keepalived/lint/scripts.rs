@@ -133,7 +133,7 @@ pub(super) fn commands(config: &Config) -> Vec<Use<'_>> {
                         keyword: checker.keyword,
                         argv: &script.argv,
                         user: Runs::Number(script.user),
-                        span: checker.span.span,
+                        span: checker.program.span,
                     });
                 }
             }

@@ -92,6 +92,8 @@ pub struct Checker {
     pub log_all: bool,
     /// Where the block begins.
     pub span: At<Span>,
+    /// Where its program is named, or else where the block begins.
+    pub program: At<Span>,
 }
 
 /// A `sorry_server`.
@@ -114,9 +116,9 @@ pub struct Global {
     /// Our name in mails (`router_id`); `None`: the host's.
     pub router_id: Option<String>,
     /// Who gets mails (`notification_email`).
-    pub mail_to: Vec<String>,
+    pub mail_to: Vec<At<String>>,
     /// Who sends them (`notification_email_from`).
-    pub mail_from: Option<String>,
+    pub mail_from: Option<At<String>>,
     /// Who takes them (`smtp_server`); without it there are no mails.
     pub smtp_server: Option<At<MailServer>>,
     /// What that is told our name is (`smtp_helo_name`); `None`: the host's.

@@ -18,6 +18,8 @@ pub(super) struct Definition {
     pub(super) at: Span,
     /// A repetition's variable.
     pub(super) counter: bool,
+    /// That of a repetition which was to take the lines behind it as well.
+    pub(super) lasting: bool,
 }
 
 /// The definitions in force.

@@ -135,6 +135,16 @@ impl Repetition {
         }
     }
 
+    /// Leaves only the first round.
+    pub(super) fn once(&mut self) {
+        match self {
+            Self::Sequence { next, end, .. } => *end = next.unwrap_or(*end),
+            Self::List { values, .. } => {
+                values.drain(..values.len().saturating_sub(1));
+            }
+        }
+    }
+
     /// The next values of its variables.
     pub(super) fn advance(&mut self) -> Option<Vec<String>> {
         match self {

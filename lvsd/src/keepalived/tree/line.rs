@@ -1,6 +1,6 @@
 //! One line's words to arguments and options.
 
-use super::super::diagnostic::Diagnostic;
+use super::super::diagnostic::{Diagnostic, Severity};
 use super::super::keywords::{Fault, Form, Kind, Need, Opt, Param, Value, akin, alike};
 use super::super::model::{At, Command};
 use super::super::place::{Span, Word};
@@ -15,6 +15,10 @@ pub(super) struct Reader<'a> {
     pub(super) item: bool,
     /// How such a line is written, for messages.
     pub(super) syntax: String,
+    /// Nothing of it is carried out, and there is a default: a number out of range costs nobody anything, and keepalived goes on as well.
+    pub(super) idle: bool,
+    /// What holds without the line; empty: nothing.
+    pub(super) default: &'static str,
     /// What is wrong.
     pub(super) diagnostics: &'a mut Vec<Diagnostic>,
 }
@@ -32,7 +36,10 @@ impl Reader<'_> {
         let mut sound = true;
         let mut params = form.params;
         while let Some(word) = words.peek() {
-            let pending = params.first();
+            // Behind options, a word that may be anything is an option that does not exist.
+            let named = !line.options.is_empty();
+            let may_be = |p: &&Param| p.need == Need::May && matches!(p.kind, Kind::Text);
+            let pending = params.first().filter(|p| !(named && may_be(p)));
             if let Some(option) = option(form, pending, word) {
                 words.next();
                 let (args, good) = self.option(option, word, &mut words);
@@ -154,6 +161,17 @@ impl Reader<'_> {
                     format!("{message}, not `{}`", word.text),
                 );
                 diagnostic.help = fault.help.or_else(|| punctuation(&word.text));
+                if fault.code == "out-of-range" && word.text == "0" && !self.default.is_empty() {
+                    let help = format!("leave the line out for the default: {}", self.default);
+                    diagnostic.help.get_or_insert(help);
+                }
+                if self.idle && fault.code == "out-of-range" {
+                    diagnostic.severity = Severity::Warning;
+                    diagnostic.help = Some(
+                        "keepalived does not take it either, and goes on: leave the line out"
+                            .to_owned(),
+                    );
+                }
                 self.diagnostics
                     .push(diagnostic.label(fault.label).tolerated());
                 fault.usable.map(|value| *value)

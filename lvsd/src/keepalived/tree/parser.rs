@@ -1,7 +1,7 @@
 //! Lines and braces to nodes.
 
 use super::super::diagnostic::Diagnostic;
-use super::super::keywords::{Body, Form, Keyword, Kind, WHOLE, syntax};
+use super::super::keywords::{Body, Effect, Form, Keyword, Kind, WHOLE, syntax};
 use super::super::place::{Span, Word};
 use super::super::source::{Item, Source, Statement};
 use super::braces::Braces;
@@ -162,10 +162,16 @@ impl<'a> Parser<'a> {
             return None;
         }
         let (form, words) = choose(&keyword.form, keyword.others, words);
+        let idle = self.is_idle(keyword);
         let mut reader = Reader {
             name: keyword.name,
             item: false,
             syntax: syntax(keyword.name, form),
+            idle,
+            default: match keyword.default {
+                "needed" => "",
+                default => default,
+            },
             diagnostics: &mut self.diagnostics,
         };
         let line = reader.read(form, words, statement.span())?;
@@ -176,6 +182,14 @@ impl<'a> Parser<'a> {
             }
             None => Some(line),
         }
+    }
+
+    /// Whether a keyword is not carried out and can be done without.
+    fn is_idle(&self, keyword: &Keyword) -> bool {
+        let mut around = self.open.iter().map(|block| block.keyword.effect);
+        let idle = |effect| effect != Effect::Works;
+        let dispensable = !matches!(keyword.default, "" | "needed");
+        dispensable && (idle(keyword.effect) || around.any(idle))
     }
 
     /// What a block's braces hold.
@@ -246,6 +260,8 @@ impl<'a> Parser<'a> {
                     name,
                     item: true,
                     syntax: syntax("", form),
+                    idle: false,
+                    default: "",
                     diagnostics: &mut self.diagnostics,
                 };
                 block
@@ -258,6 +274,8 @@ impl<'a> Parser<'a> {
                         name,
                         item: true,
                         syntax: syntax("", form),
+                        idle: false,
+                        default: "",
                         diagnostics: &mut self.diagnostics,
                     };
                     let word = std::slice::from_ref(word);

@@ -429,11 +429,6 @@ fn old_spellings_and_tutorials_work() {
         ),
         ("real_server 10.0.0.1 80", "lb_kind DR", "old-spelling"),
         ("TCP_CHECK", "nb_get_retry 3", "old-spelling"),
-        (
-            "SMTP_CHECK",
-            "host {\n connect_ip 10.0.0.1\n}",
-            "removed-keyword",
-        ),
         ("vrrp_instance A", "debug", "removed-keyword"),
         ("vrrp_instance A", "native_ipv6", "removed-keyword"),
         ("vrrp_instance A", "vmac_garp_intvl 5", "old-spelling"),
@@ -442,7 +437,7 @@ fn old_spellings_and_tutorials_work() {
     ] {
         let around = match block {
             "real_server 10.0.0.1 80" => vec!["virtual_server fwmark 1"],
-            "TCP_CHECK" | "SMTP_CHECK" => {
+            "TCP_CHECK" => {
                 vec!["virtual_server fwmark 1", "real_server 10.0.0.1 80"]
             }
             _ => vec![],

@@ -35,6 +35,7 @@ pub(super) fn unknown(
     let wrong = Diagnostic::error("unknown-keyword", word.span, message);
     let mut wrong = wrong.label("ignored").tolerated();
     wrong.help = here.map(|here| format!("did you mean `{here}`?"));
+    wrong.help = foreign(name).map(str::to_owned).or(wrong.help);
     wrong.help = wrong.help.or_else(|| punctuation(name)).or_else(|| {
         let all = everywhere().iter().filter(|_| guess);
         let other = alike(name, all.map(|p| p.keyword.name))?;
@@ -53,6 +54,22 @@ fn names(block: &'static Keyword) -> impl Iterator<Item = &'static str> {
         let also = k.also.iter().copied();
         let old = k.old.iter().map(|o| o.name);
         std::iter::once(k.name).chain(also).chain(old)
+    })
+}
+
+/// Keywords of the FullNAT that other load balancers have, which keepalived never had.
+fn foreign(name: &str) -> Option<&'static str> {
+    Some(match name {
+        "laddr_group_name" => {
+            "write the group's addresses into the service: `lvsd_local_address ADDRESS`, one a line"
+        }
+        "local_address_group" => {
+            "write its addresses into the services that use it: `lvsd_local_address ADDRESS`, one a line"
+        }
+        "syn_proxy" => {
+            "leave it out: servers answer SYNs themselves, with SYN cookies if there are too many"
+        }
+        _ => return None,
     })
 }
 

@@ -116,6 +116,8 @@ enum Frame {
         repetition: Repetition,
         rest: Text,
         head: Span,
+        /// Only its first round is read, since it leaves blocks open.
+        cut: bool,
     },
 }
 

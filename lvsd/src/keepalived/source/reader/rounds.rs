@@ -6,7 +6,7 @@ use super::super::super::diagnostic::Diagnostic;
 use super::super::line::LONGEST;
 use super::super::parameter::Definition;
 use super::super::repeat::{self, Kind, Repetition};
-use super::super::text::trim;
+use super::super::text::{Text, trim};
 use super::{Frame, Line, MOST_LINES, Reader, Substituted, balance};
 
 impl Reader<'_> {
@@ -36,7 +36,7 @@ impl Reader<'_> {
         if head.kind != Kind::List {
             while let Substituted::AtStart = self.substitute(&mut inside, false) {}
         }
-        let repetition = match Repetition::parse(head.kind, inside.text.as_str()) {
+        let mut repetition = match Repetition::parse(head.kind, inside.text.as_str()) {
             Ok(repetition) => repetition,
             Err(why) => {
                 self.invalid(line, len, why);
@@ -54,14 +54,11 @@ impl Reader<'_> {
             );
             return true;
         }
-        if balance(rest.as_str()) != 0 {
-            let message = "each repetition has a brace too many";
-            self.complain(
-                Diagnostic::error("unbalanced-repetition", rest.whole(), message)
-                    .label("this is repeated")
-                    .help("a repetition takes the rest of its line; put other braces on lines of their own")
-                    .tolerated(),
-            );
+        let balance = balance(rest.as_str());
+        if balance != 0 {
+            self.unbalanced(&rest, balance);
+            // As often as the braces elsewhere have a match for it.
+            repetition.once();
         }
         if repetition.count() > MOST_LINES - self.spent.lines {
             let message = format!(
@@ -86,8 +83,33 @@ impl Reader<'_> {
             repetition,
             rest,
             head: span,
+            cut: balance != 0,
         });
         true
+    }
+
+    /// A repetition that opens or closes blocks that it leaves so. Of one within another, the inner one is to blame.
+    fn unbalanced(&mut self, rest: &Text, balance: i64) {
+        if repeat::head(rest.as_str()).is_some() {
+            return;
+        }
+        let (message, help) = match balance {
+            1.. => (
+                "each repetition opens a block that it does not close",
+                "a repetition takes this one line only: write the whole block on it, or make the block a parameter's \
+                 value (`$BLOCK= \\`, its lines with ` \\` at their ends) and write `~SEQ(…) $BLOCK`",
+            ),
+            _ => (
+                "each repetition closes a block that it has not opened",
+                "a repetition takes this one line only: put the brace on a line of its own",
+            ),
+        };
+        self.complain(
+            Diagnostic::error("unbalanced-repetition", rest.whole(), message)
+                .label("this is repeated")
+                .help(help)
+                .tolerated(),
+        );
     }
 
     fn invalid(&mut self, line: &Line, len: usize, why: String) {
@@ -105,6 +127,7 @@ impl Reader<'_> {
             repetition,
             rest,
             head,
+            cut,
         }) = self.frames.last_mut()
         else {
             return None;
@@ -115,6 +138,7 @@ impl Reader<'_> {
                 lines: vec![value],
                 at: *head,
                 counter: true,
+                lasting: *cut,
             };
             self.definitions.insert(name.clone(), Rc::new(definition));
         }

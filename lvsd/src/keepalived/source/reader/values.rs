@@ -114,6 +114,7 @@ impl Reader<'_> {
             lines,
             at: pending.at,
             counter: false,
+            lasting: false,
         };
         self.definitions.insert(pending.name, Rc::new(definition));
     }
@@ -224,7 +225,7 @@ impl Reader<'_> {
             );
             return None;
         }
-        if definition.counter && !self.counts(&used.name) {
+        if definition.counter && !definition.lasting && !self.counts(&used.name) {
             let message = format!("`{}` belongs to a repetition that is over", used.name);
             self.complain(
                 Diagnostic::warning("leftover-variable", used.span, message)

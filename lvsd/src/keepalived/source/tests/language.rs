@@ -229,7 +229,17 @@ fn repetitions_gone_wrong() {
     wrong(
         "~SEQ(n,1,2) s$n {",
         "unbalanced-repetition~ 1:s$n {",
-        "s1; {; s2; {",
+        "s1; {",
+    );
+    wrong(
+        "~SEQ(a,1,2) ~SEQ(b,1,2) s${a}$b {\nt $b\n}",
+        "unbalanced-repetition~ 1:s${a}$b {",
+        "s11; {; t 1; }",
+    );
+    wrong(
+        "s {\n~LST(a,x,y) }",
+        "unbalanced-repetition~ 2:}",
+        "s; {; }",
     );
     wrong(
         "~SEQ(n,1,2) x\na $n",
