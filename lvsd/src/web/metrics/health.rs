@@ -115,10 +115,7 @@ fn servers(text: &mut Text, servers: &[Row<(&RealServer, Server)>]) {
             .map(|(l, (_, s))| (l, None, s.effective_weight)),
     );
     text.family(
-        counter(
-            "lvsd_server_flaps",
-            "How often it has gone up or down.",
-        ),
+        counter("lvsd_server_flaps", "How often it has gone up or down."),
         servers.iter().map(|(l, (_, s))| (l, None, s.flaps)),
     );
 }
