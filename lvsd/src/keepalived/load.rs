@@ -6,7 +6,7 @@ use std::path::Path;
 use super::diagnostic::{Diagnostic, Severity};
 use super::host::Host;
 use super::model::{Config, VirtualServer};
-use super::place::Files;
+use super::place::{Files, Span};
 use super::{build, lint, source, tree};
 
 /// How a configuration is read.
@@ -72,6 +72,9 @@ pub fn load(path: &Path, options: &Options, host: &dyn Host) -> Loaded {
     let is_first = |s: &VirtualServer| s.keys.iter().all(|key| seen.insert(*key));
     config.services.retain(is_first);
     diagnostics.sort_by_key(|d| d.span);
+    // What a repetition or a parameter's value makes several times is one mistake.
+    let mut said: HashSet<(&str, Span, String)> = HashSet::new();
+    diagnostics.retain(|d| said.insert((d.code, d.span, d.message.clone())));
     Loaded {
         config,
         files: read.files,

@@ -23,7 +23,9 @@ fn asked(check: &str) -> Vec<String> {
     let checks = config.services.iter().flat_map(|v| &v.servers);
     let checks = checks.flat_map(|s| &s.checks).map(|c| {
         let (target, timeout) = (&c.check.target, c.check.timing.timeout.as_secs());
-        let source = target.source.map_or("-".to_owned(), |ip| ip.to_string());
+        let source = target
+            .source
+            .map_or_else(|| "-".to_owned(), |ip| ip.to_string());
         format!("{} {source} {timeout} {:?}", target.addr, c.check.kind)
     });
     checks.map(|c| c.replace("helo: ", "")).collect()
