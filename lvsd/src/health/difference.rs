@@ -39,15 +39,12 @@ pub enum Kind {
     Changed,
 }
 
-/// What is different from `old` to `new`, in the order of the new configuration, what is gone last.
+/// What is different from `old` to `new`, in the order of the new configuration, what is gone last. Nothing is said of VRRP, which
+/// is not carried out.
 pub(crate) fn between(old: &Config, new: &Config) -> Vec<Change> {
     let mut changes = Vec::new();
     if old.global != new.global {
         changes.push(changed(String::new(), String::new(), globals(old, new)));
-    }
-    if old.vrrp != new.vrrp {
-        let what = "VRRP, which is not carried out yet".to_owned();
-        changes.push(changed(String::new(), String::new(), vec![what]));
     }
     let (kept, gone) = paired(&old.services, &new.services, |s| s.head.clone());
     for (service, before) in kept {

@@ -289,3 +289,17 @@ fn a_service_removed_by_hand_comes_back_whole() {
     let _a = TcpListener::bind(("127.0.0.1", port_a)).unwrap();
     scene.await_servers(&[&both[0], &both[1]]);
 }
+
+/// Where something stands in a file is no part of what it says.
+#[test]
+fn lines_that_move_change_nothing() {
+    let text = service(&[81, 82], "quorum_up \"/bin/up\"");
+    let moved = format!(
+        "# a comment\n\n{}",
+        text.replace(" lvs_sched", "\n    lvs_sched")
+    );
+    let (old, new) = (config(&text), config(&moved));
+    assert_eq!(difference::between(&old, &new), []);
+    let more = config(&text.replace("quorum_up", "quorum 2\n quorum_up"));
+    assert_eq!(difference::between(&old, &more).len(), 1);
+}

@@ -162,8 +162,8 @@ fn one(
         keyword,
         check,
         log_all: log_all.unwrap_or(around.defaults.log_all),
-        span: At::new(node.head.span, node.head.span),
-        program: At::new(program, program),
+        span: At::new((), node.head.span),
+        program: At::new((), program),
     })
 }
 

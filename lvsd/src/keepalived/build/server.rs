@@ -97,7 +97,7 @@ fn one(
         notify_down: node.child("notify_down").and_then(|n| n.command().cloned()),
         mails: mails.unwrap_or(true),
         checks: checker::all(node, asked, &inherited, around, found),
-        span: At::new(node.line.span, node.line.span),
+        span: At::new((), node.line.span),
     })
 }
 
@@ -130,7 +130,7 @@ pub(super) fn sorry(service: &Service<'_>, found: &mut Vec<Diagnostic>) -> Optio
             ..DestOptions::new(method, 1)
         },
         inhibit: service.node.flag("sorry_server_inhibit").unwrap_or(false),
-        span: At::new(node.line.span, node.line.span),
+        span: At::new((), node.line.span),
     })
 }
 

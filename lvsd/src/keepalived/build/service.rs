@@ -140,7 +140,7 @@ fn one(
         omega: node.flag("omega").unwrap_or(false),
         mails: mails.unwrap_or(false),
         keep_flows: node.flag("lvsd_keep_flows").unwrap_or(false),
-        span: At::new(node.line.span, node.line.span),
+        span: At::new((), node.line.span),
     })
 }
 

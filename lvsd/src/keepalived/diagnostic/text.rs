@@ -8,6 +8,9 @@ use super::{Diagnostic, Severity};
 use crate::arguments::printable;
 use crate::keepalived::place::{Files, Span};
 
+/// Nobody reads more.
+const MOST_SHOWN: usize = 1000;
+
 /// The diagnostics as text: each with its place, its line with the word in question underlined, and what to write instead.
 /// Nothing in it is more to a terminal than text, but for colours if they are wanted.
 pub fn render(diagnostics: &[Diagnostic], files: &Files, colours: bool) -> String {
@@ -16,9 +19,12 @@ pub fn render(diagnostics: &[Diagnostic], files: &Files, colours: bool) -> Strin
         false => Renderer::plain(),
     };
     let mut text = String::new();
-    for diagnostic in diagnostics {
+    for diagnostic in diagnostics.iter().take(MOST_SHOWN) {
         // Writing to a string can't fail.
         let _ = writeln!(text, "{}\n", report(diagnostic, files, &renderer));
+    }
+    if let Some(more @ 1..) = diagnostics.len().checked_sub(MOST_SHOWN) {
+        let _ = writeln!(text, "and {more} more\n");
     }
     text
 }

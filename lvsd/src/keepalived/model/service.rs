@@ -7,7 +7,6 @@ use std::path::PathBuf;
 use lvs_core::{DestOptions, Endpoint, Family, Protocol, ServiceKey, ServiceOptions};
 
 use super::{At, Command};
-use crate::keepalived::place::Span;
 use crate::rules::SchedulerFlags;
 
 /// A `virtual_server` block.
@@ -45,7 +44,7 @@ pub struct VirtualServer {
     /// and all templates, are scheduled anew at once.
     pub keep_flows: bool,
     /// Where the block begins.
-    pub span: At<Span>,
+    pub span: At<()>,
 }
 
 /// What stands behind the word `virtual_server`.
@@ -78,7 +77,7 @@ pub struct RealServer {
     /// Its checks; without any it is always up.
     pub checks: Vec<Checker>,
     /// Where the block begins.
-    pub span: At<Span>,
+    pub span: At<()>,
 }
 
 /// A check of a server.
@@ -91,9 +90,9 @@ pub struct Checker {
     /// Whether each failure is logged, and not only the one that counts (`log_all_failures`).
     pub log_all: bool,
     /// Where the block begins.
-    pub span: At<Span>,
+    pub span: At<()>,
     /// Where its program is named, or else where the block begins.
-    pub program: At<Span>,
+    pub program: At<()>,
 }
 
 /// A `sorry_server`.
@@ -106,7 +105,7 @@ pub struct SorryServer {
     /// It stays in the list with weight 0 when it is not needed (`sorry_server_inhibit`).
     pub inhibit: bool,
     /// Where it is named.
-    pub span: At<Span>,
+    pub span: At<()>,
 }
 
 /// `global_defs`, as far as virtual services and the daemon have use for it.
