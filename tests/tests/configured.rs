@@ -201,6 +201,11 @@ fn reloads_lose_nothing_by_direct_routing() {
 }
 
 #[test]
+fn reloads_lose_nothing_by_tunnels() {
+    reloads_lose_nothing(Method::Tun);
+}
+
+#[test]
 fn reloads_lose_nothing_by_full_nat() {
     reloads_lose_nothing(Method::FullNat);
 }
