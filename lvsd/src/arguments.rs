@@ -115,6 +115,12 @@ pub(crate) fn say(command: &str, message: &str) {
     let _ = writeln!(io::stderr(), "lvsd {command}: {message}");
 }
 
+/// `1 server`, `2 servers`.
+pub(crate) fn counted(count: usize, what: &str) -> String {
+    let s = if count == 1 { "" } else { "s" };
+    format!("{count} {what}{s}")
+}
+
 /// Without what could be more to a terminal than text.
 pub(crate) fn printable(text: &str) -> String {
     let each = text.chars().map(|c| match c.is_control() {

@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use crate::arguments::{Arguments, once, printable, understood};
+use crate::arguments::{Arguments, counted, once, printable, understood};
 use crate::exit;
 use crate::keepalived::diagnostic::{self, Report};
 use crate::keepalived::{Loaded, Options as LoadOptions, SystemHost, load};
@@ -71,21 +71,20 @@ fn shown(path: &Path, loaded: &Loaded, report: &Report) -> String {
     let verdict = match (report.errors, report.warnings) {
         (0, 0) => format!(
             "ok: {}, {}",
-            many(config.services.len(), "virtual server"),
-            many(servers, "real server"),
+            counted(config.services.len(), "virtual server"),
+            counted(servers, "real server"),
         ),
-        (0, warnings) => many(warnings, "warning"),
-        (errors, 0) => many(errors, "error"),
-        (errors, warnings) => format!("{}, {}", many(errors, "error"), many(warnings, "warning")),
+        (0, warnings) => counted(warnings, "warning"),
+        (errors, 0) => counted(errors, "error"),
+        (errors, warnings) => format!(
+            "{}, {}",
+            counted(errors, "error"),
+            counted(warnings, "warning")
+        ),
     };
     let path = printable(&path.display().to_string());
     text.push_str(&format!("{path}: {verdict}\n"));
     text
-}
-
-fn many(count: usize, what: &str) -> String {
-    let plural = if count == 1 { "" } else { "s" };
-    format!("{count} {what}{plural}")
 }
 
 fn parse(args: &[String]) -> Result<Option<Options>, String> {

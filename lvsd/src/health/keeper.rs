@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::difference::{self, Change};
 use super::status::{Configuration, Status};
 use super::{Health, Silent};
+use crate::arguments::counted;
 use crate::keepalived::diagnostic::{self, Report};
 use crate::keepalived::model::Config;
 use crate::keepalived::{Loaded, Options, SystemHost, load};
@@ -102,10 +103,10 @@ impl Keeper {
             changes: Vec::new(),
         };
         if loaded.is_refused() {
-            reload.refused = Some(match report.errors {
-                1 => "1 error in the configuration".to_owned(),
-                n => format!("{n} errors in the configuration"),
-            });
+            reload.refused = Some(format!(
+                "{} in the configuration",
+                counted(report.errors, "error")
+            ));
         } else {
             reload.changes = difference::between(&kept.config, &loaded.config);
             let done = self.health.reload(loaded.config.clone(), rehearse);

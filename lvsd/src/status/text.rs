@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use super::select::Tally;
-use crate::arguments::printable;
+use crate::arguments::{counted, printable};
 use crate::health::status::{Check, Checks, Configuration, Quorum, Run, Server, Service, Status};
 use crate::span::short;
 
@@ -58,7 +58,7 @@ fn configuration(page: &mut Page, configuration: &Configuration, now: u64) {
     let age = Duration::from_secs(now.saturating_sub(configuration.read_at));
     let reloads = match configuration.reloads {
         0 => String::new(),
-        n => format!(", {}", counted(n, "reload")),
+        n => format!(", {}", counted(n as usize, "reload")),
     };
     let file = configuration.file.display();
     page.line("", &format!("{file}: read {} ago{reloads}", short(age)));
@@ -135,7 +135,7 @@ fn check(page: &mut Page, check: &Check, server: &str) {
         let _ = write!(words, ", forgiven {} of {}", check.forgiven, check.retries);
     }
     if let Some(ago) = check.changed_ago {
-        let changes = counted(check.flaps, "change");
+        let changes = counted(check.flaps as usize, "change");
         let _ = write!(words, "; {changes}, the last {} ago", span(ago));
     }
     page.line(&format!("        {state}  "), &words);
@@ -156,8 +156,8 @@ fn last(run: Option<&Run>) -> String {
 
 fn summary(page: &mut Page, tally: &Tally, checks: &Checks) {
     let of = |count: usize, what: &str, bad: usize, how: &str| match bad {
-        0 => counted(count as u64, what),
-        bad => format!("{}, {bad} {how}", counted(count as u64, what)),
+        0 => counted(count, what),
+        bad => format!("{}, {bad} {how}", counted(count, what)),
     };
     let parts = [
         of(
@@ -178,12 +178,6 @@ fn summary(page: &mut Page, tally: &Tally, checks: &Checks) {
             &format!("{n} of all checks have found nothing yet; {late}"),
         ),
     }
-}
-
-/// `1 server`, `2 servers`.
-fn counted(count: u64, what: &str) -> String {
-    let s = if count == 1 { "" } else { "s" };
-    format!("{count} {what}{s}")
 }
 
 /// Of so many seconds: tenths of the first few.

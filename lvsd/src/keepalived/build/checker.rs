@@ -14,9 +14,10 @@ use lvs_health::probe::{dns, http};
 use lvs_health::{Check, Kind};
 
 use super::global::{Defaults, small};
+use crate::alerts::security::{self, Unknown};
 use crate::keepalived::diagnostic::Diagnostic;
 use crate::keepalived::host::Host;
-use crate::keepalived::model::{At, Checker, Global, User, Vrrp};
+use crate::keepalived::model::{At, Checker, Global, Vrrp};
 use crate::keepalived::tree::Node;
 
 /// What UDP_CHECK sends if nothing is said.
@@ -488,9 +489,20 @@ fn script(
     };
     let own = node.child("user");
     let named = own.and_then(|n| Some(At::new(n.user()?, n.span)));
-    let user = match named.as_ref().or(around.global.script_user.as_ref()) {
-        Some(user) => Some(numbers(user, around.host, found)?),
-        None => around.host.user("keepalived_script"),
+    let user = match security::runs_as(around.host, around.global, named.as_deref()) {
+        Ok(user) => user,
+        Err(Unknown::Default) => None, // the lints know what to say about that
+        Err(unknown) => {
+            let code = match unknown {
+                Unknown::Group(_) => "unknown-group",
+                _ => "unknown-user",
+            };
+            let span = named.as_ref().or(around.global.script_user.as_ref());
+            let span = span.map_or(node.span, |user| user.span);
+            let wrong = format!("{unknown} on this host");
+            found.push(Diagnostic::error(code, span, wrong));
+            return None;
+        }
     };
     let seconds = node.child("misc_timeout").and_then(|n| n.int());
     let timeout = seconds.map(|s| Duration::from_secs(s.unsigned_abs()));
@@ -500,34 +512,6 @@ fn script(
         timeout: timeout.unwrap_or(interval),
         dynamic: node.flag("misc_dynamic").unwrap_or(false),
     }))
-}
-
-/// A user's and group's numbers.
-fn numbers(user: &At<User>, host: &dyn Host, found: &mut Vec<Diagnostic>) -> Option<(u32, u32)> {
-    let unknown = |what: &str, name: &str| {
-        let wrong = format!("there is no {what} `{name}` on this host");
-        Diagnostic::error(
-            if what == "user" {
-                "unknown-user"
-            } else {
-                "unknown-group"
-            },
-            user.span,
-            wrong,
-        )
-    };
-    let Some((uid, gid)) = host.user(&user.user) else {
-        found.push(unknown("user", &user.user));
-        return None;
-    };
-    match user.group.as_deref().map(|name| (name, host.group(name))) {
-        None => Some((uid, gid)),
-        Some((_, Some(gid))) => Some((uid, gid)),
-        Some((name, None)) => {
-            found.push(unknown("group", name));
-            None
-        }
-    }
 }
 
 /// Sessions are not kept yet; whether there is such a one is checked all the same.
