@@ -491,7 +491,6 @@ fn script(
     let named = own.and_then(|n| Some(At::new(n.user()?, n.span)));
     let user = match security::runs_as(around.host, around.global, named.as_deref()) {
         Ok(user) => user,
-        Err(Unknown::Default) => None, // the lints know what to say about that
         Err(unknown) => {
             let code = match unknown {
                 Unknown::Group(_) => "unknown-group",
@@ -499,8 +498,11 @@ fn script(
             };
             let span = named.as_ref().or(around.global.script_user.as_ref());
             let span = span.map_or(node.span, |user| user.span);
-            let wrong = format!("{unknown} on this host");
-            found.push(Diagnostic::error(code, span, wrong));
+            let diagnostic = Diagnostic::error(code, span, unknown.to_string());
+            found.push(match unknown {
+                Unknown::Default => diagnostic.help("add `script_user USER` to `global_defs`"),
+                _ => diagnostic,
+            });
             return None;
         }
     };
