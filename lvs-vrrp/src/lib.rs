@@ -10,6 +10,7 @@
 //! | [`packet`] | advertisements as bytes: made, read, checked | nothing |
 //! | [`speaker`] | all virtual routers of a host | nothing |
 //! | [`status`] | how everything is, and why | nothing |
+//! | [`track`] | what routers watch besides each other, and what that does to them | nothing |
 //!
 //! The rules are those of RFC 3768 (version 2), RFC 5798 and RFC 9568 (version 3), and keepalived's where these are silent or
 //! practice has left them.
@@ -21,6 +22,7 @@ pub mod event;
 pub mod packet;
 pub mod speaker;
 pub mod status;
+pub mod track;
 
 /// A point in time: how long after a moment of the driver's choice.
 pub type Time = std::time::Duration;
