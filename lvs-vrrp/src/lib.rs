@@ -19,6 +19,8 @@
 
 pub mod config;
 pub mod event;
+#[cfg(feature = "linux")]
+pub mod io;
 pub mod packet;
 pub mod speaker;
 pub mod status;
