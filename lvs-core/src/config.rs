@@ -7,6 +7,7 @@
 mod digest;
 mod draft;
 mod error;
+mod standby;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +16,7 @@ use ahash::RandomState;
 use hashbrown::HashMap;
 
 use crate::addr::{Endpoint, Family, Ip};
-use crate::dest::{Dest, DestLive};
+use crate::dest::{Dest, DestLive, Method};
 use crate::segment::{Protocol, Segment, port};
 use crate::service::{Service, ServiceKey};
 use crate::state::{State, Timeouts};
@@ -26,6 +27,7 @@ pub(crate) use digest::Role;
 pub use draft::Draft;
 pub(crate) use draft::{Trash, empty_trash};
 pub use error::ConfigError;
+pub use standby::Standby;
 
 /// Why a packet is led to a service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +60,7 @@ pub struct Config {
 pub(crate) struct Globals {
     pub(crate) timeouts: Timeouts,
     pub(crate) sysctls: Sysctls,
+    pub(crate) standby: Arc<Standby>,
 }
 
 /// The first port an ordinary program may use (`net.ipv4.ip_unprivileged_port_start`).
@@ -165,6 +168,11 @@ impl Config {
         &self.globals.sysctls
     }
 
+    /// The services that stand by.
+    pub fn standby(&self) -> &Arc<Standby> {
+        &self.globals.standby
+    }
+
     /// What the destination of a packet is.
     pub(crate) fn role(&self, ip: &Ip) -> Option<Role> {
         self.digest.roles.get(ip).copied()
@@ -197,11 +205,20 @@ impl Config {
     /// Whether this packet comes from a real server of a NAT service and is to be refused if it belongs to no
     /// connection.
     pub(crate) fn is_from_nat_server(&self, packet: &Segment) -> bool {
+        let server = (packet.protocol, packet.src);
         !self.digest.nat_servers.is_empty()
-            && self
-                .digest
-                .nat_servers
-                .contains(&(packet.protocol, packet.src))
+            && self.digest.nat_servers.contains(&server)
+            && (self.standby().is_empty() || self.is_of_serving(server))
+    }
+
+    /// Whether a service that does not stand by has this NAT server. Looks at all of them.
+    fn is_of_serving(&self, (protocol, addr): (Protocol, Endpoint)) -> bool {
+        let serving = |s: &&Arc<Service>| !self.standby().includes(&s.key());
+        self.services.values().filter(serving).any(|s| {
+            let has_protocol = s.key().protocol().is_none_or(|p| p == protocol);
+            let is_it = |d: &Dest| d.method() == Method::Nat && d.addr() == addr;
+            has_protocol && s.dests.iter().any(is_it)
+        })
     }
 }
 

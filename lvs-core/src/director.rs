@@ -103,6 +103,7 @@ impl Director {
         let globals = Globals {
             timeouts: settings.timeouts,
             sysctls: settings.sysctls.clone(),
+            standby: Arc::default(),
         };
         let workers = settings.workers.clamp(1, MAX_WORKERS);
         let count = (workers * SHARDS_PER_WORKER).next_power_of_two();

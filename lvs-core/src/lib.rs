@@ -41,7 +41,7 @@ pub mod time;
 pub mod verdict;
 
 pub use addr::{Endpoint, Family, Ip};
-pub use config::{Config, ConfigError, Draft};
+pub use config::{Config, ConfigError, Draft, Standby};
 pub use conn::{ConnInfo, Shift};
 pub use dest::{Dest, DestOptions, Encapsulation, Method};
 pub use director::{Assist, Director, Expected, Listing, Settings, Worker};

@@ -105,6 +105,8 @@ reasons! {
         /// host would answer such a segment with RST; a data plane that hides the service from the host
         /// does so in its place.
         NoConnection => "no connection",
+        /// Of a service that stands by, since another director serves it at present.
+        Standby => "standby",
         /// Another protocol than those balanced, or an ICMP message about no known connection.
         OtherProtocol => "other protocol",
         /// ARP or neighbour discovery for others, a link-layer control frame, or another EtherType.

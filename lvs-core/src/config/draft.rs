@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use ahash::RandomState;
 
-use super::{Config, ConfigError, Digest, Globals};
+use super::{Config, ConfigError, Digest, Globals, Standby};
 use crate::addr::{Endpoint, Family, Ip};
 use crate::dest::{Dest, DestLive, DestOptions, Encapsulation, Method};
 use crate::sched::{Edit, Scheduler};
@@ -148,6 +148,16 @@ impl<'a> Draft<'a> {
     /// Changes IPVS's settings.
     pub fn set_sysctls(&mut self, sysctls: Sysctls) {
         self.globals.sysctls = sysctls;
+    }
+
+    /// The services that stand by in this draft.
+    pub fn standby(&self) -> &Arc<Standby> {
+        &self.globals.standby
+    }
+
+    /// Says which services stand by. They need not exist yet.
+    pub fn set_standby(&mut self, standby: Arc<Standby>) {
+        self.globals.standby = standby;
     }
 
     /// Adds a service without destinations. One that this draft has removed goes on with the scheduler it had, if that

@@ -269,7 +269,13 @@ impl Question<'_> {
                 fate: Fate::Drop(reason),
                 ..
             }) => (Outcome::Dropped(*reason), None),
+            Some(Seen {
+                fate: Fate::Rest, ..
+            }) => (Outcome::Passed(PassReason::Standby), None),
             _ => match matched {
+                Some((service, _)) if cx.config.standby().covers(&service.key(), &s.dst.ip) => {
+                    (Outcome::Passed(PassReason::Standby), None)
+                }
                 Some((service, _)) => match self.open(service, &servers, seen.as_ref()) {
                     Ok(opening) => (Outcome::Opens(opening), None),
                     Err((verdict, lack)) => (refused(verdict), lack),
@@ -307,7 +313,11 @@ impl Question<'_> {
             marked.then(|| burst::shard_of(&tuple, by_address, shards))
         };
         let announced = || {
-            let seen = |c: &Conn| Seen::new(cx, c, Direction::In, Fate::Follow);
+            let fate = |c: &Conn| match packet::rests(cx, c) {
+                true => Fate::Rest,
+                false => Fate::Follow,
+            };
+            let seen = |c: &Conn| Seen::new(cx, c, Direction::In, fate(c));
             cx.director.expected.look(&tuple, cx.now, seen)
         };
         let elsewhere = || {

@@ -23,6 +23,8 @@ pub(super) enum Fate {
     Anew,
     /// It stays, but the packet goes no further.
     Drop(DropReason),
+    /// It stays, but its service stands by.
+    Rest,
 }
 
 pub(super) fn decide(
@@ -41,16 +43,23 @@ pub(super) fn decide(
         match fate(cx, conn, f.direction, s) {
             Fate::Follow => return follow(cx, shard, f, s),
             Fate::Drop(reason) => return Verdict::Drop(reason),
+            Fate::Rest => return REST,
             Fate::Expired => shard.remove(f.id),
             Fate::Anew => old = Some(f),
         }
     } else if let Some(f) = expected(cx, shard, s) {
-        return follow(cx, shard, f, s);
+        return match shard.get_mut(f.id) {
+            Some(conn) if rests(cx, conn) => REST,
+            _ => follow(cx, shard, f, s),
+        };
     }
     let Some(service) = cx.config.service_for(s) else {
         old.iter().for_each(|f| shard.remove(f.id));
         return Verdict::Pass(PassReason::NotOurs);
     };
+    if cx.config.standby().covers(&service.key(), &s.dst.ip) {
+        return REST;
+    }
     // An old connection still counts while the scheduler chooses, as it does in IPVS.
     let drops_one = || cx.director.defence.drops_one();
     let choice = admit(cx, s, drops_one)
@@ -63,7 +72,19 @@ pub(super) fn decide(
     }
 }
 
+/// What becomes of a packet of a service that stands by.
+const REST: Verdict = Verdict::Pass(PassReason::Standby);
+
+/// Whether the connection's service stands by.
+pub(super) fn rests(cx: &Context<'_>, conn: &Conn) -> bool {
+    let standby = cx.config.standby();
+    !standby.is_empty() && standby.covers(&conn.dest.service().key(), &conn.virt.ip)
+}
+
 pub(super) fn fate(cx: &Context<'_>, conn: &Conn, direction: Direction, s: &Segment) -> Fate {
+    if rests(cx, conn) {
+        return Fate::Rest;
+    }
     if conn.deadline <= cx.now && !conn.is_needed() {
         return Fate::Expired;
     }

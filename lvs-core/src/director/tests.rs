@@ -14,6 +14,7 @@ mod persistence;
 mod removal;
 mod settings;
 mod shards;
+mod standby;
 mod threads;
 mod unusual;
 

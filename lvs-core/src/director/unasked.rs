@@ -19,7 +19,9 @@ pub(super) fn caller<'a>(cx: &Context<'a>, s: &Segment) -> Option<(&'a Service, 
     if s.kind != Kind::Packet || s.protocol != Protocol::UDP || s.tag == 0 {
         return None;
     }
-    cx.config.caller(s)
+    let (service, dest) = cx.config.caller(s)?;
+    let rests = cx.config.standby().includes(&service.key());
+    (!rests).then_some((service, dest))
 }
 
 /// What becomes of such a call; `None` if the packet is none.
