@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use etherparse::{IpNumber, NetSlice, SlicedPacket, TransportSlice};
 
+use crate::command::run;
 use crate::node::Node;
 use crate::process::Process;
 
@@ -21,6 +22,8 @@ pub struct Capture {
 /// One captured frame, and what it says.
 #[derive(Clone, Debug)]
 pub struct Packet {
+    /// When it was seen, since 1970.
+    pub at: Duration,
     /// The frame from its Ethernet header on.
     pub frame: Vec<u8>,
     /// The IP packet in it, if it is one.
@@ -132,7 +135,30 @@ impl Capture {
             said.contains("\n0 packets dropped by kernel"),
             "the capture is incomplete: {said}"
         );
+        self.so_far()
+    }
+
+    /// What has been seen up to now.
+    ///
+    /// # Panics
+    /// If tcpdump has not written its file.
+    pub fn so_far(&self) -> Vec<Packet> {
         read(&fs::read(&self.file).expect("tcpdump has written its file"))
+    }
+
+    /// Frames up to now that tshark's dissector finds malformed or wrongly summed, one a line.
+    ///
+    /// # Panics
+    /// If tshark cannot read the capture.
+    pub fn faults(&self) -> String {
+        let sums = ["ip", "icmpv6", "vrrp"].map(|p| format!(" || {p}.checksum.status == Bad"));
+        let wrong = format!(
+            "_ws.malformed || _ws.expert.severity == Error{}",
+            sums.concat()
+        );
+        let file = self.file.to_str().expect("a path in UTF-8");
+        let options = ["-n", "-V", "-o", "ip.check_checksum:TRUE", "-Y", &wrong];
+        run(&[&["tshark", "-r", file], options.as_slice()].concat())
     }
 
     fn length(&self) -> u64 {
@@ -147,18 +173,23 @@ fn read(file: &[u8]) -> Vec<Packet> {
     let mut packets = Vec::new();
     let mut rest = file.get(FILE_HEADER..).unwrap_or_default();
     while let Some((header, body)) = rest.split_at_checked(RECORD_HEADER) {
-        let length = header[8..12].try_into().expect("four bytes");
-        let length = u32::from_ne_bytes(length) as usize;
-        let (frame, next) = body.split_at(length);
-        packets.push(Packet::new(frame));
+        let field = |i: usize| header[i..i + 4].try_into().expect("four bytes");
+        let [seconds, micros, length, _] = [0, 4, 8, 12].map(|i| u32::from_ne_bytes(field(i)));
+        // The last one may not be whole yet.
+        let Some((frame, next)) = body.split_at_checked(length as usize) else {
+            break;
+        };
+        let at = Duration::new(seconds.into(), micros * 1000);
+        packets.push(Packet::new(at, frame));
         rest = next;
     }
     packets
 }
 
 impl Packet {
-    fn new(frame: &[u8]) -> Self {
+    fn new(at: Duration, frame: &[u8]) -> Self {
         Self {
+            at,
             frame: frame.to_vec(),
             ip: IpPacket::parse(frame),
         }

@@ -1,4 +1,4 @@
-//! lvsd on the director.
+//! lvsd on a director.
 
 use std::fs;
 use std::path::PathBuf;
@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use crate::command::{eventually, lvsd};
 use crate::lan::Lan;
+use crate::node::Node;
 use crate::process::{PATIENCE, Process};
 
 /// How lvsd shall be started.
 #[derive(Debug)]
 pub struct Start<'a> {
-    lan: &'a Lan,
+    node: &'a Node,
     rules: Option<String>,
     config: Option<String>,
     workers: Option<usize>,
@@ -27,6 +28,12 @@ impl<'a> Start<'a> {
             rules: Some(rules.to_string()),
             ..self
         }
+    }
+
+    /// On this host.
+    #[must_use]
+    pub fn on(self, node: &'a Node) -> Self {
+        Self { node, ..self }
     }
 
     /// With this number of workers.
@@ -57,16 +64,16 @@ impl<'a> Start<'a> {
         let path = |p: PathBuf| p.to_str().expect("a path in UTF-8").to_owned();
         argv.extend([lvsd(), "run".to_owned()]);
         if let Some(rules) = &self.rules {
-            let file = self.lan.director.file("rules");
+            let file = self.node.file("rules");
             fs::write(&file, rules).expect("the rule file can be written");
             argv.extend(["--rules".to_owned(), path(file)]);
         }
         if let Some(config) = &self.config {
-            let file = configuration(self.lan);
+            let file = self.node.file(CONFIGURATION);
             fs::write(&file, config).expect("the configuration can be written");
             argv.extend(["-f".to_owned(), path(file)]);
         }
-        argv.extend(["--socket".to_owned(), path(socket(self.lan))]);
+        argv.extend(["--socket".to_owned(), path(self.node.file(SOCKET))]);
         if let Some(workers) = self.workers {
             argv.extend(["--workers".to_owned(), workers.to_string()]);
         }
@@ -80,7 +87,7 @@ impl<'a> Start<'a> {
     pub fn start(&self) -> Lvsd {
         let argv = self.argv();
         let argv: Vec<_> = argv.iter().map(String::as_str).collect();
-        let mut process = self.lan.director.start("lvsd", &argv);
+        let mut process = self.node.start("lvsd", &argv);
         process.await_saying("ready");
         Lvsd(process)
     }
@@ -92,18 +99,22 @@ impl<'a> Start<'a> {
             .into_iter()
             .chain(argv.iter().map(String::as_str))
             .collect();
-        self.lan.director.output(&argv)
+        self.node.output(&argv)
     }
 }
 
+/// The names of its files, in [`Node::file`].
+const CONFIGURATION: &str = "keepalived.conf";
+const SOCKET: &str = "lvsd.sock";
+
 /// Where the lvsd of a LAN's director has its keepalived.conf.
 pub fn configuration(lan: &Lan) -> PathBuf {
-    lan.director.file("keepalived.conf")
+    lan.director.file(CONFIGURATION)
 }
 
 /// Where the lvsd of a LAN's director can be asked and changed.
 pub fn socket(lan: &Lan) -> PathBuf {
-    lan.director.file("lvsd.sock")
+    lan.director.file(SOCKET)
 }
 
 /// A running lvsd. Dropping it kills it.
@@ -122,7 +133,7 @@ impl Lvsd {
     /// Prepares a start with a keepalived.conf.
     pub fn configured(lan: &Lan, config: impl ToString) -> Start<'_> {
         Start {
-            lan,
+            node: &lan.director,
             rules: None,
             config: Some(config.to_string()),
             workers: None,
@@ -133,7 +144,7 @@ impl Lvsd {
     /// Prepares a start that needs more than rules.
     pub fn with(lan: &Lan, rules: impl ToString) -> Start<'_> {
         Start {
-            lan,
+            node: &lan.director,
             rules: Some(rules.to_string()),
             config: None,
             workers: None,

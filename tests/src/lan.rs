@@ -12,7 +12,8 @@
 //!                         r1 .11      r2 .12 …
 //! ```
 //!
-//! The virtual address (VIP) is 10.9.0.100 or fd00:9::100 in both.
+//! The virtual address (VIP) is 10.9.0.100 or fd00:9::100 in both. There may be a second director, with the same arms and 3 where
+//! the first one's addresses have 1.
 
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -83,6 +84,7 @@ pub struct Plan {
     offloads: bool,
     vip_on_director: bool,
     ip_forward: bool,
+    second: bool,
 }
 
 impl Plan {
@@ -96,6 +98,7 @@ impl Plan {
             offloads: true,
             vip_on_director: false,
             ip_forward: false,
+            second: false,
         }
     }
 
@@ -151,6 +154,15 @@ impl Plan {
         Self { ip_forward, ..self }
     }
 
+    /// There is a second director: see [`Lan::second`].
+    #[must_use]
+    pub fn two_directors(self) -> Self {
+        Self {
+            second: true,
+            ..self
+        }
+    }
+
     /// Builds it.
     ///
     /// # Panics
@@ -169,6 +181,7 @@ pub struct Lan {
     pub director: Node,
     /// The real servers: r1, r2 …
     pub servers: Vec<Node>,
+    second: Option<Node>,
     plan: Plan,
     switch: Node,
     _dir: TempDir,
@@ -194,6 +207,7 @@ impl Lan {
             client: node("client"),
             director: node("director"),
             servers: (1..=plan.servers).map(|i| node(&format!("r{i}"))).collect(),
+            second: plan.second.then(|| node("second")),
             plan: plan.clone(),
             switch: node("switch"),
             _dir: dir,
@@ -225,9 +239,11 @@ impl Lan {
             batch += &format!("link set {port} master {bridge} up\n");
         };
         plug(&self.client, "eth0", "clients");
-        plug(&self.director, "eth0", "clients");
-        if !self.plan.one_arm {
-            plug(&self.director, "eth1", "servers");
+        for director in self.directors() {
+            plug(director, "eth0", "clients");
+            if !self.plan.one_arm {
+                plug(director, "eth1", "servers");
+            }
         }
         for server in &self.servers {
             let bridge = if self.plan.one_arm {
@@ -252,23 +268,49 @@ impl Lan {
         self.switch.ip(&format!("link set {port} up\n"));
     }
 
+    /// From now on these hosts hear nothing of each other, though everybody else hears them.
+    pub fn part(&self, nodes: &[&Node]) {
+        self.isolate(nodes, "on");
+    }
+
+    /// They hear each other again.
+    pub fn heal(&self, nodes: &[&Node]) {
+        self.isolate(nodes, "off");
+    }
+
+    fn isolate(&self, nodes: &[&Node], isolated: &str) {
+        for node in nodes {
+            for dev in self.devices(node) {
+                let port = format!("{}-{dev}", node.title());
+                let words = ["bridge", "link", "set", "dev", &port, "isolated", isolated];
+                self.switch.run(&words);
+            }
+        }
+    }
+
     fn address(&self) {
         self.client.ip("link set eth0 up\n\
              addr add 10.9.0.2/24 dev eth0\n\
              addr add fd00:9::2/64 dev eth0 nodad\n\
              route add default via 10.9.0.1\n\
              route add default via fd00:9::1\n");
-        self.director.ip("link set eth0 up\n\
-             addr add 10.9.0.1/24 dev eth0\n\
-             addr add fd00:9::1/64 dev eth0 nodad\n");
+        for (director, n) in self.directors().zip([1, 3]) {
+            director.ip(&format!(
+                "link set eth0 up\n\
+                 addr add 10.9.0.{n}/24 dev eth0\n\
+                 addr add fd00:9::{n}/64 dev eth0 nodad\n"
+            ));
+            if !self.plan.one_arm {
+                director.ip(&format!(
+                    "link set eth1 up\n\
+                     addr add 10.10.0.{n}/24 dev eth1\n\
+                     addr add fd00:10::{n}/64 dev eth1 nodad\n"
+                ));
+            }
+        }
         if self.plan.vip_on_director {
             self.director
                 .ip("addr add 10.9.0.100/32 dev eth0\naddr add fd00:9::100/128 dev eth0 nodad\n");
-        }
-        if !self.plan.one_arm {
-            self.director.ip("link set eth1 up\n\
-                 addr add 10.10.0.1/24 dev eth1\n\
-                 addr add fd00:10::1/64 dev eth1 nodad\n");
         }
         for (i, server) in self.servers.iter().enumerate() {
             let mut batch = "link set eth0 up\n".to_owned();
@@ -306,7 +348,7 @@ impl Lan {
         let forwards = || !self.switch.run(&["bridge", "link"]).contains("disabled");
         assert!(eventually(PATIENCE, forwards), "a switch does not forward");
         // Likewise the kernel routes to its own IPv6 addresses a moment after it has taken them.
-        for node in self.servers.iter().chain([&self.client, &self.director]) {
+        for node in self.hosts() {
             let knows_itself = || {
                 let routes = run(&[
                     "ip",
@@ -325,12 +367,14 @@ impl Lan {
             assert!(eventually(PATIENCE, knows_itself), "{}", node.title());
         }
         let forward = if self.plan.ip_forward { "1" } else { "0" };
-        self.director.sysctl(&[
-            ("net.ipv4.ip_forward", forward),
-            ("net.ipv6.conf.all.forwarding", forward),
-        ]);
+        for director in self.directors() {
+            director.sysctl(&[
+                ("net.ipv4.ip_forward", forward),
+                ("net.ipv6.conf.all.forwarding", forward),
+            ]);
+        }
         if !self.plan.offloads {
-            for node in self.servers.iter().chain([&self.client, &self.director]) {
+            for node in self.hosts() {
                 for dev in self.devices(node) {
                     let off = "tx off rx off tso off gso off gro off";
                     let words = off.split(' ');
@@ -346,11 +390,31 @@ impl Lan {
     }
 
     fn devices(&self, node: &Node) -> &'static [&'static str] {
-        if node.ns() == self.director.ns() && !self.plan.one_arm {
+        let is_director = self.directors().any(|d| d.ns() == node.ns());
+        if is_director && !self.plan.one_arm {
             &["eth0", "eth1"]
         } else {
             &["eth0"]
         }
+    }
+
+    /// The second director.
+    ///
+    /// # Panics
+    /// If the plan has none.
+    pub fn second(&self) -> &Node {
+        let second = self.second.as_ref();
+        second.expect("the plan has two directors")
+    }
+
+    fn directors(&self) -> impl Iterator<Item = &Node> {
+        [&self.director].into_iter().chain(&self.second)
+    }
+
+    /// All but the switch.
+    fn hosts(&self) -> impl Iterator<Item = &Node> {
+        let others = self.servers.iter().chain([&self.client]);
+        others.chain(self.directors())
     }
 
     /// The address of the real server with this index (0 is r1).

@@ -22,6 +22,7 @@
 //! | [`faulty`] | servers that misbehave |
 //! | [`traffic`] | web and echo servers, and their clients |
 //! | [`capture`] | what was seen on the wire |
+//! | [`vrrp`] | director pairs: lvsd or keepalived on either side |
 
 pub mod capture;
 pub mod certificate;
@@ -36,6 +37,7 @@ pub mod node;
 pub mod process;
 pub mod rules;
 pub mod traffic;
+pub mod vrrp;
 
 pub use capture::Capture;
 pub use certificate::Authority;
