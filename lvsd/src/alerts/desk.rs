@@ -8,7 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use mio::{Poll, Token, Waker};
 
-use super::Script;
+use super::{Line, Script};
 use super::queue::{Limits, Queue};
 use crate::keepalived::model::Global;
 
@@ -36,7 +36,7 @@ pub(super) struct Desk {
 #[derive(Debug)]
 pub(super) struct Waiting {
     pub(super) scripts: Queue<Script>,
-    pub(super) lines: VecDeque<String>,
+    pub(super) lines: VecDeque<Line>,
     /// Settings that hold from now on.
     pub(super) settings: Option<Box<Global>>,
     /// The thread is to end, once it has told everything.
@@ -84,8 +84,8 @@ impl Waiting {
         }
     }
 
-    /// A line for the pipes.
-    pub(super) fn line(&mut self, line: String) {
+    /// A line for pipes.
+    pub(super) fn line(&mut self, line: Line) {
         if self.lines.len() >= LINES {
             self.lines.pop_front();
             self.lines_left_out += 1;

@@ -29,7 +29,7 @@ mod visible;
 mod worker;
 
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use mio::Poll;
@@ -138,6 +138,25 @@ impl Herald for Alerts {
     }
 }
 
+/// Several who have something to tell share one.
+impl Herald for Arc<Mutex<Alerts>> {
+    fn tell(&mut self, alert: Alert) {
+        lock(self).tell(alert);
+    }
+
+    fn configure(&mut self, global: &Global) {
+        lock(self).configure(global);
+    }
+
+    fn stop(&mut self) {
+        lock(self).stop();
+    }
+}
+
+fn lock(alerts: &Mutex<Alerts>) -> MutexGuard<'_, Alerts> {
+    alerts.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 impl Drop for Alerts {
     fn drop(&mut self) {
         self.stop();
@@ -175,10 +194,30 @@ pub struct Alert {
     pub about: String,
     /// The script to run.
     pub script: Option<Script>,
-    /// A line for the pipes of services and servers, without its end.
-    pub line: Option<String>,
+    /// A line for pipes.
+    pub line: Option<Line>,
     /// A mail to everybody who gets mails.
     pub mail: Option<Mail>,
+}
+
+/// A line for pipes: that for all events, and that for its kind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "a plain record")]
+pub struct Line {
+    /// What kind of thing it is about.
+    pub kind: LineKind,
+    /// The line, without its end.
+    pub text: String,
+}
+
+/// What kind of thing a line is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "keepalived has these two")]
+pub enum LineKind {
+    /// Services and servers (`lvs_notify_fifo`).
+    Services,
+    /// Virtual routers (`vrrp_notify_fifo`).
+    Vrrp,
 }
 
 /// A script to run, and what it is told.

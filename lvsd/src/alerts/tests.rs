@@ -126,7 +126,10 @@ fn line(text: &str) -> Alert {
     Alert {
         about: String::new(),
         script: None,
-        line: Some(text.to_owned()),
+        line: Some(Line {
+            kind: LineKind::Services,
+            text: text.to_owned(),
+        }),
         mail: None,
     }
 }
@@ -325,33 +328,50 @@ fn in_the_end_what_waits_is_still_run_and_what_hangs_is_ended() {
 }
 
 #[test]
-fn lines_go_into_all_pipes() {
+fn lines_go_into_the_pipes_of_their_kind() {
     let folder = Folder::new();
     let global = Global {
         fifo: folder.fifo("all", None),
         lvs_fifo: folder.fifo("lvs", None),
+        vrrp_fifo: folder.fifo("vrrp", None),
         ..Global::default()
     };
     let mut alerts = Alerts::start(&global, log).unwrap();
-    let paths = [folder.path("all"), folder.path("lvs")];
-    for path in &paths {
-        until("it is made", || is_fifo(path));
+    let of_router = Alert {
+        line: Some(Line {
+            kind: LineKind::Vrrp,
+            text: "INSTANCE \"a\" MASTER 100".to_owned(),
+        }),
+        ..line("")
+    };
+    let pipes = [
+        (
+            "all",
+            "RS a b UP\nINSTANCE \"a\" MASTER 100\nVS b | UP\\u{0}\n",
+        ),
+        ("lvs", "RS a b UP\nVS b | UP\\u{0}\n"),
+        ("vrrp", "INSTANCE \"a\" MASTER 100\n"),
+    ];
+    for (name, _) in pipes {
+        until("it is made", || is_fifo(&folder.path(name)));
     }
     alerts.tell(line("RS a b UP"));
+    alerts.tell(of_router);
     alerts.tell(line("VS b\nUP\0"));
-    for path in &paths {
-        let mode = fs::metadata(path).unwrap().permissions().mode();
+    for (name, wanted) in pipes {
+        let path = folder.path(name);
+        let mode = fs::metadata(&path).unwrap().permissions().mode();
         assert_eq!(mode & 0o7777, 0o644);
         let mut lines = BufReader::new(File::open(path).unwrap());
         let mut got = String::new();
-        for _ in 0..2 {
+        for _ in wanted.lines() {
             lines.read_line(&mut got).unwrap();
         }
-        assert_eq!(got, "RS a b UP\nVS b | UP\\u{0}\n");
+        assert_eq!(got, wanted, "{name}");
     }
     alerts.stop();
     assert!(
-        !paths.iter().any(|p| p.exists()),
+        !pipes.iter().any(|(name, _)| folder.path(name).exists()),
         "who made them removes them"
     );
     assert_eq!(folder.logged(), [""; 0]);

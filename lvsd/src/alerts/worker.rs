@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use mio::unix::pipe;
 use mio::{Events, Poll, Token};
 
+use super::LineKind;
 use super::desk::Desk;
 use super::pipe::Pipe;
 use super::process::{Process, Turn};
@@ -79,6 +80,8 @@ enum What {
 #[derive(Debug)]
 struct Outlet {
     config: Fifo,
+    /// The kind of lines that it gets; `None`: all.
+    kind: Option<LineKind>,
     pipe: Pipe,
     reader: Option<Token>,
     backoff: Backoff,
@@ -142,7 +145,9 @@ impl Worker {
         drop(waiting);
         for line in lines {
             for outlet in &mut self.pipes {
-                outlet.pipe.write(&line);
+                if outlet.kind.is_none_or(|kind| kind == line.kind) {
+                    outlet.pipe.write(&line.text);
+                }
             }
         }
         if let Some((number, about)) = left_out {
@@ -334,19 +339,31 @@ impl Worker {
     /// Keeps pipes and readers that stay as they are; the others are closed, and new ones opened.
     fn open_pipes(&mut self) {
         let now = Instant::now();
-        let wanted = [&self.global.fifo, &self.global.lvs_fifo];
-        let wanted: Vec<Fifo> = wanted.into_iter().flatten().cloned().collect();
-        let same = |o: &Outlet, w: &Fifo| o.config.path == w.path && o.config.user == w.user;
+        let wanted = [
+            (None, &self.global.fifo),
+            (Some(LineKind::Services), &self.global.lvs_fifo),
+            (Some(LineKind::Vrrp), &self.global.vrrp_fifo),
+        ];
+        let wanted: Vec<(Option<LineKind>, Fifo)> = wanted
+            .into_iter()
+            .filter_map(|(kind, fifo)| Some((kind, fifo.clone()?)))
+            .collect();
+        let same = |o: &Outlet, (kind, w): &(Option<LineKind>, Fifo)| {
+            o.kind == *kind && o.config.path == w.path && o.config.user == w.user
+        };
         let (mut kept, gone): (Vec<_>, Vec<_>) = std::mem::take(&mut self.pipes)
             .into_iter()
             .partition(|o| wanted.iter().any(|w| same(o, w)));
         for outlet in gone {
             end_reader(&mut self.running, outlet.reader, now + LAST);
         }
-        for config in wanted {
-            let mut outlet = match kept.iter().position(|o| same(o, &config)) {
+        for wanted in wanted {
+            let found = kept.iter().position(|o| same(o, &wanted));
+            let (kind, config) = wanted;
+            let mut outlet = match found {
                 Some(i) => kept.swap_remove(i),
                 None => Outlet {
+                    kind,
                     pipe: Pipe::new(config.path.clone(), owner(&config, self.log), self.log),
                     config: config.clone(),
                     reader: None,

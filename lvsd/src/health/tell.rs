@@ -8,7 +8,7 @@ use lvs_health::pool::{Cause, Event, Tally};
 use lvs_health::{Kind, Verdict};
 
 use super::label;
-use crate::alerts::{Alert, Mail, Script};
+use crate::alerts::{Alert, Line, LineKind, Mail, Script};
 use crate::keepalived::model::{Checker, Command, Global, RealServer, VirtualServer};
 
 /// What is said about one event.
@@ -124,7 +124,7 @@ fn changed(
         alerts: vec![Alert {
             about: about(service, addr),
             script: with(script.as_ref(), environment),
-            line: Some(format!("RS {name} {of} {state}")),
+            line: pipes(format!("RS {name} {of} {state}")),
             mail,
         }],
     }
@@ -193,7 +193,7 @@ fn quorum(service: &VirtualServer, up: bool, tally: &Tally, cause: &Cause) -> Sa
         alerts: vec![Alert {
             about: of.clone(),
             script: with(script.as_ref(), environment),
-            line: Some(format!("VS {of} {}", state(up))),
+            line: pipes(format!("VS {of} {}", state(up))),
             mail,
         }],
     }
@@ -255,6 +255,11 @@ fn with(command: Option<&Command>, environment: Vec<(&'static str, String)>) -> 
         command: command.clone(),
         environment,
     })
+}
+
+fn pipes(text: String) -> Option<Line> {
+    let kind = LineKind::Services;
+    Some(Line { kind, text })
 }
 
 fn log(line: String) -> Said {

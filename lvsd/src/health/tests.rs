@@ -20,7 +20,9 @@ impl Told {
     /// The lines for pipes so far, in order.
     fn lines(&self) -> Vec<String> {
         let told = self.0.lock().unwrap();
-        told.iter().filter_map(|a| a.line.clone()).collect()
+        told.iter()
+            .filter_map(|a| Some(a.line.as_ref()?.text.clone()))
+            .collect()
     }
 
     fn scripts(&self) -> Vec<String> {
