@@ -26,6 +26,7 @@
 //! | address, port, protocol, 0 | is this a virtual service, or a real server whose replies we translate? |
 //! | address, 0, protocol, 1 | the same for later fragments, which have no ports; the range of its other ports |
 //! | address, 0, 0, 0 | has the address to do with us at all; is it the host's own; its FullNAT ports |
+//! | Ethernet address, interface, 2 | are frames to it for this host, though it is not the interface's own? |
 //!
 //! An address can be several things at once: a virtual service on the host's own address, a real server that is a
 //! virtual service too.
@@ -39,6 +40,7 @@ use lvs_core::{Endpoint, Family, Ip, Kind, Protocol, Segment};
 
 use crate::classify::{Classifier, Rule};
 use crate::frame::PortId;
+use crate::route::Mac;
 
 /// Something we handle, or the host must be spared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -73,6 +75,14 @@ pub enum Entry {
     },
     /// An address of the host. VIPs may be among them.
     Own(Ip),
+    /// An Ethernet address of the host besides that of the interface: a macvlan's. What is not addressed to the host is
+    /// never hidden.
+    Station {
+        /// The kernel's number of the interface by which frames to it come in.
+        ifindex: u32,
+        /// The address.
+        mac: Mac,
+    },
     /// A local address of FullNAT: packets to its ports are ours, even if the host owns the address.
     /// Several ranges of one address are taken as one from the lowest to the highest port.
     Local(LocalAddr),
@@ -91,10 +101,17 @@ pub(crate) const RANGE: u32 = 16;
 /// Flag of an address and protocol from which any port's packets are replies.
 pub(crate) const ANY_REPLY: u32 = 32;
 
+/// Flag of Ethernet addresses.
+pub(crate) const STATION: u32 = 64;
+
 /// 16 bytes of address, port in network order, protocol, level.
 pub(crate) type Key = [u8; 20];
 /// The level of keys that stand for all ports of a protocol.
 pub(crate) const ANY_PORT: u8 = 1;
+/// The level of keys that are Ethernet addresses.
+pub(crate) const LINK: u8 = 2;
+/// Where the interface's number lies in such a key, in native order.
+pub(crate) const LINK_IFINDEX: usize = 8;
 
 pub(crate) fn key(ip: Ip, port: u16, protocol: u8, level: u8) -> Key {
     let mut key = [0; 20];
@@ -102,6 +119,14 @@ pub(crate) fn key(ip: Ip, port: u16, protocol: u8, level: u8) -> Key {
     key[16..18].copy_from_slice(&port.to_be_bytes());
     key[18] = protocol;
     key[19] = level;
+    key
+}
+
+fn link_key(ifindex: u32, mac: Mac) -> Key {
+    let mut key = [0; 20];
+    key[..6].copy_from_slice(&mac.0);
+    key[LINK_IFINDEX..][..4].copy_from_slice(&ifindex.to_ne_bytes());
+    key[19] = LINK;
     key
 }
 
@@ -349,6 +374,7 @@ fn expand(entries: &[Entry]) -> BTreeMap<Key, Role> {
                 add(key(addr.ip, 0, 0, 0), REPLY, none);
             }
             Entry::Own(ip) => add(key(ip, 0, 0, 0), OWN, none),
+            Entry::Station { ifindex, mac } => add(link_key(ifindex, mac), STATION, none),
             Entry::Local(l) => add(key(l.ip, 0, 0, 0), LOCAL, (l.first_port, l.last_port)),
         }
     }

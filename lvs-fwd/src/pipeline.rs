@@ -268,7 +268,8 @@ impl Pipeline {
                 continue;
             };
             // Matched by reference: a packet is copied where it is kept and nowhere else.
-            match &parse(frame.bytes(), frame.offload, interface.mac) {
+            let own_mac = topology.own_mac(interface, frame.bytes());
+            match &parse(frame.bytes(), frame.offload, own_mac) {
                 Ok(Parsed::Ip(packet)) if packet.fragment.is_none() => {
                     self.segments.push(packet.segment);
                     self.packets.push((index, *packet));
@@ -322,8 +323,8 @@ impl Pipeline {
         }
     }
 
-    /// Answers ARP or neighbour discovery for the addresses that are ours and that the host, which answers
-    /// for its own, does not hold.
+    /// Answers ARP or neighbour discovery for the addresses that are ours, unless the host holds them, which answers
+    /// for its own, or they are not to be [answered for](lvs_core::Standby::answers_for).
     fn answer_link(
         &mut self,
         topology: &Topology,
@@ -334,7 +335,11 @@ impl Pipeline {
         answer: impl Fn(&mut Frame, Mac, &dyn Fn(Ip) -> bool) -> bool,
     ) {
         let (config, classifier) = (self.worker.config(), self.classifier.load());
-        let owns = |ip| host::owns(config, classifier, ip) && !topology.is_local(ip);
+        let owns = |ip| {
+            host::owns(config, classifier, ip)
+                && !topology.is_local(ip)
+                && config.standby().answers_for(&ip)
+        };
         if answer(frame, mac, &owns) {
             self.counters.arp_answered.add(1);
             outputs.push_frame(frame.port, index, frame);

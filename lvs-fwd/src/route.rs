@@ -10,6 +10,9 @@
 //! that is no port means [`Resolution::NoRoute`], not the next best route. Policy routing rules and
 //! tables other than these two are not followed, and of several next hops of one route the first usable
 //! one is taken.
+//!
+//! A **macvlan** above a port (VRRP's virtual MAC, say) is an interface with an Ethernet address of its own whose frames come
+//! and go by the port. So frames to its address are ours as well, and a route by it is one by the port.
 
 mod lpm;
 #[cfg(test)]
@@ -21,6 +24,7 @@ use lvs_core::{Family, Ip};
 
 use self::lpm::{Lpm, Map, bits, full_length};
 use crate::frame::PortId;
+use crate::wire::ether::Ether;
 
 /// An Ethernet address.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
@@ -65,6 +69,20 @@ pub struct Interface {
     pub mtu: u32,
     /// The host's addresses on it.
     pub addrs: Vec<Ip>,
+}
+
+/// An interface above a port whose Ethernet address is another than the port's: a macvlan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "a plain record")]
+pub struct Macvlan {
+    /// The port below it.
+    pub port: PortId,
+    /// The kernel's number of the port's interface.
+    pub below: u32,
+    /// The kernel's number of its own.
+    pub ifindex: u32,
+    /// Its Ethernet address.
+    pub mac: Mac,
 }
 
 /// One route.
@@ -128,6 +146,7 @@ pub enum Resolution {
 #[derive(Clone, Debug, Default)]
 pub struct Topology {
     interfaces: Vec<Interface>,
+    macvlans: Vec<Macvlan>,
     v4: Tables,
     v6: Tables,
     neighbours: Map<(u32, u128), Mac>,
@@ -215,6 +234,29 @@ impl Topology {
         }
     }
 
+    /// The Ethernet address by which a frame that came in by this interface is ours, if it is: that of the interface, or
+    /// the frame's destination if a macvlan above has that.
+    #[inline]
+    pub fn own_mac(&self, interface: &Interface, frame: &[u8]) -> Mac {
+        match self.macvlans.is_empty() {
+            true => interface.mac,
+            false => self.own_mac_among_several(interface, frame),
+        }
+    }
+
+    #[inline(never)]
+    fn own_mac_among_several(&self, interface: &Interface, frame: &[u8]) -> Mac {
+        let to = Ether::new(frame).map(|(ether, _)| ether.dst());
+        let above = |m: &&Macvlan| m.port == interface.port && Some(m.mac) == to;
+        let found = self.macvlans.iter().find(above);
+        found.map_or(interface.mac, |m| m.mac)
+    }
+
+    /// The macvlans above ports.
+    pub fn macvlans(&self) -> &[Macvlan] {
+        &self.macvlans
+    }
+
     /// All interfaces that are ports.
     pub fn interfaces(&self) -> &[Interface] {
         &self.interfaces
@@ -265,6 +307,7 @@ impl Topology {
 #[derive(Clone, Debug, Default)]
 pub struct TopologyBuilder {
     interfaces: Vec<Interface>,
+    macvlans: Vec<Macvlan>,
     routes: Vec<Route>,
     local: Vec<(Ip, u8, Owned)>,
     neighbours: Vec<(u32, Ip, Mac)>,
@@ -274,6 +317,12 @@ impl TopologyBuilder {
     /// Adds a port's interface; its addresses are the host's.
     pub fn interface(&mut self, interface: Interface) -> &mut Self {
         self.interfaces.push(interface);
+        self
+    }
+
+    /// Adds a macvlan above a port.
+    pub fn macvlan(&mut self, macvlan: Macvlan) -> &mut Self {
+        self.macvlans.push(macvlan);
         self
     }
 
@@ -311,6 +360,7 @@ impl TopologyBuilder {
     pub fn build(&self) -> Topology {
         let mut t = Topology {
             interfaces: self.interfaces.clone(),
+            macvlans: self.macvlans.clone(),
             ..Topology::default()
         };
         t.neighbours.extend(
@@ -334,9 +384,13 @@ impl TopologyBuilder {
                 .filter(|r| r.dst.family() == family)
                 .collect();
             routes.sort_by_key(|r| r.metric);
-            let routes = routes
-                .into_iter()
-                .map(|r| (r.dst, r.prefix_len, Way::new(r, &self.interfaces)));
+            let routes = routes.into_iter().map(|r| {
+                (
+                    r.dst,
+                    r.prefix_len,
+                    Way::new(r, &self.interfaces, &self.macvlans),
+                )
+            });
             let tables = Tables {
                 local,
                 routes: Lpm::new(family, routes),
@@ -375,10 +429,12 @@ struct Way {
 }
 
 impl Way {
-    fn new(route: &Route, interfaces: &[Interface]) -> Self {
+    fn new(route: &Route, interfaces: &[Interface], macvlans: &[Macvlan]) -> Self {
+        let above = macvlans.iter().find(|m| m.ifindex == route.ifindex);
+        let ifindex = above.map_or(route.ifindex, |m| m.below);
         let interface = interfaces
             .iter()
-            .position(|i| i.ifindex == route.ifindex && route.ifindex != 0);
+            .position(|i| i.ifindex == ifindex && ifindex != 0);
         let mtu = interface
             .and_then(|i| interfaces.get(i))
             .map_or(0, |i| i.mtu);

@@ -17,6 +17,7 @@ use lvs_fwd::io::bpf::asm::Asm;
 use lvs_fwd::io::bpf::{BpfError, Guard, Hook, Program, ProgramType, filter, guard, tcx_programs};
 use lvs_fwd::io::nft::{NftError, NftGuard};
 use lvs_fwd::io::packet::{Device, PacketConfig, PacketPort};
+use lvs_fwd::route::Mac;
 
 /// The addresses of one family, by the part they play.
 struct Cast {
@@ -272,6 +273,20 @@ fn what_the_guard_is_not_concerned_with_passes() {
             guard::PASS,
             "{mac:?}"
         );
+    }
+    // Unless such an address is this host's as well, on this interface.
+    let mine = [2, 0, 0, 0, 0, 5];
+    let frame = frames::ethernet(mine, &to_vip);
+    for (ifindex, drops) in [(1, true), (2, false)] {
+        let station = Entry::Station {
+            ifindex,
+            mac: Mac(mine),
+        };
+        let (mut guard, mut entries) = loaded();
+        entries.push(station);
+        set(&mut guard, &entries).unwrap();
+        let (result, _) = guard.program().test_run(&frame, 1).unwrap();
+        assert_eq!(result as i32 == guard::DROP, drops);
     }
     // Other protocols, echo, ARP.
     for protocol in [1, 47, 115, 136] {

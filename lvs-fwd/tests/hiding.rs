@@ -18,6 +18,7 @@ use lvs_fwd::io::Port as _;
 use lvs_fwd::io::bpf::{Guard, Program, ProgramType, filter, guard};
 use lvs_fwd::io::nft::NftGuard;
 use lvs_fwd::io::packet::{Device, PacketConfig, PacketPort};
+use lvs_fwd::route::Mac;
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 
@@ -449,6 +450,132 @@ fn what_was_hidden_can_be_given_back() {
         });
         assert_eq!(client, ErrorKind::ConnectionRefused, "{to}");
     }
+}
+
+const ROUTER: Mac = Mac([0, 0, 0x5e, 0, 1, 51]);
+
+/// [`pair`], with a virtual router's address on an interface of its own (VRRP).
+fn pair_with_a_macvlan() -> Net {
+    let net = pair();
+    let link = format!("link add link eth0 vrrp.51 address {ROUTER} type macvlan mode private");
+    net.ip("d", &link);
+    net.ip("d", "link set vrrp.51 up");
+    net.addr("d", "vrrp.51", &["10.9.0.51/32", "fd09::51/128"]);
+    for ip in ["10.9.0.51", "fd09::51"] {
+        net.ip("c", &format!("neigh replace {ip} lladdr {ROUTER} dev eth0"));
+    }
+    // Otherwise it looks for the client only once its link-local address is no longer tentative.
+    let client = mac_of(&net, "c", "eth0");
+    net.ip(
+        "d",
+        &format!("neigh replace fd09::2 lladdr {client} dev eth0"),
+    );
+    net
+}
+
+/// Services on the macvlan's addresses, and the macvlan's Ethernet address.
+fn on_the_macvlan(eth0: u32) -> [Entry; 3] {
+    let service = |ip| Entry::Virtual {
+        protocol: Protocol::TCP,
+        addr: Endpoint::new(addr(ip), 80),
+    };
+    let station = Entry::Station {
+        ifindex: eth0,
+        mac: ROUTER,
+    };
+    [service("10.9.0.51"), service("fd09::51"), station]
+}
+
+const ON_THE_MACVLAN: [&str; 2] = ["10.9.0.51:80", "[fd09::51]:80"];
+
+/// Its frames come in by the interface below: they are received and hidden there, and given back there.
+#[test]
+fn what_goes_to_a_macvlan_is_hidden_below_it() {
+    let net = pair_with_a_macvlan();
+    let (mut guard, mut port, index) = net.run("d", || {
+        let device = Device::by_name("eth0").unwrap();
+        let mut guard = Guard::new().unwrap();
+        let filter = guard.filter().unwrap();
+        let config = PacketConfig {
+            filter: Some(&filter),
+            return_mark: Some(guard.return_mark()),
+            ..PacketConfig::new(&device, PORT)
+        };
+        let port = PacketPort::open(&config).unwrap();
+        guard.attach(device.index).unwrap();
+        (guard, port, device.index)
+    });
+    let [v4, v6, station] = on_the_macvlan(index);
+    let elsewhere = Entry::Station {
+        ifindex: index + 1,
+        mac: ROUTER,
+    };
+    let no_port = |_| None;
+    for entries in [&[v4, v6][..], &[v4, v6, elsewhere]] {
+        let hidden = Hidden::new(entries, &[], |_, _| false);
+        guard.set(&hidden, no_port).unwrap();
+        for to in ON_THE_MACVLAN {
+            assert_eq!(connect(&net, to), ErrorKind::ConnectionRefused, "{to}");
+        }
+    }
+    let is_tcp = |frame: &[u8]| frame.get(23) == Some(&6) || frame.get(20) == Some(&6);
+    let mut burst = Burst::default();
+    port.receive(&mut burst).unwrap();
+    assert!(!burst.frames().iter().any(|f| is_tcp(f.bytes())));
+
+    let hidden = Hidden::new(&[v4, v6, station], &[], |_, _| false);
+    guard.set(&hidden, no_port).unwrap();
+    for to in ON_THE_MACVLAN {
+        assert_eq!(connect(&net, to), ErrorKind::TimedOut, "{to}");
+    }
+    burst.clear();
+    port.receive(&mut burst).unwrap();
+    let mut outputs = Outputs::default();
+    let received = burst.frames().iter().enumerate();
+    let tcp: Vec<_> = received.filter(|(_, f)| is_tcp(f.bytes())).collect();
+    assert_eq!(tcp.len(), 2, "one SYN each, received once");
+    let before = resets(&net);
+    for (i, frame) in tcp {
+        assert_eq!(frame.bytes()[..6], ROUTER.0);
+        outputs.give_back(i, frame);
+    }
+    port.give_back(&mut outputs.for_host(PORT, burst.frames()));
+    let deadline = std::time::Instant::now() + Duration::from_secs(30);
+    while resets(&net) < before + 2 {
+        assert!(std::time::Instant::now() < deadline, "the host is silent");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// How many resets the director's host has sent.
+fn resets(net: &Net) -> u64 {
+    let shown = net.run("d", || {
+        std::fs::read_to_string("/proc/thread-self/net/snmp")
+    });
+    let shown = shown.unwrap();
+    let mut lines = shown.lines().filter(|l| l.starts_with("Tcp:"));
+    let [names, values] = [lines.next(), lines.next()].map(|l| l.unwrap().split(' '));
+    let mut pairs = names.zip(values);
+    let (_, count) = pairs.find(|(name, _)| *name == "OutRsts").unwrap();
+    count.parse().unwrap()
+}
+
+#[test]
+fn nftables_hides_below_a_macvlan_too() {
+    let net = pair_with_a_macvlan();
+    let (mut guard, index) = net.run("d", || {
+        let guard = NftGuard::start(&["eth0"]).expect("this test needs nft");
+        (guard, Device::by_name("eth0").unwrap().index)
+    });
+    let [v4, v6, station] = on_the_macvlan(index);
+    let mut set = |entries: &[Entry]| {
+        let hidden = Hidden::new(entries, &[], |_, _| false);
+        guard.set(&hidden).unwrap();
+        ON_THE_MACVLAN.map(|to| connect(&net, to))
+    };
+    assert_eq!(set(&[v4, v6]), [ErrorKind::ConnectionRefused; 2]);
+    assert_eq!(set(&[v4, v6, station]), [ErrorKind::TimedOut; 2]);
+    assert_eq!(set(&[station]), [ErrorKind::ConnectionRefused; 2]);
 }
 
 #[test]

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use lvs_core::{Ip, Time};
 use lvs_fwd::frame::PortId;
 use lvs_fwd::io::netlink::{Config, Monitor, Resolver, VethEnd};
-use lvs_fwd::route::{Mac, NextHop, Resolution, Topology};
+use lvs_fwd::route::{Mac, Macvlan, NextHop, Resolution, Topology};
 
 const OURS: Mac = Mac([2, 0, 0, 0, 0, 1]);
 const THEIRS: Mac = Mac([2, 0, 0, 0, 0, 2]);
@@ -349,5 +349,49 @@ fn bridges_join_interfaces() {
             config.set_up("br0", true).unwrap_err().to_string(),
             "no interface br0"
         );
+    });
+}
+
+fn run_ip(words: &str) {
+    let done = std::process::Command::new("ip")
+        .args(words.split(' '))
+        .status();
+    assert!(done.expect("this test needs iproute2").success(), "{words}");
+}
+
+/// A virtual router's own interface (VRRP).
+#[test]
+fn macvlans_above_a_port_are_followed() {
+    in_namespace(|| {
+        let mut config = Config::new().unwrap();
+        let mut monitor = Monitor::new().unwrap();
+        let _peer = Peer::new(&mut config);
+        let eth0 = config.ifindex("eth0").unwrap();
+        run_ip("link add link eth0 vrrp.51 address 00:00:5e:00:01:33 type macvlan mode private");
+        let index = config.ifindex("vrrp.51").unwrap();
+        wait_for(&mut monitor, eth0, |t| t.interface(PORT).is_some());
+        let link = |m: &Monitor| m.links().iter().find(|l| l.ifindex == index).cloned();
+        let macvlan_of = link(&monitor).unwrap().macvlan_of;
+        assert_eq!(macvlan_of, Some(eth0));
+        let veth = monitor.links().iter().find(|l| l.ifindex == eth0).unwrap();
+        assert_eq!(veth.macvlan_of, None, "the other end of a cable is none");
+        let down = monitor.topology(&[(PORT, eth0)]);
+        assert_eq!(down.macvlans(), []);
+
+        config.set_up("vrrp.51", true).unwrap();
+        let t = wait_for(&mut monitor, eth0, |t| !t.macvlans().is_empty());
+        let above = Macvlan {
+            port: PORT,
+            below: eth0,
+            ifindex: index,
+            mac: Mac([0, 0, 0x5e, 0, 1, 0x33]),
+        };
+        assert_eq!(t.macvlans(), [above]);
+        let both = monitor.topology(&[(PORT, eth0), (PortId(PORT.0 + 1), index)]);
+        assert_eq!(both.macvlans(), [], "it is a port itself");
+        config.add_address("vrrp.51", ip("10.9.0.51"), 32).unwrap();
+        wait_for(&mut monitor, eth0, |t| t.is_local(ip("10.9.0.51")));
+        config.delete("vrrp.51").unwrap();
+        wait_for(&mut monitor, eth0, |t| t.macvlans().is_empty());
     });
 }

@@ -212,28 +212,44 @@ impl Sets {
                     l.last_port,
                 );
             }
-            Entry::Data { .. } | Entry::Local(_) => {}
+            Entry::Data { .. } | Entry::Local(_) | Entry::Station { .. } => {}
         }
     }
 }
 
-const fn address_of(entry: &Entry) -> Ip {
+const fn address_of(entry: &Entry) -> Option<Ip> {
     match *entry {
-        Entry::Own(ip) | Entry::Data { ip, .. } => ip,
-        Entry::Virtual { addr, .. } | Entry::Reply { addr, .. } => addr.ip,
-        Entry::Local(l) => l.ip,
+        Entry::Own(ip) | Entry::Data { ip, .. } => Some(ip),
+        Entry::Virtual { addr, .. } | Entry::Reply { addr, .. } => Some(addr.ip),
+        Entry::Local(l) => Some(l.ip),
+        Entry::Station { .. } => None,
     }
 }
 
 /// The table as one line.
 fn render(table: &str, devices: &[String], hidden: &Hidden) -> String {
     let mut families: [Sets; 2] = Default::default();
+    let mut stations = String::new();
     for entry in hidden.entries() {
-        let family = address_of(entry).family();
-        families[usize::from(family == Family::V6)].add(entry);
+        if let Some(ip) = address_of(entry) {
+            families[usize::from(ip.family() == Family::V6)].add(entry);
+        } else if let Entry::Station { ifindex, mac } = entry {
+            let _ = write!(stations, "{ifindex} . {mac}, ");
+        }
     }
     let (mut sets, mut by_address) = (String::new(), String::new());
-    let mut to_services = "meta pkttype != host accept; vlan id != 0 accept; ".to_owned();
+    let mut to_services = String::new();
+    if stations.is_empty() {
+        to_services.push_str("meta pkttype != host accept; ");
+    } else {
+        let kind = "type iface_index . ether_addr";
+        let _ = write!(
+            sets,
+            "set station {{ {kind}; elements = {{ {stations} }}; }}; "
+        );
+        to_services.push_str("meta pkttype != host iif . ether daddr != @station accept; ");
+    }
+    to_services.push_str("vlan id != 0 accept; ");
     for (n, ip, later, s) in [
         (4, "ip", "ip frag-off & 0x1fff != 0", &families[0]),
         (6, "ip6", "frag frag-off != 0", &families[1]),

@@ -34,6 +34,9 @@ impl Pipeline {
         let Some(key) = FragmentKey::of(packet, frame.bytes()) else {
             return true;
         };
+        if self.worker.config().standby().has(&key.dst) {
+            return true; // its first is not ours, and need not be waited for
+        }
         let mut memory = lock(&self.fragments);
         if memory.follow(packet, &key, now) {
             return true;
@@ -187,7 +190,9 @@ impl Ours {
         if !std::ptr::eq(self.config.as_ptr(), Arc::as_ptr(config)) {
             self.config = Arc::downgrade(config);
             self.servers.clear();
-            for service in config.services() {
+            let standby = config.standby();
+            let services = config.services().into_iter();
+            for service in services.filter(|s| !standby.includes(&s.key())) {
                 let nat = service.dests().iter().filter(|d| d.method() == Method::Nat);
                 self.servers.extend(nat.map(|d| d.addr().ip));
             }

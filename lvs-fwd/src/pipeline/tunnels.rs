@@ -56,7 +56,8 @@ impl Pipeline {
         if !error.relay(frame, path_mtu) {
             return false;
         }
-        let packet = match parse(frame.bytes(), frame.offload, interface.mac) {
+        let own_mac = topology.own_mac(interface, frame.bytes());
+        let packet = match parse(frame.bytes(), frame.offload, own_mac) {
             Ok(Parsed::Ip(packet)) => packet,
             other => {
                 let reason = other.err().unwrap_or(DropReason::Unsupported);

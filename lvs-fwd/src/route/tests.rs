@@ -268,3 +268,37 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_leads_by_a_macvlan_leads_by_the_port_below() {
+    let above = |ifindex, last| Macvlan {
+        port: PortId(1),
+        below: 11,
+        ifindex,
+        mac: Mac([0, 0, 0x5e, 0, 1, last]),
+    };
+    let mut b = lan();
+    b.route(route("203.0.113.0/24", 20, |r| {
+        r.gateway = Some(ip("10.10.0.11"))
+    }));
+    let by_none = Resolution::NoRoute;
+    assert_eq!(b.build().resolve(ip("203.0.113.1")), by_none);
+    b.macvlan(above(20, 51)).macvlan(above(21, 52));
+    let t = b.build();
+    let Resolution::Ready(hop) = t.resolve(ip("203.0.113.1")) else {
+        panic!("{:?}", t.resolve(ip("203.0.113.1")));
+    };
+    assert_eq!((hop.port, hop.dst_mac), (PortId(1), RS_MAC));
+    assert_eq!(hop.src_mac, interface(1, &[]).mac);
+
+    let to = |mac: Mac| [&mac.0[..], &[0; 8]].concat();
+    let interface = |port| t.interface(PortId(port)).unwrap();
+    for (port, to_mac, own) in [
+        (1, above(21, 52).mac, above(21, 52).mac),
+        (0, above(21, 52).mac, interface(0).mac),
+        (1, RS_MAC, interface(1).mac),
+    ] {
+        assert_eq!(t.own_mac(interface(port), &to(to_mac)), own, "{to_mac}");
+    }
+    assert_eq!(t.own_mac(interface(1), &[]), interface(1).mac);
+}

@@ -23,13 +23,26 @@ fn arp(operation: u16, from: Mac, sender: Ip, to: Mac, target_mac: Mac, target: 
     f
 }
 
+fn gateway(family: Family) -> Ip {
+    let ip = match family {
+        Family::V4 => "192.0.2.254",
+        Family::V6 => "2001:db8:1::fe",
+    };
+    ip.parse().unwrap()
+}
+
+/// The gateway asks by ARP who has an address.
+pub(crate) fn ask_arp(ip: Ip) -> Vec<u8> {
+    let sender = gateway(Family::V4);
+    arp(1, GATEWAY_MAC, sender, Mac::BROADCAST, Mac::default(), ip)
+}
+
 #[test]
 fn arp_is_answered_for_virtual_addresses_only() {
     let mut lab = Lab::new(Method::Nat);
-    let gateway: Ip = "192.0.2.254".parse().unwrap();
+    let gateway = gateway(Family::V4);
     let mut ask = |ip| {
-        let request = arp(1, GATEWAY_MAC, gateway, Mac::BROADCAST, Mac::default(), ip);
-        let sent = lab.send(WAN, &request);
+        let sent = lab.send(WAN, &ask_arp(ip));
         (sent, lab.counts())
     };
     let vip = vip(Family::V4).ip;
@@ -61,21 +74,24 @@ fn icmpv6_frame(from: Mac, to: Mac, src: Ip, dst: Ip, message: &[u8]) -> Vec<u8>
     frame
 }
 
+/// The gateway solicits an address.
+pub(crate) fn ask_ndp(ip: Ip) -> Vec<u8> {
+    let group: [u8; 3] = ip.bytes()[13..].try_into().unwrap();
+    let mut to = *"ff02::1:ff00:0".parse::<Ip>().unwrap().bytes();
+    to[13..].copy_from_slice(&group);
+    let mac = Mac([0x33, 0x33, 0xff, group[0], group[1], group[2]]);
+    let mut message = vec![135, 0, 0, 0, 0, 0, 0, 0];
+    message.extend(ip.bytes());
+    message.extend([1, 1]);
+    message.extend(GATEWAY_MAC.0);
+    let from = gateway(Family::V6);
+    icmpv6_frame(GATEWAY_MAC, mac, from, Ip::v6(to), &message)
+}
+
 #[test]
 fn neighbours_are_told_where_virtual_addresses_are() {
     let mut lab = Lab::new(Method::Nat);
-    let gateway: Ip = "2001:db8:1::fe".parse().unwrap();
-    let ask = |ip: Ip| {
-        let group: [u8; 3] = ip.bytes()[13..].try_into().unwrap();
-        let mut to = *"ff02::1:ff00:0".parse::<Ip>().unwrap().bytes();
-        to[13..].copy_from_slice(&group);
-        let mac = Mac([0x33, 0x33, 0xff, group[0], group[1], group[2]]);
-        let mut message = vec![135, 0, 0, 0, 0, 0, 0, 0];
-        message.extend(ip.bytes());
-        message.extend([1, 1]);
-        message.extend(GATEWAY_MAC.0);
-        icmpv6_frame(GATEWAY_MAC, mac, gateway, Ip::v6(to), &message)
-    };
+    let (gateway, ask) = (gateway(Family::V6), ask_ndp);
     let vip = vip(Family::V6).ip;
     // Solicited, overriding, and not a router; with our Ethernet address.
     let mut advertisement = vec![136, 0, 0, 0, 0x60, 0, 0, 0];

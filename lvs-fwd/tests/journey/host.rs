@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use lvs_core::{
     ConfigError, DestOptions, Director, DropReason, Endpoint, Family, Ip, Method, PassReason,
-    Protocol, ServiceKey, ServiceOptions, Settings, Time,
+    Protocol, ServiceKey, ServiceOptions, Settings, Standby, Time,
 };
 use lvs_fwd::classify::{Classifier, Rule};
 use lvs_fwd::frag::FragMemory;
@@ -166,6 +166,25 @@ fn where_the_host_does_not_hold_the_address_the_reset_is_ours() {
     }
     let counts = bench.pipeline.counters().counts();
     assert_eq!((counts.resets_sent, counts.given_back), (3, 0));
+}
+
+/// What is still hidden when a service begins to stand by.
+#[test]
+fn what_another_director_serves_goes_back_whoever_answers() {
+    let (key, entries) = ftp();
+    let mut bench = Bench::new(key, links(1500));
+    bench.hide(&entries, &[]);
+    let stood_by = Standby::new([vip(FAMILY).ip], [], []);
+    let edited: Result<(), ConfigError> = bench.director.edit(|draft| {
+        draft.set_standby(Arc::new(stood_by));
+        Ok(())
+    });
+    edited.unwrap();
+    for packet in [tcp(21, true), tcp(21, false)] {
+        assert_eq!(bench.client_sends(&packet), Host);
+    }
+    let counts = bench.pipeline.counters().counts();
+    assert_eq!(counts.passed(PassReason::Standby), 2);
 }
 
 /// Servers behind the director have business of their own, which the host routes.

@@ -9,5 +9,6 @@ mod ipsec;
 mod lab;
 mod methods;
 mod sizes;
+mod standby;
 mod tunnels;
 mod waiting;

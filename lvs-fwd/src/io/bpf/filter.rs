@@ -27,6 +27,8 @@ pub fn code(maps: Maps, return_mark: u32, ip_at: i32) -> Result<Vec<u64>, BpfErr
     let (accept, reject) = (a.label(), a.label());
     let (v6, icmp, icmpv6, transport) = (a.label(), a.label(), a.label(), a.label());
 
+    let frame_at = ip_at.checked_sub(walk::BEHIND_ETHERNET);
+    let stations = frame_at.filter(|at| *at >= 0).map(|at| (maps.roles, at));
     a.set(R6, R1);
     a.load(Size::W, R1, R6, walk::SKB_MARK);
     a.jump_if(R1, If::Equal, return_mark as i32, reject);
@@ -40,7 +42,7 @@ pub fn code(maps: Maps, return_mark: u32, ip_at: i32) -> Result<Vec<u64>, BpfErr
     a.jump_if(R8, If::Equal, walk::ICMP, icmp);
     a.jump(transport);
     a.place(icmp);
-    walk::if_not_for_host(a, reject);
+    walk::if_not_for_host(a, stations, reject);
     // A later fragment may be of an error, so the addresses decide.
     let by_address = a.label();
     a.jump_if(R9, If::AnyBit, walk::OFFSET, by_address);
@@ -55,12 +57,12 @@ pub fn code(maps: Maps, return_mark: u32, ip_at: i32) -> Result<Vec<u64>, BpfErr
     walk::icmp_type(a, reject);
     a.jump_if(R1, If::Equal, NEIGHBOUR_SOLICITATION, accept);
     a.jump_if(R1, If::Greater, 127, reject);
-    walk::if_not_for_host(a, reject);
+    walk::if_not_for_host(a, stations, reject);
     a.jump(accept);
 
     a.place(transport);
     walk::if_not_balanced(a, reject);
-    walk::if_not_for_host(a, reject);
+    walk::if_not_for_host(a, stations, reject);
     a.place(by_address);
     walk::ports(a, reject);
     let (foreign, not_local, whole, by_mark) = (a.label(), a.label(), a.label(), a.label());

@@ -2,7 +2,7 @@
 //!
 //! It sits at the TCX hook of an interface, behind the packet sockets' taps and before the host's IP
 //! layer, and drops there what the packet sockets have already given us, by the rules in [`crate::hidden`]. It looks
-//! only at packets addressed to this host's link-layer address. ARP, neighbour discovery, other protocols and
+//! only at packets addressed to a link-layer address of this host. ARP, neighbour discovery, other protocols and
 //! other ICMP pass, as do frames of a VLAN (they are another interface's), and what [comes back](super::returning).
 
 use std::collections::BTreeMap;
@@ -127,7 +127,7 @@ pub fn code(maps: Maps, return_mark: u32) -> Result<Vec<u64>, BpfError> {
     a.store(Size::W, R6, walk::SKB_MARK, R1);
     a.jump(pass);
     a.place(new);
-    walk::if_not_for_host(a, pass);
+    walk::if_not_for_host(a, Some((maps.roles, 0)), pass);
     walk::if_vlan(a, pass);
     a.set(R7, walk::BEHIND_ETHERNET);
     a.load(Size::W, R1, R6, walk::SKB_PROTOCOL);

@@ -3,6 +3,7 @@
 //! | map | key | value |
 //! |---|---|---|
 //! | `lvs_roles` | address, port, protocol, level | flags, a range of ports, and for level 0 a chain of rules |
+//! | | Ethernet address, interface, level | flags |
 //! | `lvs_prefixes` | a prefix | the chain of rules for destinations within it |
 //! | `lvs_rules` | a number from 1 | a rule of a chain, and the number of the next |
 //!

@@ -6,7 +6,7 @@
 
 use super::asm::{Asm, If, Label, Op, Reg::*, Size};
 use super::roles::{KEY_LEN, KEY_LEVEL, KEY_PORT, KEY_PROTOCOL};
-use crate::hidden::ANY_PORT;
+use crate::hidden::{ANY_PORT, LINK, LINK_IFINDEX};
 
 // struct __sk_buff.
 pub(super) const SKB_PKT_TYPE: i16 = 4;
@@ -16,6 +16,10 @@ pub(super) const SKB_IFINDEX: i16 = 40;
 pub(super) const SKB_PROTOCOL: i16 = 16;
 const SKB_VLAN_PRESENT: i16 = 20;
 const SKB_VLAN_TCI: i16 = 24;
+
+// linux/if_packet.h: to the interface's own address, and to another single one.
+const HOST: i32 = 0;
+const OTHER_HOST: i32 = 3;
 
 /// Where the IP header begins for programs that see the Ethernet header.
 pub(super) const BEHIND_ETHERNET: i32 = 14;
@@ -82,10 +86,31 @@ pub(super) fn if_vlan(a: &mut Asm, to: Label) {
     a.place(untagged);
 }
 
-/// Jumps if the frame is not addressed to this host alone.
-pub(super) fn if_not_for_host(a: &mut Asm, to: Label) {
+/// Jumps if the frame is not addressed to this host alone. `stations` is the map of roles, with further Ethernet addresses of
+/// the host, and where the frame begins; `None` if the program does not see it.
+pub(super) fn if_not_for_host(a: &mut Asm, stations: Option<(i32, i32)>, to: Label) {
     a.load(Size::W, R1, R6, SKB_PKT_TYPE);
-    a.jump_if(R1, If::NotEqual, 0, to);
+    let Some((roles, frame_at)) = stations else {
+        return a.jump_if(R1, If::NotEqual, HOST, to);
+    };
+    let ours = a.label();
+    a.jump_if(R1, If::Equal, HOST, ours);
+    a.jump_if(R1, If::NotEqual, OTHER_HOST, to);
+    a.store(Size::D, R10, KEY, 0);
+    a.store(Size::D, R10, KEY + 8, 0);
+    a.store(Size::W, R10, KEY + KEY_PORT, 0);
+    a.store(Size::B, R10, KEY + KEY_LEVEL, i32::from(LINK));
+    a.set(R1, R6);
+    a.set(R2, frame_at);
+    a.set(R3, R10);
+    a.alu(Op::Add, R3, i32::from(KEY));
+    a.set(R4, 6);
+    a.call(CALL_LOAD_BYTES);
+    a.jump_if(R0, If::NotEqual, 0, to);
+    a.load(Size::W, R1, R6, SKB_IFINDEX);
+    a.store(Size::W, R10, KEY + LINK_IFINDEX as i16, R1);
+    find(a, roles, to);
+    a.place(ours);
 }
 
 /// Walks over the IPv4 header at `R7`. The addresses are stored as `::ffff:a.b.c.d`.
@@ -248,12 +273,17 @@ pub(super) fn look_up(a: &mut Asm, map: i32, addr: i16, ask: Ask, missing: Label
     if let Ask::Protocol = ask {
         a.store(Size::B, R10, KEY + KEY_LEVEL, i32::from(ANY_PORT));
     }
+    find(a, map, missing);
+    a.load(Size::W, R1, R0, 0);
+}
+
+/// Looks up the key that lies on the stack; jumps if there is no such entry.
+fn find(a: &mut Asm, map: i32, missing: Label) {
     a.load_map(R1, map);
     a.set(R2, R10);
     a.alu(Op::Add, R2, i32::from(KEY));
     a.call(CALL_MAP_LOOKUP);
     a.jump_if(R0, If::Equal, 0, missing);
-    a.load(Size::W, R1, R0, 0);
 }
 
 const _: () = assert!(KEY as i32 + KEY_LEN as i32 <= 0 && KEY % 8 == 0);

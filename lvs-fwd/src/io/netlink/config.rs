@@ -118,8 +118,8 @@ impl Config {
         self.set(name, LinkAttribute::Address(mac.0.into()))
     }
 
-    /// Gives an interface an IP address. An IPv6 address may be used at once: duplicates are not looked
-    /// for.
+    /// Gives an interface an IP address. Duplicates of an IPv6 address are not looked for, and it may be bound to at once;
+    /// but the kernel routes to it only a moment later, when it gets round to that.
     pub fn add_address(&mut self, name: &str, ip: Ip, prefix_len: u8) -> io::Result<()> {
         let m = self.address(name, ip, prefix_len)?;
         let flags = NLM_F_CREATE | NLM_F_EXCL;

@@ -5,7 +5,9 @@ use std::net::IpAddr;
 use lvs_core::Ip;
 use netlink_packet_route::AddressFamily;
 use netlink_packet_route::address::{AddressAttribute, AddressFlags, AddressMessage};
-use netlink_packet_route::link::{LinkAttribute, LinkFlags, LinkLayerType, LinkMessage};
+use netlink_packet_route::link::{
+    InfoKind, LinkAttribute, LinkFlags, LinkInfo, LinkLayerType, LinkMessage,
+};
 use netlink_packet_route::neighbour::{
     NeighbourAddress, NeighbourAttribute, NeighbourFlags, NeighbourMessage, NeighbourState,
 };
@@ -65,16 +67,26 @@ pub(super) fn link(m: &LinkMessage) -> Option<Link> {
         up: m.header.flags.contains(LinkFlags::Up),
         ethernet: m.header.link_layer_type == LinkLayerType::Ether,
         controller: None,
+        macvlan_of: None,
     };
+    let (mut below, mut is_macvlan, mut is_elsewhere) = (None, false, false);
     for a in &m.attributes {
         match a {
             LinkAttribute::IfName(name) => link.name.clone_from(name),
             LinkAttribute::Mtu(mtu) => link.mtu = *mtu,
             LinkAttribute::Address(a) => link.mac = mac(a).unwrap_or_default(),
             LinkAttribute::Controller(index) => link.controller = Some(*index),
+            // Of other kinds it is something else: of a veth, the other end.
+            LinkAttribute::Link(index) => below = Some(*index),
+            LinkAttribute::LinkInfo(about) => {
+                is_macvlan = about.contains(&LinkInfo::Kind(InfoKind::MacVlan));
+            }
+            // Below it is an interface of another network namespace.
+            LinkAttribute::LinkNetNsId(_) => is_elsewhere = true,
             _ => {}
         }
     }
+    link.macvlan_of = below.filter(|_| is_macvlan && !is_elsewhere);
     Some(link)
 }
 

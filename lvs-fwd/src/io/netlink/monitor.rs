@@ -20,7 +20,7 @@ use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use super::connection::Connection;
 use super::message::{self, Address, Neighbour, TableEntry};
 use crate::frame::PortId;
-use crate::route::{Interface, Mac, Topology};
+use crate::route::{Interface, Mac, Macvlan, Topology};
 
 /// RTNLGRP_LINK, NEIGH, IPV4_IFADDR, IPV4_ROUTE, IPV6_IFADDR, IPV6_ROUTE.
 const GROUPS: [u32; 6] = [1, 3, 5, 7, 9, 11];
@@ -45,6 +45,8 @@ pub struct Link {
     pub ethernet: bool,
     /// The bridge or bond it is a part of, by number.
     pub controller: Option<u32>,
+    /// Of a macvlan, the interface below it, by number.
+    pub macvlan_of: Option<u32>,
 }
 
 /// The kernel's tables, kept up to date.
@@ -129,6 +131,9 @@ impl Monitor {
                 addrs: addrs.into_iter().map(|a| a.ip).collect(),
             });
         }
+        for macvlan in self.macvlans(ports) {
+            b.macvlan(macvlan);
+        }
         for address in &self.addresses {
             b.local(address.ip);
         }
@@ -146,6 +151,22 @@ impl Monitor {
             }
         }
         b.build()
+    }
+
+    /// The macvlans above ports that are up, and no ports themselves.
+    fn macvlans(&self, ports: &[(PortId, u32)]) -> impl Iterator<Item = Macvlan> {
+        let is_port = |l: &&Link| ports.iter().any(|&(_, i)| i == l.ifindex);
+        let others = self.links.iter().filter(move |l| l.up && !is_port(l));
+        others.filter_map(|link| {
+            let below = link.macvlan_of?;
+            let (port, _) = ports.iter().find(|&&(_, i)| i == below)?;
+            Some(Macvlan {
+                port: *port,
+                below,
+                ifindex: link.ifindex,
+                mac: link.mac,
+            })
+        })
     }
 
     /// Reads the tables that are out of date. Returns whether any of them differs from before.
