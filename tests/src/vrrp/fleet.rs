@@ -60,6 +60,8 @@ pub struct Router {
     pub rule: Rule,
     /// Time between adverts.
     pub interval: Duration,
+    /// It has a virtual MAC.
+    pub vmac: bool,
 }
 
 /// The virtual routers of all these flavours, sent both ways, with all these rules.
@@ -75,6 +77,7 @@ pub fn fleet(flavours: &[Flavour], rules: &[Rule], interval: Duration) -> Vec<Ro
                     cast,
                     rule,
                     interval,
+                    vmac: false,
                 });
             }
         }
@@ -116,6 +119,15 @@ impl Router {
         }
     }
 
+    /// Its virtual MAC.
+    pub fn mac(&self) -> [u8; 6] {
+        let family = match self.family() {
+            Family::V4 => 1,
+            Family::V6 => 2,
+        };
+        [0, 0, 0x5e, 0, family, self.vrid]
+    }
+
     /// The `vrrp_instance` of one director; `lines` go into it.
     pub fn block(&self, place: Place, lines: &str) -> String {
         let Self { vrid, interval, .. } = self;
@@ -140,6 +152,9 @@ impl Router {
                 text,
                 " unicast_src_ip {own}\n unicast_peer {{\n  {peer}\n }}\n"
             );
+        }
+        if self.vmac {
+            text += " use_vmac\n";
         }
         match self.rule {
             Rule::NoPreempt => text += " nopreempt\n",

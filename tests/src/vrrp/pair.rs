@@ -273,11 +273,17 @@ impl Pair {
         if self.fallen.contains(&true) {
             return;
         }
-        let macs = Place::BOTH.map(|place| self.node(place).mac("eth0"));
-        let all = [0, 1]
-            .into_iter()
-            .flat_map(|i| wanted[i].iter().map(move |ip| (*ip, i)));
-        let all: BTreeMap<_, _> = all.map(|(ip, i)| (ip, macs[i].clone())).collect();
+        let macs = Place::BOTH.map(|place| self.node(place).mac_bytes("eth0"));
+        let masters = self.fleet.iter().flat_map(|router| {
+            let masters = (0..2).filter(|i| wanted[*i].contains(&router.vip()));
+            masters.map(|i| {
+                (
+                    router.vip(),
+                    if router.vmac { router.mac() } else { macs[i] },
+                )
+            })
+        });
+        let all: BTreeMap<_, _> = masters.map(|(ip, mac)| (ip, written(mac))).collect();
         let mut found = BTreeMap::new();
         let same = eventually_seldom(|| {
             found = self.neighbours(all.keys());
@@ -358,7 +364,7 @@ impl Pair {
                 };
                 let right = advert.dst == group
                     && advert.version == router.version()
-                    && [0, router.priority(place)].contains(&advert.priority)
+                    && advert.priority <= router.priority(place)
                     && (router.cast == Cast::Unicast || advert.ttl == 255);
                 assert!(right, "{router} at {place:?}: {advert:?}");
             }
@@ -372,13 +378,18 @@ impl Pair {
 }
 
 /// What every file begins with.
-const GLOBAL: &str = "global_defs {\n router_id pair\n script_user root\n}\n";
+pub const GLOBAL: &str = "global_defs {\n router_id pair\n script_user root\n}\n";
 
 fn node(lan: &Lan, place: Place) -> &Node {
     match place {
         Place::First => &lan.director,
         Place::Second => lan.second(),
     }
+}
+
+/// A link-layer address as `ip` writes it.
+fn written(mac: [u8; 6]) -> String {
+    mac.map(|byte| format!("{byte:02x}")).join(":")
 }
 
 /// Since 1970, as captures count.
