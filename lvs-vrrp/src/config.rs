@@ -93,8 +93,8 @@ pub struct RouterConfig {
     pub checksum: Checksum,
     /// What is done when two masters meet.
     pub rivals: Rivals,
-    /// A master that finds itself so late that another may have taken over becomes backup with this priority
-    /// (keepalived's `timer_expired_backup`).
+    /// A master that finds itself so late that a backup of this priority, the highest of all others, may have taken over becomes
+    /// backup (keepalived's `timer_expired_backup`).
     pub late: Option<u8>,
     /// The RFC to the letter (keepalived's `strict_mode`): an advertisement whose list of addresses is another one, or whose
     /// first IPv6 address is not link-local, is complained of.

@@ -181,6 +181,83 @@ pub enum Why {
     Deleted,
 }
 
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Started => f.write_str("it has been started"),
+            Self::Owner => f.write_str("it owns the addresses (priority 255)"),
+            Self::Alone { waited } => {
+                write!(f, "no advertisement from anybody for {}", Seconds(*waited))
+            }
+            Self::Silence {
+                master,
+                priority,
+                waited,
+            } => write!(
+                f,
+                "no advertisement from {master} (priority {priority}) for {}",
+                Seconds(*waited)
+            ),
+            Self::Released { master } => write!(f, "{master} has stepped down (priority 0)"),
+            Self::Preempted {
+                master,
+                priority,
+                ours,
+            } => write!(
+                f,
+                "the master {master} has priority {priority}, below our {ours}"
+            ),
+            Self::Outranked { by, priority, ours } if priority == ours => write!(
+                f,
+                "{by} is master with our priority {ours} and a higher address"
+            ),
+            Self::Outranked { by, priority, ours } => {
+                write!(
+                    f,
+                    "{by} is master with priority {priority}, above our {ours}"
+                )
+            }
+            Self::Group { group, member } => {
+                write!(f, "it follows ")?;
+                if let Some(member) = member {
+                    write!(f, "{} in ", member.escape_debug())?;
+                }
+                write!(f, "its sync group {}", group.escape_debug())
+            }
+            Self::Faults(causes) => {
+                for (i, cause) in causes.iter().enumerate() {
+                    let comma = if i == 0 { "" } else { ", " };
+                    write!(f, "{comma}{cause}")?;
+                }
+                Ok(())
+            }
+            Self::Recovered => f.write_str("all that must be good is so again"),
+            Self::Late { by } => write!(
+                f,
+                "this process was kept from advertising for {}: another may have taken over",
+                Seconds(*by)
+            ),
+            Self::Reloaded => f.write_str("a reload has changed what it is: it begins anew"),
+            Self::Stopped => f.write_str("it has been stopped"),
+            Self::Deleted => f.write_str("a reload has removed it"),
+        }
+    }
+}
+
+/// A time as people read it.
+struct Seconds(Duration);
+
+impl fmt::Display for Seconds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let digits = if self.0 < Duration::from_secs(1) {
+            3
+        } else {
+            2
+        };
+        write!(f, "{:.digits$} s", self.0.as_secs_f64())
+    }
+}
+
 /// What puts a virtual router in fault.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
@@ -193,6 +270,20 @@ pub enum Cause {
     FileTooLow(Object),
     /// The host has no address that advertisements could be sent from.
     NoSource,
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Object(Object::Interface(name)) => {
+                write!(f, "interface {} is down", name.escape_debug())
+            }
+            Self::Object(object) => write!(f, "{object} is bad"),
+            Self::Reversed(object) => write!(f, "{object} is good, and counts in reverse"),
+            Self::FileTooLow(object) => write!(f, "{object} leaves nothing of the priority"),
+            Self::NoSource => f.write_str("there is no address to send from"),
+        }
+    }
 }
 
 /// What is wrong with an advertisement that came. The first ones keep it from counting.
@@ -218,4 +309,107 @@ pub enum Trouble {
         /// Ours.
         ours: u8,
     },
+}
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Rejected(reject) => write!(f, "dropped: {reject}"),
+            Self::Noted(note) => write!(f, "{note}"),
+            Self::OurAddress { priority } => write!(
+                f,
+                "an advertisement with our own address and priority {priority} that is not ours: two hosts have this address"
+            ),
+            Self::TwoOwners => f.write_str("it owns the addresses (priority 255), and so do we"),
+            Self::Lower { priority, ours } => write!(
+                f,
+                "it is master with priority {priority}, below our {ours}: not followed, we take over when its time is up"
+            ),
+        }
+    }
+}
+
+impl Trouble {
+    /// What to do about it, in one sentence.
+    pub const fn cure(&self) -> Option<&'static str> {
+        match self {
+            Self::Rejected(reject) => Some(reject.cure()),
+            Self::Noted(note) => Some(note.cure()),
+            Self::OurAddress { .. } => Some("Give each host an address of its own."),
+            Self::TwoOwners => Some("Give one router only the priority 255."),
+            Self::Lower { .. } => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+
+    #[test]
+    fn reasons_are_one_clear_line() {
+        let master = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 2));
+        let script = |name: &str| Object::Script(name.to_owned());
+        let rows = [
+            (
+                Why::Silence {
+                    master,
+                    priority: 150,
+                    waited: Duration::from_micros(3_609_375),
+                },
+                "no advertisement from 10.0.0.2 (priority 150) for 3.61 s",
+            ),
+            (
+                Why::Alone {
+                    waited: Duration::from_micros(36_093),
+                },
+                "no advertisement from anybody for 0.036 s",
+            ),
+            (
+                Why::Outranked {
+                    by: master,
+                    priority: 150,
+                    ours: 100,
+                },
+                "10.0.0.2 is master with priority 150, above our 100",
+            ),
+            (
+                Why::Outranked {
+                    by: master,
+                    priority: 100,
+                    ours: 100,
+                },
+                "10.0.0.2 is master with our priority 100 and a higher address",
+            ),
+            (
+                Why::Faults(vec![
+                    Cause::Object(Object::Interface("eth0".to_owned())),
+                    Cause::Object(script("a\nb")),
+                    Cause::Reversed(script("spare")),
+                    Cause::NoSource,
+                ]),
+                "interface eth0 is down, script a\\nb is bad, script spare is good, and counts in reverse, \
+                 there is no address to send from",
+            ),
+            (
+                Why::Group {
+                    group: "G".to_owned(),
+                    member: Some("inside".to_owned()),
+                },
+                "it follows inside in its sync group G",
+            ),
+            (
+                Why::Group {
+                    group: "G".to_owned(),
+                    member: None,
+                },
+                "it follows its sync group G",
+            ),
+        ];
+        for (why, line) in rows {
+            assert_eq!(why.to_string(), line);
+        }
+    }
 }

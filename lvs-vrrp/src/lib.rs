@@ -8,6 +8,7 @@
 //! | [`config`] | what a virtual router is to do | nothing |
 //! | [`event`] | what comes out: advertisements to send, changes of state, troubles | nothing |
 //! | [`packet`] | advertisements as bytes: made, read, checked | nothing |
+//! | [`router`] | one virtual router's state machine | nothing |
 //! | [`speaker`] | all virtual routers of a host | nothing |
 //! | [`status`] | how everything is, and why | nothing |
 //! | [`track`] | what routers watch besides each other, and what that does to them | nothing |
@@ -22,6 +23,7 @@ pub mod event;
 #[cfg(feature = "linux")]
 pub mod io;
 pub mod packet;
+pub mod router;
 pub mod speaker;
 pub mod status;
 pub mod track;
