@@ -5,6 +5,7 @@
 //!
 //! | module | holds | needs |
 //! |---|---|---|
+//! | [`announce`] | when gratuitous ARPs and neighbour advertisements go out | nothing |
 //! | [`config`] | what a virtual router is to do | nothing |
 //! | [`event`] | what comes out: advertisements to send, changes of state, troubles | nothing |
 //! | [`packet`] | advertisements as bytes: made, read, checked | nothing |
@@ -18,6 +19,7 @@
 #![deny(unsafe_code)]
 #![warn(missing_docs)]
 
+pub mod announce;
 pub mod config;
 pub mod event;
 #[cfg(feature = "linux")]
