@@ -12,7 +12,32 @@
 //! | module | from | to |
 //! |---|---|---|
 //! | `priority` | how all that it watches is | the priority and its parts, the faults |
+//! | `script` | how its runs end | whether it is good; when it is started, ended, killed |
+//! | `file` | its content | a number |
+//! | `process` | how many there are | whether that is good |
+//! | `link` | whether it is up and running | whether it is good |
+//! | `debounce` | what is seen now | what counts |
 
+mod debounce;
+mod file;
+mod link;
 mod priority;
+mod process;
+mod script;
 
+pub use file::Reading;
+pub use link::{Link, LinkDelays};
 pub use priority::{Assessment, assess};
+pub use process::{ProcessRules, Processes};
+pub use script::{Action, Script, ScriptRules};
+
+use crate::status::ObjectState;
+
+/// How something is that is good or bad, if that is known.
+fn state(good: Option<bool>) -> ObjectState {
+    match good {
+        None => ObjectState::Unknown,
+        Some(true) => ObjectState::Good,
+        Some(false) => ObjectState::Bad,
+    }
+}
