@@ -30,6 +30,8 @@ mod layout;
 mod note;
 mod reject;
 mod senders;
+#[cfg(test)]
+mod tests;
 mod trailer;
 
 pub use codec::Codec;
