@@ -9,9 +9,11 @@
 //! | [`speaker`] | the program that speaks VRRP |
 //! | [`fleet`] | virtual routers of every kind, and their configuration |
 //! | [`pair`] | two directors that have them, and a client |
+//! | [`clients`] | clients that note every gap |
 //! | [`wire`] | adverts and announcements in a capture |
 //! | [`remains`] | all that a namespace's kernel has been told |
 
+pub mod clients;
 pub mod fleet;
 pub mod pair;
 pub mod remains;

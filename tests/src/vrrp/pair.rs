@@ -17,8 +17,6 @@ use crate::vrrp::{Place, Side, Speaker};
 /// The pair. What it does to its directors are steps; after each the test says who must be master of what.
 #[derive(Debug)]
 pub struct Pair {
-    /// Where they are.
-    pub lan: Lan,
     fleet: Vec<Router>,
     sides: [Side; 2],
     conf: [String; 2],
@@ -29,6 +27,8 @@ pub struct Pair {
     step: Duration,
     /// What each held then.
     before: [BTreeSet<IpAddr>; 2],
+    /// Where they are. Last, as the logs of the others are there.
+    pub lan: Lan,
 }
 
 impl Pair {
