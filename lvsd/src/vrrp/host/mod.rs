@@ -1,0 +1,16 @@
+//! What virtual routers do to the host besides its addresses.
+//!
+//! | module | does |
+//! |---|---|
+//! | [`routes`], [`rules`] | static and virtual routes and rules |
+//! | [`firewall`] | keeps packets for VIPs away from a host that does not accept them |
+//! | [`names`] | what iproute2 calls tables, protocols, realms and groups |
+//! | [`change`] | what comes of asking the kernel for any of it |
+
+pub(crate) mod change;
+pub(crate) mod firewall;
+pub(crate) mod names;
+pub(crate) mod routes;
+pub(crate) mod rules;
+#[cfg(test)]
+mod testing;
