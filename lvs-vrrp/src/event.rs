@@ -62,8 +62,6 @@ pub enum Output {
         why: Why,
         /// Its effective priority.
         priority: u8,
-        /// Nobody need be told: it only follows its group, which is told of.
-        quiet: bool,
     },
     /// A group has changed its state. It follows what its members are told to do.
     GroupEntered {

@@ -22,6 +22,7 @@
 pub mod announce;
 pub mod config;
 pub mod event;
+mod group;
 #[cfg(feature = "linux")]
 pub mod io;
 pub mod packet;

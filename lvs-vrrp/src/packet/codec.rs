@@ -30,4 +30,12 @@ impl Codec {
     pub fn new() -> Self {
         Self::default()
     }
+
+    /// One that has sent and heard nothing, and begins with another identification than others.
+    pub fn seeded(seed: u64) -> Self {
+        Self {
+            identification: (seed ^ (seed >> 16) ^ (seed >> 32) ^ (seed >> 48)) as u16,
+            ..Self::default()
+        }
+    }
 }

@@ -249,11 +249,9 @@ impl Router {
 
     /// Its group takes it along to be master, or to be backup, which a router does that could be either.
     pub fn follow(&mut self, to: State, why: Why, now: Time, out: &mut Vec<Action>) {
-        if self.opens.is_none() || self.health != Health::Good {
-            return;
-        }
         match (self.state, to) {
-            (State::Init | State::Backup, State::Master) => self.lead(why, now, out),
+            (State::Init, State::Master) if self.wish => self.lead(why, now, out),
+            (State::Backup, State::Master) => self.lead(why, now, out),
             (State::Master, State::Backup) => self.listen(why, now, out),
             _ => {}
         }
@@ -298,7 +296,7 @@ impl Router {
 
     /// Whether it would be master, or is kept from that by its group only.
     pub fn wants_to_lead(&self) -> bool {
-        self.state == State::Master || (self.wish && self.health == Health::Good)
+        self.state == State::Master || self.wish
     }
 
     /// Whose last advertisement it has followed as backup.

@@ -238,9 +238,7 @@ fn every_event_in_every_state() {
             "its timer, the group does not allow",
             config(),
             |b| {
-                b.now += b
-                    .left()
-                    .map_or(ms(0), |left| Duration::from_micros(left as u64));
+                b.now = b.router.next_deadline().unwrap_or(b.now);
                 b.with(|r, now, out| r.elapsed(false, now, out))
             },
             [
