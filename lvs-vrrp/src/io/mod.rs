@@ -1,6 +1,8 @@
 //! Linux: the sockets and frames of virtual routers. Nothing here decides anything, and nothing waits.
 
+pub mod announcer;
 pub mod netlink;
+pub mod socket;
 mod sys;
 #[cfg(test)]
 mod testing;

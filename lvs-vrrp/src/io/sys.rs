@@ -67,7 +67,7 @@ pub(super) fn receive(
     let is_v6 = libc::c_int::from(from.sin6_family) == libc::AF_INET6;
     Ok(Arrival {
         length: length.min(buffer.len()),
-        control: control.len().min(header.msg_controllen as usize),
+        control: control.len().min(header.msg_controllen as _),
         from: is_v6.then(|| Ipv6Addr::from(from.sin6_addr.s6_addr)),
     })
 }
