@@ -9,11 +9,12 @@ use netlink_sys::protocols::{NETLINK_NETFILTER, NETLINK_ROUTE};
 use netlink_sys::{Socket, SocketAddr};
 
 use super::message::{Message, Request};
+use crate::io::sys;
 
 /// The kernel never makes a datagram longer than this for a reader with such a buffer.
 const BUFFER: usize = 64 * 1024;
-/// Asked for where notifications come in; the kernel grants what its limits allow.
-const RECEIVE_QUEUE: libc::c_int = 4 << 20;
+/// Where notifications come in: those of thousands of addresses at once fit.
+const RECEIVE_QUEUE: libc::c_int = 16 << 20;
 /// The most requests on their way together: their answers fit in any receive queue.
 const TOGETHER: usize = 64;
 /// A table that changes while it is dumped is read again, so often at most.
@@ -40,7 +41,8 @@ impl Connection {
     /// For what rtnetlink notifies of, by the numbers of groups (RTNLGRP_…). It never waits, and must not be used for requests.
     pub fn subscribe(groups: &[u32]) -> io::Result<Self> {
         let connection = Self::open(NETLINK_ROUTE)?;
-        connection.socket.set_rx_buf_sz(RECEIVE_QUEUE)?;
+        let size = |option| sys::set_number(&connection, libc::SOL_SOCKET, option, RECEIVE_QUEUE);
+        size(libc::SO_RCVBUFFORCE).or_else(|_| size(libc::SO_RCVBUF))?;
         connection.socket.set_non_blocking(true)?;
         for &group in groups {
             connection.socket.add_membership(group)?;

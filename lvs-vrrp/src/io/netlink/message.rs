@@ -79,7 +79,7 @@ pub struct Message<'a> {
 
 impl<'a> Message<'a> {
     /// The first message of a datagram, and what follows it. `None` at the end and at anything that is no message.
-    pub(super) fn split(datagram: &'a [u8]) -> Option<(Self, &'a [u8])> {
+    pub(crate) fn split(datagram: &'a [u8]) -> Option<(Self, &'a [u8])> {
         let header = datagram.first_chunk::<HEADER>()?;
         let length = usize::try_from(u32::from_ne_bytes(*header.first_chunk()?)).ok()?;
         let bytes = datagram.get(..length).filter(|m| m.len() >= HEADER)?;

@@ -7,11 +7,13 @@
 //! Everything here is synchronous and belongs to the network namespace of the thread that opened the connection; afterwards any
 //! thread may use it. To change anything takes `CAP_NET_ADMIN`.
 
+mod attributes;
 mod connection;
 mod message;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use attributes::{attributes, number, text};
 pub use connection::Connection;
 pub use message::{Message, Request};
 
