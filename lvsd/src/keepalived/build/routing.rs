@@ -11,7 +11,7 @@ use crate::keepalived::diagnostic::Diagnostic;
 use crate::keepalived::keywords::Value;
 use crate::keepalived::model::{
     At, Encapsulation, EncapsulationKind, MetricKind, MetricValue, Named, NextHop, Placing, Prefix,
-    Route, RouteKind, RouteMetric, RoutePreference, Rule, RuleAction, RuleMatch, Scope,
+    Route, RouteKind, RouteMetric, RoutePreference, Rule, RuleAction, RuleMatch, Scope, Vrrp,
 };
 use crate::keepalived::tree::{Arg, Given, Line, Node};
 
@@ -27,6 +27,26 @@ pub(super) fn routes(node: &Node, family: Family, found: &mut Vec<Diagnostic>) -
 pub(super) fn rules(node: &Node, found: &mut Vec<Diagnostic>) -> Vec<Rule> {
     let lines = node.children("virtual_rules").flat_map(|n| &n.items);
     lines.filter_map(|line| rule(line, found)).collect()
+}
+
+/// Gives rules that do not say their place the ones that keepalived gives them: each family's own, down from 16384 in the order of
+/// the file.
+pub(super) fn place_rules(vrrp: &mut Vrrp) {
+    const FIRST: u32 = 16_384;
+    let instances = vrrp.instances.iter_mut().flat_map(|i| &mut i.rules);
+    let all = vrrp.rules.iter_mut().chain(instances);
+    let mut without: Vec<&mut Rule> = all.filter(|r| r.preference.is_none()).collect();
+    without.sort_by_key(|r| r.span);
+    let mut next = [FIRST; 2];
+    for rule in without {
+        let [v4, v6] = &mut next;
+        let place = match rule.family {
+            Some(Family::V6) => v6,
+            _ => v4,
+        };
+        rule.preference = Some(*place);
+        *place = place.saturating_sub(1);
+    }
 }
 
 /// A network, or everything of a family; `None`: everything, of whatever family.
@@ -109,6 +129,7 @@ pub(super) fn route(
     found: &mut Vec<Diagnostic>,
 ) -> Option<Route> {
     let (own, hops) = split(line);
+    let (encapsulation, own) = encapsulation(&own);
     let Some(to) = network(&line.args).or_else(|| network(&find(&own, "to")?.args)) else {
         let message = "this route does not say where to";
         found.push(
@@ -215,7 +236,7 @@ pub(super) fn route(
         scope: find(&own, "scope").and_then(scope),
         metric: option_number("metric"),
         onlink: find(&own, "onlink").is_some(),
-        encapsulation: encapsulation(&own),
+        encapsulation,
         expires: option_number("expires").map(|s| Duration::from_secs(s.into())),
         metrics: own.iter().filter_map(|o| metric(o, found)).collect(),
         realms: text("realms"),
@@ -269,43 +290,53 @@ fn plain_hop() -> NextHop {
 }
 
 fn next_hop(options: &[&Given]) -> NextHop {
+    let (encapsulation, options) = encapsulation(options);
+    let options = &options;
     let weight = find(options, "weight").and_then(Given::int);
     NextHop {
         via: find(options, "via").and_then(Given::addr),
         interface: find(options, "dev").and_then(interface),
         weight: weight.and_then(|w| u16::try_from(w).ok()).unwrap_or(1),
         onlink: find(options, "onlink").is_some(),
-        encapsulation: encapsulation(options),
+        encapsulation,
         realms: find(options, "realms")
             .and_then(Given::text)
             .map(str::to_owned),
     }
 }
 
-/// `encap` and the options that belong to it.
-fn encapsulation(options: &[&Given]) -> Option<Encapsulation> {
-    let encap = find(options, "encap")?;
-    let kind = EncapsulationKind::parse(encap.args.iter().find_map(Arg::text)?)?;
-    let mut own: Vec<(String, String)> = Vec::new();
-    if let Some(labels) = encap.args.iter().filter_map(Arg::text).nth(1) {
-        own.push((
-            encap
-                .args
-                .first()
-                .and_then(Arg::text)
-                .unwrap_or_default()
-                .to_owned(),
-            labels.to_owned(),
-        ));
-    }
-    for name in ["id", "dst", "tc", "ttl", "flags"] {
-        let Some(given) = find(options, name) else {
-            continue;
-        };
-        let value = given.args.iter().find_map(shown);
-        own.extend(value.map(|v| (name.to_owned(), v)));
-    }
-    Some(Encapsulation { kind, options: own })
+/// `encap` with the options that belong to it, which follow it at once; and the others. Some words belong to routes as well.
+fn encapsulation<'a>(options: &[&'a Given]) -> (Option<Encapsulation>, Vec<&'a Given>) {
+    let at = options.iter().position(|o| o.option.name == "encap");
+    let found = at.and_then(|at| {
+        let words = options.get(at)?.args.iter().filter_map(Arg::text);
+        Some((at, EncapsulationKind::parse(words.clone().next()?)?, words))
+    });
+    let Some((at, kind, mut words)) = found else {
+        return (None, options.to_vec());
+    };
+    let its: &[&str] = match kind {
+        EncapsulationKind::Ip => &["id", "dst", "src", "tos", "tc", "ttl", "flags"],
+        EncapsulationKind::Ip6 => &["id", "dst", "src", "tc", "ttl", "hoplimit", "flags"],
+        EncapsulationKind::Mpls => &["ttl"],
+        EncapsulationKind::Ila => &[],
+    };
+    let (before, from) = options.split_at(at);
+    let belongs = |o: &&&Given| its.contains(&o.option.name);
+    let behind = from.iter().skip(1);
+    let many = behind.clone().take_while(belongs).count();
+    let name = words.next().unwrap_or_default().to_owned();
+    let labels = words.next().map(|labels| (name, labels.to_owned()));
+    let given = behind.clone().take(many).filter_map(|o| {
+        let value = o.args.iter().find_map(shown)?;
+        Some((o.option.name.to_owned(), value))
+    });
+    let encapsulation = Encapsulation {
+        kind,
+        options: labels.into_iter().chain(given).collect(),
+    };
+    let rest = before.iter().chain(behind.skip(many)).copied();
+    (Some(encapsulation), rest.collect())
 }
 
 /// An argument as it was written, more or less.
@@ -384,7 +415,7 @@ pub(super) fn rule(line: &Line, found: &mut Vec<Diagnostic>) -> Option<Rule> {
     };
     let preference = number(line, "preference");
     if preference.is_none() {
-        let message = "this rule has no `preference`, so the kernel chooses its place";
+        let message = "this rule has no `preference`, so its place is some number below 16385";
         let without = Diagnostic::warning("no-preference", line.span, message);
         found.push(without.help("add `preference NUMBER`: the lower, the earlier"));
     }

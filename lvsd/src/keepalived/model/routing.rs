@@ -327,7 +327,7 @@ pub struct Rule {
     pub family: Option<Family>,
     /// What is done with packets that fit.
     pub action: RuleAction,
-    /// Its place among rules; `None`: the kernel's choice.
+    /// Its place among rules, which every rule of a whole configuration has; `None`: the kernel's choice.
     pub preference: Option<u32>,
     /// What a packet must be.
     pub matches: Vec<RuleMatch>,

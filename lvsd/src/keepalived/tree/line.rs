@@ -231,12 +231,9 @@ impl Reader<'_> {
     }
 
     fn check_repeated(&mut self, line: &Line, option: &'static Opt, word: &Word) {
-        // Behind `nexthop`, options are the next hop's.
-        if line
-            .options
-            .iter()
-            .any(|given| given.option.name == "nexthop")
-        {
+        // Behind these, options may be theirs.
+        let own = |given: &Given| matches!(given.option.name, "nexthop" | "encap");
+        if line.options.iter().any(own) {
             return;
         }
         if let Some(before) = line.option(option.name) {

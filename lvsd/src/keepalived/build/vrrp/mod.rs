@@ -47,6 +47,7 @@ pub(in super::super) fn build(nodes: &[Node], vrrp: &mut Vrrp, found: &mut Vec<D
     groups::track_groups(nodes, vrrp, found);
     links::build(nodes, vrrp, found);
     statics(nodes, vrrp, found);
+    routing::place_rules(vrrp);
 }
 
 /// Static addresses, routes and rules.

@@ -579,6 +579,32 @@ fn routes_are_iproute2_s() {
         ]
     );
 
+    // What follows `encap` at once is its own, whatever else has such words.
+    let (r, codes) = route(
+        "10.9.0.0/16 src 192.0.2.1 encap ip id 5 dst 10.0.0.1 src 10.0.0.2 tos 4 via 10.0.0.9 tos 8",
+    );
+    assert!(codes.is_empty(), "{codes:?}");
+    let r = r.unwrap();
+    let encapsulation = r.encapsulation.unwrap();
+    let options = encapsulation.options.iter();
+    let options: Vec<_> = options.map(|(n, v)| (n.as_str(), v.as_str())).collect();
+    let expected = [
+        ("id", "5"),
+        ("dst", "10.0.0.1"),
+        ("src", "10.0.0.2"),
+        ("tos", "4"),
+    ];
+    assert_eq!(options, expected);
+    assert_eq!(r.source, Some(ip("192.0.2.1")));
+    assert_eq!(r.tos, Some(Named::Number(8)));
+    assert_eq!(r.via.unwrap().value, ip("10.0.0.9"));
+    let (r, _) = route("10.9.0.0/16 nexthop encap mpls 100/200 via 10.0.0.9 nexthop via 10.0.0.8");
+    let hops = r.unwrap().hops;
+    let labels = hops[0].encapsulation.as_ref().unwrap().options.clone();
+    assert_eq!(labels, [("mpls".to_owned(), "100/200".to_owned())]);
+    assert_eq!(hops[0].via, Some(ip("10.0.0.9")));
+    assert!(hops[1].encapsulation.is_none());
+
     assert_eq!(route("dev eth0").1, ["no-destination"]);
     assert_eq!(route("10.0.0.0/8").1, ["no-next-hop"]);
     assert_eq!(
@@ -625,6 +651,18 @@ fn rules_are_iproute2_s() {
     );
     let (r, _) = rule("to 10.0.0.0/8 blackhole preference 1");
     assert_eq!(r.unwrap().action, RuleAction::Blackhole);
+}
+
+#[test]
+fn rules_without_a_place_are_put_where_keepalived_puts_them() {
+    let (vrrp, _) = built(
+        "vrrp_instance A {\n interface eth0\n virtual_router_id 5\n virtual_ipaddress { 192.0.2.9 }\n virtual_rules {\n\
+         from 10.1.0.0/16 table 1\n from 10.2.0.0/16 table 1 preference 9\n}\n}\n\
+         static_rules {\n iif eth0 table 1\n from 2001:db8::/32 table 1\n}\n",
+    );
+    let places = |rules: &[Rule]| rules.iter().map(|r| r.preference).collect::<Vec<_>>();
+    assert_eq!(places(&vrrp.instances[0].rules), [Some(16384), Some(9)]);
+    assert_eq!(places(&vrrp.rules), [Some(16383), Some(16384)]);
 }
 
 #[test]

@@ -52,7 +52,11 @@ fn rules_are_as_ip_rule_makes_them_and_go_as_they_came() {
                 true => "-6",
                 false => "-4",
             };
-            let theirs = line.replace("tunnel-id", "tun_id");
+            // Without a place, it has keepalived's.
+            let mut theirs = line.replace("tunnel-id", "tun_id");
+            if !theirs.contains("preference") {
+                theirs.push_str(" preference 16384");
+            }
             ip(&format!("{family} rule add {theirs} protocol 18")).unwrap();
             let expected = shown_by_ip();
             assert_eq!(rules.present(&wanted).unwrap(), [true], "{line}");
