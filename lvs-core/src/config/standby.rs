@@ -43,6 +43,20 @@ impl Standby {
         }
     }
 
+    /// What stands by here and there; nothing is said about answering.
+    #[must_use]
+    pub fn both(&self, other: &Self) -> Self {
+        Self {
+            addresses: self
+                .addresses
+                .intersection(&other.addresses)
+                .copied()
+                .collect(),
+            marks: self.marks.intersection(&other.marks).copied().collect(),
+            unanswered: Set::default(),
+        }
+    }
+
     /// Whether the service stands by.
     pub fn includes(&self, key: &ServiceKey) -> bool {
         match key {

@@ -167,17 +167,19 @@ impl Control {
         if same && !lingered && !guard.is_lost() && !guard.has_more() {
             return false;
         }
-        let entries = entries::of(entries::services(&config), &classifier, &topology);
+        let entries = entries::of(entries::working(&config), &classifier, &topology);
         let current: HashSet<&Entry> = entries.iter().collect();
+        let resting = entries::resting(&config, &classifier);
         for gone in entries::lingering(guard.hidden().entries(), &entries) {
             self.lingering.entry(gone).or_insert(now + LINGER);
         }
         self.lingering
-            .retain(|e, until| *until > now && !current.contains(e));
+            .retain(|e, until| *until > now && !current.contains(e) && !resting.contains(e));
         let mut hidden = entries.clone();
         hidden.extend(self.lingering.keys());
         let is_served = |key: &ServiceKey| config.service(key).is_some();
-        guard.set(entries::hidden(&hidden, &classifier, is_served));
+        let standby = config.standby();
+        guard.set(entries::hidden(&hidden, &classifier, standby, is_served));
         guard.take_notes().iter().for_each(|line| (self.log)(line));
         drop(guard);
         self.report_interfaces();
@@ -211,7 +213,8 @@ impl Control {
         let marked = classifier.virtual_addresses();
         let marked = marked.filter(|(ip, marks)| is_served(*ip, marks));
         let ours = config.owned().chain(marked.map(|(ip, _)| ip));
-        let ours: HashSet<Ip> = ours.filter(|ip| !topology.is_local(*ip)).collect();
+        let is_told = |ip: &Ip| !topology.is_local(*ip) && standby.answers_for(ip);
+        let ours: HashSet<Ip> = ours.filter(is_told).collect();
         self.announced.retain(|ip| ours.contains(ip));
         self.announcing.retain(|(ip, _)| ours.contains(ip));
         for ip in ours {

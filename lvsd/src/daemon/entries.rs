@@ -10,12 +10,14 @@
 //!   is hidden, and what is no answer goes back to the host.
 //!
 //! Marked packets are known by the rules themselves ([`Hidden::new`]).
+//!
+//! Of services that [stand by](Standby) nothing is hidden.
 
 use std::collections::HashSet;
 
 use lvs_core::segment::port::{FTP, FTP_DATA, ISAKMP};
-use lvs_core::{Config, Endpoint, Method, Protocol, Service, ServiceKey};
-use lvs_fwd::classify::{Classifier, Rule};
+use lvs_core::{Config, Endpoint, Method, Protocol, Service, ServiceKey, Standby};
+use lvs_fwd::classify::{Classifier, Prefix, Rule};
 use lvs_fwd::hidden::{Entry, Hidden};
 use lvs_fwd::route::Topology;
 
@@ -31,6 +33,12 @@ pub(super) fn services(config: &Config) -> impl Iterator<Item = &Service> {
     config.services().into_iter().map(|s| &**s)
 }
 
+/// Those of a snapshot's services that do not stand by.
+pub(super) fn working(config: &Config) -> impl Iterator<Item = &Service> {
+    let standby = config.standby();
+    services(config).filter(|s| !standby.includes(&s.key()))
+}
+
 /// Everything that the host must be spared, but for marked packets.
 pub(super) fn of<'a>(
     services: impl IntoIterator<Item = &'a Service>,
@@ -38,8 +46,12 @@ pub(super) fn of<'a>(
     topology: &Topology,
 ) -> Vec<Entry> {
     let own = topology.local_addrs().map(Entry::Own);
+    let stations = topology.macvlans().iter().map(|m| Entry::Station {
+        ifindex: m.below,
+        mac: m.mac,
+    });
     let services = services.into_iter().flat_map(|s| of_service(s, classifier));
-    let entries: HashSet<Entry> = own.chain(services).collect();
+    let entries: HashSet<Entry> = own.chain(stations).chain(services).collect();
     entries.into_iter().collect()
 }
 
@@ -58,21 +70,31 @@ pub(super) fn of_service(service: &Service, classifier: &Classifier) -> Vec<Entr
     entries
 }
 
-/// The entries, and what is known by its mark.
+/// The entries, and what is known by its mark, but not to addresses whose services stand by.
 pub(super) fn hidden(
     entries: &[Entry],
     classifier: &Classifier,
+    standby: &Standby,
     is_served: impl Fn(&ServiceKey) -> bool,
 ) -> Hidden {
-    Hidden::new(entries, classifier.rules(), |family, mark| {
-        is_served(&ServiceKey::Mark { family, mark })
+    let taken_out = standby.addresses().map(|ip| Rule {
+        destination: Some(Prefix::single(ip)),
+        ..Rule::default()
+    });
+    let rules = classifier.rules();
+    let rules: Vec<Rule> = taken_out.chain(rules.iter().cloned()).collect();
+    Hidden::new(entries, &rules, |family, mark| {
+        let key = ServiceKey::Mark { family, mark };
+        !standby.includes(&key) && is_served(&key)
     })
 }
 
-/// Whether these services have the addresses of the present ones, so that nothing else need be hidden, resolved or
-/// announced: most changes are of weights.
+/// Whether these services have the addresses of the present ones, and the same ones stand by, so that nothing else need be
+/// hidden, resolved or announced: most changes are of weights.
 pub(super) fn is_same(old: &Config, new: &Config) -> bool {
-    new.services().len() == old.services().len() && changed(old, services(new)).next().is_none()
+    new.services().len() == old.services().len()
+        && changed(old, services(new)).next().is_none()
+        && new.standby() == old.standby()
 }
 
 /// Those of the new services whose addresses are not those of the present ones.
@@ -176,6 +198,13 @@ fn replies(service: &Service, ends: &[End]) -> Vec<Entry> {
         }
     }
     entries
+}
+
+/// What of a snapshot is not hidden, since it belongs to services that stand by.
+pub(super) fn resting(config: &Config, classifier: &Classifier) -> HashSet<Entry> {
+    let standby = config.standby();
+    let rest = services(config).filter(|s| standby.includes(&s.key()));
+    rest.flat_map(|s| of_service(s, classifier)).collect()
 }
 
 /// The servers of `before` that are not in `now`: their last replies, to connections that have just lost
@@ -364,7 +393,7 @@ mod tests {
             "10.9.0.9:80".parse().unwrap(),
         );
         let hides = |services: &[(ServiceKey, &[&str])]| {
-            let hidden = hidden(&[], &classifier, |key| {
+            let hidden = hidden(&[], &classifier, &Standby::default(), |key| {
                 config(services).service(key).is_some()
             });
             hidden.hides(&packet, false, lvs_fwd::frame::PortId(0))
@@ -374,5 +403,76 @@ mod tests {
             (mark(Family::V6, 7), &[]),
             (mark(Family::V4, 8), &[])
         ]));
+    }
+
+    #[test]
+    fn packets_to_addresses_that_stand_by_are_not_hidden_by_their_mark() {
+        let rule = Rule {
+            mark: 7,
+            destination: Some("10.9.0.0/24".parse().unwrap()),
+            ..Rule::default()
+        };
+        let classifier = Classifier::new(vec![rule]);
+        let hides = |standby: &Standby, to: &str| {
+            let hidden = hidden(&[], &classifier, standby, |_| true);
+            let packet =
+                lvs_core::Segment::new(TCP, "192.0.2.1:7".parse().unwrap(), to.parse().unwrap());
+            hidden.hides(&packet, false, lvs_fwd::frame::PortId(0))
+        };
+        let one = Standby::new([ip("10.9.0.9")], [], []);
+        assert!(!hides(&one, "10.9.0.9:80") && hides(&one, "10.9.0.8:80"));
+        let mark = Standby::new([], [mark(Family::V4, 7)], []);
+        assert!(!hides(&mark, "10.9.0.8:80"));
+    }
+
+    #[test]
+    fn nothing_is_hidden_of_what_stands_by() {
+        let (a, b) = (service(TCP, "10.9.0.1:80"), service(TCP, "10.9.0.2:80"));
+        let servers: &[&str] = &["10.10.0.1:8080", "10.10.0.2:80"];
+        let director = Director::new(&Settings::default());
+        let made: Result<(), ConfigError> = director.edit(|draft| {
+            for (key, server) in [(a, servers[0]), (b, servers[0]), (b, servers[1])] {
+                if draft.service(&key).is_none() {
+                    let scheduler = lvs_sched::build("rr").unwrap();
+                    draft.add_service(key, scheduler, ServiceOptions::default())?;
+                }
+                let server = server.parse().unwrap();
+                draft.add_dest(key, server, &DestOptions::new(Method::Nat, 1))?;
+            }
+            draft.set_standby(Arc::new(Standby::new([ip("10.9.0.2")], [], [])));
+            Ok(())
+        });
+        made.unwrap();
+        let (config, none) = (director.config(), Classifier::default());
+        let topology = Topology::builder().build();
+        let hidden: HashSet<Entry> = of(working(&config), &none, &topology).into_iter().collect();
+        let first = [virt(TCP, "10.9.0.1:80"), reply(TCP, servers[0])];
+        assert_eq!(hidden, first.into());
+        let second = [
+            virt(TCP, "10.9.0.2:80"),
+            reply(TCP, servers[0]),
+            reply(TCP, servers[1]),
+        ];
+        assert_eq!(resting(&config, &none), second.into());
+        let made: Result<(), ConfigError> = director.edit(|draft| {
+            draft.set_standby(Arc::default());
+            Ok(())
+        });
+        made.unwrap();
+        assert!(!is_same(&config, &director.config()));
+    }
+
+    #[test]
+    fn macvlans_are_stations_of_the_host() {
+        let mac = lvs_fwd::route::Mac([0, 0, 0x5e, 0, 1, 51]);
+        let mut topology = Topology::builder();
+        topology.macvlan(lvs_fwd::route::Macvlan {
+            port: lvs_fwd::frame::PortId(0),
+            below: 2,
+            ifindex: 9,
+            mac,
+        });
+        let entries = of([], &Classifier::default(), &topology.build());
+        assert_eq!(entries, [Entry::Station { ifindex: 2, mac }]);
     }
 }

@@ -214,6 +214,9 @@ impl Guard {
     ///
     /// If it is too much; then some of them may be hidden.
     pub(super) fn add(&mut self, more: &[Entry]) -> Result<(), BpfError> {
+        if more.is_empty() {
+            return Ok(());
+        }
         let hidden = self.hidden.with(more);
         let Some(g) = self.bpf.as_mut().filter(|_| self.attached) else {
             return self.replace(hidden);
@@ -226,6 +229,13 @@ impl Guard {
         }
         self.hidden = hidden;
         Ok(())
+    }
+
+    /// The same, as far as there is room.
+    pub(super) fn add_all(&mut self, more: &[Entry]) {
+        if let Err(e) = self.add(more) {
+            self.refuse(&e);
+        }
     }
 
     /// Whether some of that was [added](Self::add), and perhaps for nothing.
@@ -241,11 +251,15 @@ impl Guard {
     /// Hides exactly this, as far as there is room for it.
     pub(super) fn set(&mut self, hidden: Hidden) {
         if let Err(e) = self.replace(hidden) {
-            let why = reason(&e);
-            self.notes.push(format!(
-                "warning: the BPF guard does not take the services ({why})"
-            ));
+            self.refuse(&e);
         }
+    }
+
+    fn refuse(&mut self, e: &BpfError) {
+        let why = reason(e);
+        self.notes.push(format!(
+            "warning: the BPF guard does not take the services ({why})"
+        ));
     }
 
     /// What there is to say since the last call.
@@ -264,7 +278,13 @@ impl Guard {
     }
 
     /// What there is to say since the last call: which guard it is, what is missing and what follows.
-    pub(super) fn explain(&mut self, config: &Config, topology: &Topology) -> Vec<String> {
+    /// `governed` says that VRRP puts virtual addresses on interfaces.
+    pub(super) fn explain(
+        &mut self,
+        config: &Config,
+        topology: &Topology,
+        governed: bool,
+    ) -> Vec<String> {
         let mut lines = self.take_notes();
         if self.attached {
             lines.push("guard: BPF (TCX)".to_owned());
@@ -275,6 +295,13 @@ impl Guard {
                 "guard: none; the host must neither hold the VIPs nor forward packets".to_owned(),
             );
             lines.extend(dangers(config, topology));
+            if governed {
+                lines.push(
+                    "warning: without a guard, the host resets connections to virtual addresses that VRRP gives it; \
+                     allow BPF (CAP_BPF, Linux 6.6) or install nft"
+                        .to_owned(),
+                );
+            }
         }
         lines
     }

@@ -4,7 +4,8 @@
 //!
 //! Rule: changes wait for each other. What a change needs hidden is hidden before it is published, since until then the
 //! host would answer; if it is refused after all, what was hidden before is hidden again. What need not be hidden any more goes
-//! by and by (see `control`). A change costs what it changes: only a new mark has everything looked at.
+//! by and by (see `control`). A change costs what it changes: only a new mark has everything looked at. It is the same with
+//! virtual addresses that come and go ([`follow`](super::follow)).
 
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
@@ -14,6 +15,7 @@ use lvs_fwd::classify::Classifier;
 use lvs_fwd::route::Topology;
 
 use super::apply::Host;
+use super::follow::VirtualAddresses;
 use super::guard::{self, Guard};
 use super::mailbox::Mailbox;
 use super::{Clock, Error, apply, entries, marks};
@@ -36,6 +38,8 @@ pub(super) struct Live {
     /// Of the thread that follows changes.
     pub(super) control: Arc<Mailbox>,
     pub(super) clock: Clock,
+    /// Which services [stand by](super::follow) follows from them.
+    pub(super) addresses: ArcSwap<VirtualAddresses>,
     /// Who keeps the configuration, if there is one; the daemon owns it.
     pub(super) keeper: OnceLock<Weak<Keeper>>,
 }
@@ -63,21 +67,29 @@ impl Live {
                 true => old.clone(),
                 false => Arc::new(marks::classifier(&wanted, &self.interfaces)?),
             };
+            let is_new_rule = !Arc::ptr_eq(&classifier, &old);
             let changed: Vec<&Service> = entries::changed(&config, draft.services()).collect();
+            let mut standby = draft.standby().clone();
+            if is_new_rule || !changed.is_empty() {
+                let addresses = self.addresses.load();
+                standby = Arc::new(addresses.standby(draft.services(), &classifier));
+            }
+            let works = |s: &&Service| !standby.includes(&s.key());
             let is_new_mark =
                 |s: &&Service| s.key().addr().is_none() && config.service(&s.key()).is_none();
-            if !Arc::ptr_eq(&classifier, &old) || changed.iter().any(is_new_mark) {
-                let mut entries = entries::of(draft.services(), &classifier, &topology);
+            if is_new_rule || changed.iter().any(is_new_mark) {
+                let working = draft.services().filter(works);
+                let mut entries = entries::of(working, &classifier, &topology);
                 entries.extend(entries::lingering(before.entries(), &entries));
                 let is_served = |key: &ServiceKey| draft.service(key).is_some();
-                let hidden = entries::hidden(&entries, &classifier, is_served);
+                let hidden = entries::hidden(&entries, &classifier, &standby, is_served);
                 guard.replace(hidden).map_err(Error::Guard)?;
             } else if !changed.is_empty() {
-                let new = changed
-                    .iter()
-                    .flat_map(|s| entries::of_service(s, &classifier));
+                let new = changed.into_iter().filter(works);
+                let new = new.flat_map(|s| entries::of_service(s, &classifier));
                 guard.add(&new.collect::<Vec<_>>()).map_err(Error::Guard)?;
             }
+            draft.set_standby(standby);
             Ok::<_, E>(classifier)
         });
         let classifier = edited.inspect_err(|_| {
@@ -92,6 +104,40 @@ impl Live {
         drop(guard);
         self.control.wake();
         Ok(())
+    }
+
+    /// Makes services work, and others stand by, as these addresses have it.
+    fn follow(&self, addresses: Arc<VirtualAddresses>) {
+        let mut guard = guard::lock(&self.guard);
+        let (config, classifier) = (self.director.config(), self.classifier.load());
+        let standby = addresses.standby(entries::services(&config), &classifier);
+        self.addresses.store(addresses);
+        let before = config.standby();
+        if standby == **before {
+            return;
+        }
+        // Until the workers know, those stay hidden that no longer work, and what comes to them meanwhile is given back.
+        let meanwhile = before.both(&standby);
+        let works = |s: &&Service| !meanwhile.includes(&s.key());
+        let working = entries::services(&config).filter(works);
+        if classifier.rules().is_empty() {
+            let woken = working.filter(|s| before.includes(&s.key()));
+            let new = woken.flat_map(|s| entries::of_service(s, &classifier));
+            guard.add_all(&new.collect::<Vec<_>>());
+        } else {
+            let mut entries = entries::of(working, &classifier, &self.topology.load());
+            entries.extend(entries::lingering(guard.hidden().entries(), &entries));
+            let is_served = |key: &ServiceKey| config.service(key).is_some();
+            let hidden = entries::hidden(&entries, &classifier, &meanwhile, is_served);
+            guard.set(hidden);
+        }
+        let edited = self.director.edit(|draft| {
+            draft.set_standby(Arc::new(standby));
+            Ok::<_, ConfigError>(())
+        });
+        debug_assert!(edited.is_ok(), "services are as they were");
+        drop(guard);
+        self.control.wake();
     }
 
     fn lock_marks(&self) -> MutexGuard<'_, Vec<MarkRule>> {
@@ -130,6 +176,10 @@ impl Plane for Live {
 
     fn change(&self, change: Change<'_>) -> Result<(), Stop> {
         self.edit(|draft, marks| change(draft, marks))
+    }
+
+    fn virtual_addresses(&self, addresses: Arc<VirtualAddresses>) {
+        self.follow(addresses);
     }
 
     /// Everything but whether the guard has room.

@@ -10,6 +10,7 @@ mod activity;
 mod apply;
 mod control;
 mod entries;
+mod follow;
 mod guard;
 mod live;
 mod mailbox;
@@ -17,6 +18,8 @@ mod marks;
 mod memory;
 mod privileges;
 mod summary;
+#[cfg(test)]
+mod tests;
 mod worker;
 
 use std::os::linux::net::SocketAddrExt as _;
@@ -52,6 +55,7 @@ use mailbox::Mailbox;
 use worker::WorkerThread;
 
 pub(crate) use apply::apply;
+pub use follow::VirtualAddresses;
 pub use summary::Summary;
 
 /// First fragments remembered at a time.
@@ -63,7 +67,8 @@ const FRAGMENTS: usize = 8192;
 pub struct Options {
     /// The services.
     pub rules: RuleSet,
-    /// The interfaces to work on; empty: every Ethernet interface that is up and not part of a bridge or bond.
+    /// The interfaces to work on; empty: every Ethernet interface that is up and not part of a bridge or bond, nor a macvlan
+    /// above one of these.
     pub interfaces: Vec<String>,
     /// Worker threads, 1 to 16.
     pub workers: usize,
@@ -270,9 +275,13 @@ impl Daemon {
         let topology = monitor.topology(&ports);
         let names: Vec<String> = devices.iter().map(|d| d.name.clone()).collect();
         let classifier = marks::classifier(&options.rules.marks, &names)?;
+        let configured = options.configuration.as_ref().map(|(config, _)| config);
+        let addresses = configured.map(VirtualAddresses::of).unwrap_or_default();
         let nothing = director.config();
         director.edit(|draft| {
             apply::replace(draft, &options.rules)?;
+            let standby = addresses.standby(draft.services(), &classifier);
+            draft.set_standby(Arc::new(standby));
             let host = apply::Host {
                 topology: &topology,
                 gives_back: true, // as long as no guard has been chosen
@@ -295,11 +304,12 @@ impl Daemon {
             }
         }
         let config = director.config();
-        let entries = entries::of(entries::services(&config), &classifier, &topology);
+        let entries = entries::of(entries::working(&config), &classifier, &topology);
         let is_served = |key: &ServiceKey| config.service(key).is_some();
-        let hidden = entries::hidden(&entries, &classifier, is_served);
+        let hidden = entries::hidden(&entries, &classifier, config.standby(), is_served);
         guard.activate(hidden).map_err(Error::Guard)?;
-        let notes = guard.explain(&config, &topology).into_iter();
+        let governed = !addresses.governed.is_empty();
+        let notes = guard.explain(&config, &topology, governed).into_iter();
         let configured = options.configuration.iter().flat_map(|(c, _)| &c.services);
         let services = options.rules.services.iter().map(|s| s.key);
         let services = services.chain(configured.flat_map(|s| s.keys.iter().copied()));
@@ -347,6 +357,7 @@ impl Daemon {
             marks: Mutex::new(options.rules.marks),
             control: control_mail.clone(),
             clock,
+            addresses: ArcSwap::from_pointee(addresses),
             keeper: OnceLock::new(),
         });
         let mut daemon = Self {
@@ -479,7 +490,7 @@ impl Drop for Daemon {
 
 /// A director that has lost a thread hides its services from the host and serves them to nobody. Better to end
 /// at once: the guard ends too, and whoever supervises us starts anew.
-struct AbortOnPanic;
+pub(crate) struct AbortOnPanic;
 
 impl Drop for AbortOnPanic {
     fn drop(&mut self) {
@@ -493,7 +504,14 @@ impl Drop for AbortOnPanic {
 fn choose(links: &[Link], names: &[String]) -> Result<Vec<Device>, Error> {
     let usable = |l: &&Link| l.ethernet && l.up && l.controller.is_none();
     let chosen: Vec<&Link> = if names.is_empty() {
-        links.iter().filter(usable).collect()
+        // What comes to a macvlan comes in by the interface below.
+        let is_above = |l: &&Link| {
+            let below = l
+                .macvlan_of
+                .and_then(|i| links.iter().find(|l| l.ifindex == i));
+            below.as_ref().is_some_and(usable)
+        };
+        links.iter().filter(|l| usable(l) && !is_above(l)).collect()
     } else {
         let mut chosen: Vec<&Link> = Vec::new();
         for name in names {

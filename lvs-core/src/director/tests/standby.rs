@@ -224,4 +224,10 @@ fn what_stands_by_is_told() {
     assert!(!standby.answers_for(&ip("10.9.0.1")) && standby.answers_for(&ip("10.9.0.100")));
     assert!(!standby.is_empty() && Standby::default().is_empty());
     assert!(Standby::new([], [], [ip("10.9.0.1")]).is_empty());
+    let other = Standby::new([ip("10.9.0.100"), ip("10.9.0.101")], [mark(8)], []);
+    let both = Standby::new([ip("10.9.0.100")], [], []);
+    assert_eq!(
+        (standby.both(&other), other.both(&standby)),
+        (both.clone(), both)
+    );
 }
