@@ -17,7 +17,7 @@ use netlink_packet_route::link::{
     IpVlanFlags, IpVlanMode, LinkAttribute, LinkFlags, LinkInfo, LinkMessage, MacVlanMode,
 };
 
-use super::link::Link;
+use super::link::{Link, interfaces};
 use super::netlink::{Connection, Request};
 
 /// The longest name of an interface (IFNAMSIZ without the final zero).
@@ -131,6 +131,12 @@ pub fn remove(connection: &mut Connection, ifindex: u32) -> io::Result<()> {
     let mut message = LinkMessage::default();
     message.header.index = ifindex;
     connection.request(&Request::route(RouteNetlinkMessage::DelLink(message), 0))
+}
+
+/// The number of an interface; `None` if there is none of that name.
+pub fn number_of(connection: &mut Connection, name: &str) -> io::Result<Option<u32>> {
+    let all = interfaces(connection)?;
+    Ok(all.iter().find(|l| l.name == name).map(|l| l.ifindex))
 }
 
 /// A name for a virtual router's interface, as keepalived makes them: `PREFIX.VRID`; if that is taken, of IPv6 `PREFIX6.VRID`; then

@@ -30,6 +30,8 @@ fn a_macvlan_comes_and_goes() {
 
         let link = found(&mut c, "vrrp.51").unwrap();
         assert!(!link.enabled && !link.up);
+        let number = number_of(&mut c, "vrrp.51").unwrap();
+        assert_eq!(number, Some(link.ifindex));
         assert!(device.is_like(&link));
         assert!(!macvlan(b).is_like(&link));
         let other = DeviceKind::Macvlan { mac: [2; 6] };
@@ -58,6 +60,7 @@ fn a_macvlan_comes_and_goes() {
 
         remove(&mut c, link.ifindex).unwrap();
         assert_eq!(found(&mut c, "vrrp.51"), None);
+        assert_eq!(number_of(&mut c, "vrrp.51").unwrap(), None);
         let e = remove(&mut c, link.ifindex).unwrap_err();
         assert_eq!(e.raw_os_error(), Some(libc::ENODEV));
     });
