@@ -25,6 +25,7 @@ use lvs_fwd::route::{Interface, Mac, Route, Topology};
 use lvsd::adm::execute::execute;
 use lvsd::rules::{self, Command, Names, RuleSet};
 
+mod advert;
 mod config;
 mod control;
 mod payload;
@@ -33,6 +34,7 @@ mod replay;
 mod request;
 mod segment;
 
+pub use advert::advert;
 pub use config::config;
 pub use control::control;
 pub use payload::{ftp, sip};

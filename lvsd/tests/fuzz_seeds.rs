@@ -23,6 +23,26 @@ fn replay(target: &str, run: impl Fn(&[u8])) {
 }
 
 #[test]
+fn advert() {
+    replay("advert", targets::advert);
+}
+
+/// Every stored advertisement with each byte changed in some ways, and broken off there.
+#[test]
+fn advertisements_damaged_in_one_place() {
+    replay("advert", |input| {
+        for at in 0..input.len() {
+            for change in [0x01, 0x08, 0x10, 0x80, 0xff] {
+                let mut damaged = input.to_vec();
+                damaged[at] ^= change;
+                targets::advert(&damaged);
+            }
+            targets::advert(&input[..at]);
+        }
+    });
+}
+
+#[test]
 fn config() {
     replay("config", targets::config);
 }
