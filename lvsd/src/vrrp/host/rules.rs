@@ -71,14 +71,14 @@ impl Rules {
         rules.iter().map(|rule| self.tried(rule, remove)).collect()
     }
 
-    /// The request that removes a rule, to be kept for when it is to be made without this configuration.
-    ///
-    /// # Errors
-    ///
-    /// A name that there is not.
-    pub(crate) fn removal(&self, rule: &Rule) -> Result<Request, Refused> {
-        let m = message(rule, &self.names).map_err(|why| refused(rule, why))?;
-        Ok(Request::route(RouteNetlinkMessage::DelRule(m), 0))
+    /// The requests that remove rules, to be kept for when that is to be done without this configuration. A rule with a name that
+    /// is not there cannot have been added: it has none.
+    pub(crate) fn removals(&self, rules: &[Rule]) -> Vec<Request> {
+        let messages = rules
+            .iter()
+            .filter_map(|rule| message(rule, &self.names).ok());
+        let request = |m| Request::route(RouteNetlinkMessage::DelRule(m), 0);
+        messages.map(request).collect()
     }
 
     /// Which of these rules the kernel has, so that it is seen what somebody else removed.

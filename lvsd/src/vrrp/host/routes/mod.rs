@@ -49,53 +49,48 @@ impl Routes {
     /// Adds routes in their order. Returns what became of each; it may have been there already. One that is refused does not
     /// hinder others: an interface or a name that there is not, another route in its place, or whatever the kernel says.
     pub(crate) fn add(&mut self, routes: &[Route]) -> Vec<Result<Change, Refused>> {
-        let outcomes = self.each(routes, Purpose::Add);
-        let mut there = None;
-        let outcomes: Vec<_> = outcomes
-            .into_iter()
-            .map(|outcome| match outcome {
-                (Some(m), Err(Why::Kernel(e))) if e.raw_os_error() == Some(libc::EEXIST) => {
-                    let all = there.get_or_insert_with(|| self.read());
-                    match all {
-                        Ok(all) if all.iter().any(|told| same::same(told, &m)) => {
-                            Ok(Change::Already)
-                        }
-                        Ok(_) => Err(Why::Taken),
-                        Err(_) => Err(Why::Kernel(e)),
-                    }
-                }
-                (_, outcome) => outcome,
-            })
-            .collect();
+        let (messages, mut outcomes) = self.each(routes, Purpose::Add);
+        let exists = |o: &Result<_, Why>| match o {
+            Err(Why::Kernel(e)) => e.raw_os_error() == Some(libc::EEXIST),
+            _ => false,
+        };
+        if outcomes.iter().any(exists)
+            && let Ok(there) = self.there(&messages)
+        {
+            for (outcome, there) in outcomes.iter_mut().zip(there).filter(|(o, _)| exists(o)) {
+                *outcome = match there {
+                    true => Ok(Change::Already),
+                    false => Err(Why::Taken),
+                };
+            }
+        }
         named(routes, outcomes)
     }
 
     /// Removes routes that were added. Returns what became of each; it may have been gone already, be it with its interface.
     pub(crate) fn remove(&mut self, routes: &[Route]) -> Vec<Result<Change, Refused>> {
-        let outcomes = self.each(routes, Purpose::Remove);
-        let outcomes: Vec<_> = outcomes
-            .into_iter()
-            .map(|(_, outcome)| match outcome {
-                Err(Why::NoInterface(_)) => Ok(Change::Already),
-                Err(Why::Kernel(e)) if gone(&e) => Ok(Change::Already),
-                outcome => outcome,
-            })
-            .collect();
-        named(routes, outcomes)
+        let (_, outcomes) = self.each(routes, Purpose::Remove);
+        let outcomes = outcomes.into_iter().map(|outcome| match outcome {
+            Err(Why::NoInterface(_)) => Ok(Change::Already),
+            Err(Why::Kernel(e)) if gone(&e) => Ok(Change::Already),
+            outcome => outcome,
+        });
+        named(routes, outcomes.collect())
     }
 
-    /// The request that removes a route, to be kept for when it is to be made without this configuration.
+    /// The requests that remove routes, to be kept for when that is to be done without this configuration. A route of which an
+    /// interface or a name is not there cannot have been added: it has none.
     ///
     /// # Errors
     ///
-    /// An interface or a name that there is not.
-    pub(crate) fn removal(&mut self, route: &Route) -> Result<Request, Refused> {
-        let links = self.links();
-        let m = links
-            .map_err(Why::from)
-            .and_then(|links| self.message(route, &links, Purpose::Remove));
-        let m = m.map_err(|why| refused(route, why))?;
-        Ok(Request::route(RouteNetlinkMessage::DelRoute(m), 0))
+    /// The socket's.
+    pub(crate) fn removals(&mut self, routes: &[Route]) -> io::Result<Vec<Request>> {
+        let links = self.links()?;
+        let removal = |route| {
+            let m = self.message(route, &links, Purpose::Remove).ok()?;
+            Some(Request::route(RouteNetlinkMessage::DelRoute(m), 0))
+        };
+        Ok(routes.iter().filter_map(removal).collect())
     }
 
     /// Which of these routes the kernel has, so that it is seen what somebody else removed.
@@ -104,27 +99,25 @@ impl Routes {
     ///
     /// The socket's. A route of which an interface or a name is not there, is not there.
     pub(crate) fn present(&mut self, routes: &[Route]) -> io::Result<Vec<bool>> {
-        let (links, all) = (self.links()?, self.read()?);
-        let has = |route| {
-            let m = self.message(route, &links, Purpose::Remove);
-            m.is_ok_and(|m| all.iter().any(|told| same::same(told, &m)))
-        };
-        Ok(routes.iter().map(has).collect())
+        let links = self.links()?;
+        let messages = routes
+            .iter()
+            .map(|r| self.message(r, &links, Purpose::Remove).ok());
+        let messages: Vec<_> = messages.collect();
+        self.there(&messages)
     }
 
-    /// Asks the kernel for each route. Returns the messages, if there could be any, and what came of them.
+    /// Asks the kernel for each route. Returns the messages, as far as there could be any, and what came of them.
     fn each(
         &mut self,
         routes: &[Route],
         purpose: Purpose,
-    ) -> Vec<(Option<RouteMessage>, Result<Change, Why>)> {
+    ) -> (Vec<Option<RouteMessage>>, Vec<Result<Change, Why>>) {
         let links = match self.links() {
             Ok(links) => links,
             Err(e) => {
-                return routes
-                    .iter()
-                    .map(|_| (None, Err(again(&e).into())))
-                    .collect();
+                let failed = |_| (None, Err(again(&e).into()));
+                return routes.iter().map(failed).unzip();
             }
         };
         let messages = routes.iter().map(|r| self.message(r, &links, purpose));
@@ -147,7 +140,29 @@ impl Routes {
             Ok(m) => (Some(m), answer().map(|()| Change::Made).map_err(Why::from)),
             Err(why) => (None, Err(why)),
         };
-        messages.into_iter().map(outcome).collect()
+        messages.into_iter().map(outcome).unzip()
+    }
+
+    /// Which of these the kernel has; none of what could be no message. The tables may hold very many others.
+    fn there(&mut self, wanted: &[Option<RouteMessage>]) -> io::Result<Vec<bool>> {
+        let all = RouteNetlinkMessage::GetRoute(RouteMessage::default());
+        let found = self.connection.dump_route(all, |m| {
+            let RouteNetlinkMessage::NewRoute(m) = m else {
+                return None;
+            };
+            let fits = |w: &Option<RouteMessage>| w.as_ref().is_some_and(|w| same::same(&m, w));
+            let fitting: Vec<usize> = (0..wanted.len())
+                .filter(|&i| wanted.get(i).is_some_and(fits))
+                .collect();
+            (!fitting.is_empty()).then_some(fitting)
+        })?;
+        let mut there = vec![false; wanted.len()];
+        for i in found.into_iter().flatten() {
+            if let Some(there) = there.get_mut(i) {
+                *there = true;
+            }
+        }
+        Ok(there)
     }
 
     fn message(
@@ -161,15 +176,6 @@ impl Routes {
             links,
         };
         message::message(route, &host, purpose)
-    }
-
-    /// All routes of the kernel.
-    fn read(&mut self) -> io::Result<Vec<RouteMessage>> {
-        let all = RouteNetlinkMessage::GetRoute(RouteMessage::default());
-        self.connection.dump_route(all, |m| match m {
-            RouteNetlinkMessage::NewRoute(m) => Some(m),
-            _ => None,
-        })
     }
 
     /// All interfaces by name.

@@ -280,8 +280,10 @@ fn a_removal_that_was_kept_removes_the_route() {
         let mut routes = Routes::new(Names::read()).unwrap();
         let wanted = route("2001:db8::/32 via fe80::9 dev v0");
         routes.add(std::slice::from_ref(&wanted)).remove(0).unwrap();
-        let kept = routes.removal(&wanted).unwrap();
-        Connection::route().unwrap().request(&kept).unwrap();
+        let nowhere = route("10.21.0.0/16 dev eth77");
+        let kept = routes.removals(&[nowhere, wanted.clone()]).unwrap();
+        let [kept] = &kept[..] else { panic!() };
+        Connection::route().unwrap().request(kept).unwrap();
         assert_eq!(routes.present(&[wanted]).unwrap(), [false]);
     });
 }

@@ -134,8 +134,9 @@ fn a_refusal_names_the_rule() {
             "rule preference 5 from 10.0.0.0/8 table nosuch: no table is called \"nosuch\" (in /etc/iproute2/rt_tables and the like)"
         );
         assert_eq!(*made.as_ref().unwrap(), Change::Made);
-        let kept = rules.removal(&rule(wanted[1])).unwrap();
-        Connection::route().unwrap().request(&kept).unwrap();
+        let kept = rules.removals(&wanted.map(rule));
+        let [kept] = &kept[..] else { panic!() };
+        Connection::route().unwrap().request(kept).unwrap();
         assert_eq!(rules.present(&[rule(wanted[1])]).unwrap(), [false]);
     });
 }
