@@ -103,8 +103,9 @@ impl<'a> Start<'a> {
     }
 }
 
-/// The names of its files, in [`Node::file`].
-const CONFIGURATION: &str = "keepalived.conf";
+/// The name of its keepalived.conf, in [`Node::file`].
+pub const CONFIGURATION: &str = "keepalived.conf";
+/// The name of its socket.
 const SOCKET: &str = "lvsd.sock";
 
 /// Where the lvsd of a LAN's director has its keepalived.conf.

@@ -48,7 +48,7 @@ pub enum Rule {
 }
 
 /// A virtual router. Its VRID tells it from the others of its fleet.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Router {
     /// VRID.
     pub vrid: u8,

@@ -92,6 +92,17 @@ impl Pair {
         self.fallen[place as usize] = false;
     }
 
+    /// Gives a director something else to read, and tells it to read it now.
+    ///
+    /// # Panics
+    /// If it does not run.
+    pub fn reload(&mut self, place: Place, conf: String) {
+        self.step();
+        self.configure(place, conf);
+        let speaker = self.speakers[place as usize].as_ref().expect("it runs");
+        speaker.reload(self.node(place), self.conf(place));
+    }
+
     /// Stops it, and sees it say goodbye for all that it was master of.
     ///
     /// # Panics
@@ -182,6 +193,37 @@ impl Pair {
         }
     }
 
+    /// Waits until each virtual router has the masters that `masters` says.
+    ///
+    /// # Panics
+    /// If it does not come to that.
+    #[track_caller]
+    pub fn await_held(&self, step: &str, masters: impl Fn(&Self, &Router) -> Vec<Place>) {
+        self.hold(step, &self.wanted(masters));
+    }
+
+    /// The addresses that either shall hold.
+    fn wanted(&self, masters: impl Fn(&Self, &Router) -> Vec<Place>) -> [BTreeSet<IpAddr>; 2] {
+        Place::BOTH.map(|place| {
+            let its = |router: &&Router| masters(self, router).contains(&place);
+            let vips = self.fleet.iter().filter(its).map(Router::vip);
+            vips.collect()
+        })
+    }
+
+    #[track_caller]
+    fn hold(&self, step: &str, wanted: &[BTreeSet<IpAddr>; 2]) {
+        let came = eventually_seldom(|| self.all_right(wanted));
+        assert!(came, "{step}: {}", self.difference(wanted));
+    }
+
+    fn all_right(&self, wanted: &[BTreeSet<IpAddr>; 2]) -> bool {
+        let right = |place: Place| {
+            self.fallen[place as usize] || self.held(place) == wanted[place as usize]
+        };
+        Place::BOTH.into_iter().all(right)
+    }
+
     /// Waits until each virtual router has the masters that `masters` says; if it is one, sees that it has announced itself if
     /// it is new, that the client finds it and that nobody else speaks.
     ///
@@ -189,16 +231,8 @@ impl Pair {
     /// If it does not come to that, or does not stay so.
     #[track_caller]
     pub fn await_masters(&self, step: &str, masters: impl Fn(&Self, &Router) -> Vec<Place>) {
-        let wanted = Place::BOTH.map(|place| {
-            let its = |router: &&Router| masters(self, router).contains(&place);
-            let vips = self.fleet.iter().filter(its).map(Router::vip);
-            vips.collect::<BTreeSet<_>>()
-        });
-        let right = |place: Place| {
-            self.fallen[place as usize] || self.held(place) == wanted[place as usize]
-        };
-        let came = eventually_seldom(|| Place::BOTH.into_iter().all(right));
-        assert!(came, "{step}: {}", self.difference(&wanted));
+        let wanted = self.wanted(masters);
+        self.hold(step, &wanted);
 
         let two = wanted[0].intersection(&wanted[1]).next().is_some();
         if !two {
@@ -220,7 +254,7 @@ impl Pair {
                 self.claims(place)
             );
         }
-        let same = Place::BOTH.into_iter().all(right);
+        let same = self.all_right(&wanted);
         assert!(same, "{step}, later: {}", self.difference(&wanted));
     }
 

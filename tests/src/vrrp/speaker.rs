@@ -5,7 +5,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::command::run;
-use crate::daemon::Lvsd;
+use crate::daemon::{CONFIGURATION, Lvsd};
 use crate::lan::Lan;
 use crate::node::Node;
 use crate::process::Process;
@@ -41,12 +41,15 @@ impl Side {
     }
 }
 
+/// The name of keepalived's file, in [`Node::file`].
+const FILE: &str = "vrrp.conf";
+
 fn keepalived(node: &Node, conf: &str) -> Process {
     let path = |name: &str| {
         let path = node.file(name);
         path.to_str().expect("a path in UTF-8").to_owned()
     };
-    let (file, pid, child) = (path("vrrp.conf"), path("pid"), path("vrrp.pid"));
+    let (file, pid, child) = (path(FILE), path("pid"), path("vrrp.pid"));
     fs::write(&file, conf).expect("the configuration can be written");
     for left in [&pid, &child] {
         // A killed predecessor may not be gone from the process table yet, and be taken for a live one.
@@ -78,6 +81,19 @@ impl Speaker {
             Self::Keepalived(process) => process.signal(name),
             Self::Lvsd(lvsd) => lvsd.signal(name),
         }
+    }
+
+    /// Gives it, as it runs, another file, and tells it by SIGHUP.
+    ///
+    /// # Panics
+    /// If the file cannot be written.
+    pub fn reload(&self, node: &Node, conf: &str) {
+        let file = match self {
+            Self::Keepalived(_) => FILE,
+            Self::Lvsd(_) => CONFIGURATION,
+        };
+        fs::write(node.file(file), conf).expect("the configuration can be written");
+        self.signal("HUP");
     }
 
     /// Stops it, and waits for its end.
