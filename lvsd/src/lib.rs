@@ -50,4 +50,5 @@ mod span;
 pub mod status;
 pub mod top;
 mod unix_socket;
+pub mod vrrp;
 pub mod web;

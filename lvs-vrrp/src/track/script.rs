@@ -188,6 +188,11 @@ impl Script {
         }
     }
 
+    /// A run has not come about, or has been broken off, which says nothing of the script.
+    pub fn given_up(&mut self) {
+        self.run = Run::Idle;
+    }
+
     fn is_good(&self) -> bool {
         self.counter >= self.rules.rise()
     }

@@ -25,7 +25,7 @@ mod sys;
 #[cfg(test)]
 mod tests;
 mod thread;
-mod visible;
+pub(crate) mod visible;
 mod worker;
 
 use std::io;

@@ -1,7 +1,7 @@
 //! Text that others wrote, fit for a log, a pipe or a mail: no control character reaches a terminal or ends a line.
 
 /// On one line, and without anything that a terminal would obey; line ends become bars.
-pub(super) fn one_line(text: &str) -> String {
+pub(crate) fn one_line(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for c in text.trim().chars() {
         match c {

@@ -43,10 +43,12 @@ use lvs_fwd::io::packet::{Device, OpenError, PacketConfig, PacketPort};
 use lvs_fwd::pipeline::{Pipeline, Shared};
 
 use crate::alerts::Alerts;
+use crate::control::desk::Plane as _;
 use crate::control::server::{self, Server};
 use crate::health::{self, Health, Keeper, Source};
 use crate::keepalived::model::{Config, Listen};
 use crate::rules::RuleSet;
+use crate::vrrp::Vrrp;
 use crate::web::{self, Endpoint};
 use control::Control;
 use guard::Guard;
@@ -401,10 +403,21 @@ impl Daemon {
         if let Some((config, source)) = options.configuration {
             let alerts = Alerts::start(&config.global, options.log);
             let alerts = alerts.map_err(|e| Error::System("cannot start a thread", e))?;
-            let herald = Box::new(alerts);
+            let herald = Arc::new(Mutex::new(alerts));
             let http = config.global.http.clone();
-            let health = Health::start(live.clone(), config.clone(), herald, seed[1], options.log)?;
-            let keeper = Arc::new(Keeper::new(health, source, config));
+            let checks = Box::new(herald.clone());
+            let health = Health::start(live.clone(), config.clone(), checks, seed[1], options.log)?;
+            let followed = live.clone();
+            let follow = move |addresses| followed.virtual_addresses(Arc::new(addresses));
+            let vrrp = Vrrp::start(
+                &config,
+                Box::new(herald),
+                Box::new(follow),
+                seed[2],
+                options.log,
+            );
+            let vrrp = vrrp.map_err(|e| Error::System("cannot start virtual routers", e))?;
+            let keeper = Arc::new(Keeper::new(health, vrrp, source, config));
             let _ = live.keeper.set(Arc::downgrade(&keeper)); // it is set nowhere else
             daemon.keeper = Some(keeper);
             if let Some(http) = http {

@@ -19,10 +19,13 @@ use crate::arguments::counted;
 use crate::keepalived::diagnostic::{self, Report};
 use crate::keepalived::model::Config;
 use crate::keepalived::{Loaded, Options, SystemHost, load};
+use crate::vrrp::Vrrp;
 
 /// Keeps a configuration and what runs by it.
 #[derive(Debug)]
 pub struct Keeper {
+    /// Before checks: who steps down tells so, and the checks' end is the end of telling.
+    vrrp: Vrrp,
     health: Health,
     source: Source,
     kept: Mutex<Kept>,
@@ -73,8 +76,8 @@ impl Source {
 }
 
 impl Keeper {
-    /// Keeps what `health` runs by already, and what was read from there.
-    pub fn new(health: Health, source: Source, config: Config) -> Self {
+    /// Keeps what these run by already, and what was read from there.
+    pub(crate) fn new(health: Health, vrrp: Vrrp, source: Source, config: Config) -> Self {
         let kept = Kept {
             config,
             read_at: now(),
@@ -83,6 +86,7 @@ impl Keeper {
             refused: None,
         };
         Self {
+            vrrp,
             health,
             source,
             kept: Mutex::new(kept),
@@ -121,6 +125,7 @@ impl Keeper {
             kept.refused.clone_from(&reload.refused);
             kept.refusals += u64::from(reload.refused.is_some());
             if reload.taken {
+                self.vrrp.reload(&loaded.config);
                 kept.config = loaded.config;
                 kept.read_at = now();
                 kept.reloads += 1;
@@ -156,6 +161,11 @@ impl Keeper {
     /// How everything in it is.
     pub(crate) fn health(&self) -> &Health {
         &self.health
+    }
+
+    /// The virtual routers.
+    pub(crate) fn vrrp(&self) -> &Vrrp {
+        &self.vrrp
     }
 
     /// The file.

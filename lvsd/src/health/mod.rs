@@ -52,6 +52,7 @@ pub(crate) use forecast::forecast;
 pub use keeper::{Keeper, Reload, Source};
 use snapshot::Snapshot;
 use status::Status;
+pub(crate) use tell::Said;
 use via::Vips;
 use worker::{Ask, Worker};
 

@@ -153,6 +153,15 @@ fn who_hangs_has_failed_is_asked_to_end_and_killed() {
 }
 
 #[test]
+fn a_run_that_did_not_come_about_says_nothing() {
+    let mut script = Script::new(rules(1, 1), Time::ZERO);
+    assert_eq!(script.tick(Time::ZERO), Some(Start));
+    script.given_up();
+    assert_eq!((script.state(), script.row()), (Unknown, None));
+    assert_eq!(script.tick(S), Some(Start));
+}
+
+#[test]
 fn other_rules_change_no_state() {
     let mut script = Script::new(rules(1, 1), Time::ZERO);
     script.tick(Time::ZERO);

@@ -46,7 +46,28 @@ macro_rules! process {
     };
 }
 
-pub(super) const VRRP: &[Keyword] = process!("vrrp");
+/// Of these lvsd has a thread of its own.
+pub(super) const VRRP: &[Keyword] = &[
+    keyword("vrrp_priority", "The nice value of the thread that speaks VRRP.")
+        .takes(&[must("PRIORITY", int(-20, 19))])
+        .default("-20")
+        .differs("Without it the thread is put before those that forward packets; keepalived, which has none, leaves it at 0."),
+    keyword("vrrp_no_swap", "The memory of the process is never swapped out.")
+        .differs("It is that of the whole lvsd, and each page from when it is first used."),
+    keyword("vrrp_rt_priority", "The real-time priority of the thread that speaks VRRP.")
+        .takes(&[must("PRIORITY", int(0, 99))])
+        .default("0, which is none"),
+    keyword("vrrp_rlimit_rttime", "How long it may run in one go at real-time priority, in microseconds.")
+        .takes(&[must("MICROSECONDS", int(1, i64::MAX))])
+        .default("none")
+        .nothing("the kernel would end the whole lvsd for it; the thread does a bounded part of its work at a time")
+        .old(&[old(
+            "vrrp_rlimit_rtime",
+            "the name has become one with two `t`: `…_rlimit_rttime`",
+        )]),
+    keyword("vrrp_cpu_affinity", "The processors that the thread that speaks VRRP may run on.")
+        .takes(&[some("CPU", int(0, 65_535))]),
+];
 pub(super) const CHECKER: &[Keyword] = process!("checker");
 pub(super) const BFD: &[Keyword] = process!("bfd");
 

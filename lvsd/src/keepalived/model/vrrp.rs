@@ -101,6 +101,8 @@ pub struct Common {
     pub states_on_reload: bool,
     /// Links are polled (`linkbeat_use_polling`).
     pub poll_links: bool,
+    /// How urgent the thread is that speaks VRRP.
+    pub urgency: Urgency,
     /// Connections are shared with other directors (`lvs_sync_daemon`).
     pub sync_daemon: Option<At<SyncDaemon>>,
     /// Where `global_defs` begins, if there is one.
@@ -129,8 +131,34 @@ impl Default for Common {
             no_fault_mails: false,
             states_on_reload: false,
             poll_links: false,
+            urgency: Urgency::default(),
             sync_daemon: None,
             span: None,
+        }
+    }
+}
+
+/// How urgent a thread is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Urgency {
+    /// Its nice value, -20 to 19 (`vrrp_priority`).
+    pub nice: i32,
+    /// Its real-time priority, 1 to 99; 0: it has none (`vrrp_rt_priority`).
+    pub realtime: i32,
+    /// The process's memory is not swapped out (`vrrp_no_swap`).
+    pub locked: bool,
+    /// The processors that it may run on; none: all (`vrrp_cpu_affinity`).
+    pub processors: Vec<usize>,
+}
+
+impl Default for Urgency {
+    /// The thread is put before those that forward packets, which keepalived has not got.
+    fn default() -> Self {
+        Self {
+            nice: -20,
+            realtime: 0,
+            locked: false,
+            processors: Vec::new(),
         }
     }
 }

@@ -7,8 +7,8 @@ use super::{in_vain, number};
 use crate::keepalived::build::tracking::{says, unknown};
 use crate::keepalived::diagnostic::Diagnostic;
 use crate::keepalived::model::{
-    At, BufferSize, Common, Firewall, Garp, ReceiveBuffer, Rivals, SyncDaemon, Transport, Version,
-    Vrrp,
+    At, BufferSize, Common, Firewall, Garp, ReceiveBuffer, Rivals, SyncDaemon, Transport, Urgency,
+    Version, Vrrp,
 };
 use crate::keepalived::tree::{Line, Node};
 
@@ -98,6 +98,7 @@ pub(super) fn build(nodes: &[Node], found: &mut Vec<Diagnostic>) -> (Common, Def
         no_fault_mails: blocks.is("no_email_faults"),
         states_on_reload: blocks.is("fifo_write_vrrp_states_on_reload"),
         poll_links: root("linkbeat_use_polling"),
+        urgency: urgency(&blocks),
         sync_daemon: None,
         span: blocks.0.first().map(|block| block.head.span),
     };
@@ -173,6 +174,21 @@ fn garp(blocks: &Blocks<'_>) -> Garp {
         extra: extra.and_then(|n| self::seconds(n)).unwrap_or_default(),
         extra_all: extra.is_some_and(|n| says(n, "all")),
         ..usual
+    }
+}
+
+fn urgency(blocks: &Blocks<'_>) -> Urgency {
+    let int = |keyword: &str| i32::try_from(blocks.child(keyword)?.int()?).ok();
+    let usual = Urgency::default();
+    let processors = blocks.child("vrrp_cpu_affinity");
+    let processors = processors.into_iter().flat_map(|node| &node.args);
+    Urgency {
+        nice: int("vrrp_priority").unwrap_or(usual.nice),
+        realtime: int("vrrp_rt_priority").unwrap_or(usual.realtime),
+        locked: blocks.is("vrrp_no_swap"),
+        processors: processors
+            .filter_map(|a| usize::try_from(a.int()?).ok())
+            .collect(),
     }
 }
 

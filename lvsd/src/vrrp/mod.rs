@@ -1,0 +1,271 @@
+//! Virtual routers: what a keepalived.conf's `vrrp_*` blocks ask for, carried out.
+//!
+//! Who is master is decided by `lvs-vrrp`; here are the threads that drive it and do what it says.
+//!
+//! ```text
+//!  sockets, interfaces ──► speaking ──Deed──► hands ──► addresses, routes, rules, announcements,
+//!  scripts, files,  ──► watch ──Ask──► ▲        │         the director, scripts, pipes, mails
+//!  processes                                    └─Ask──► (static items that are missing)
+//! ```
+//!
+//! | module | holds |
+//! |---|---|
+//! | `speaking` | the thread that speaks; nothing delays it |
+//! | `hands` | the thread that does what follows |
+//! | `watch` | the thread that watches scripts, files and processes |
+//! | `config`, `seat` | what state machines are told, and on which interfaces virtual routers are |
+//! | `ports` | sockets for advertisements |
+//! | `carrier` | interfaces that are up or down for long enough |
+//! | `holdings`, `devices`, `host` | what is done to the host, and undone |
+//! | `tell` | what is said about events |
+//! | `status` | how everything is |
+//! | `logger`, `errand`, `urgency`, `sys` | threads that do not wait for each other |
+
+mod carrier;
+mod config;
+mod devices;
+mod errand;
+mod hands;
+mod holdings;
+mod host;
+mod logger;
+mod ports;
+mod seat;
+mod speaking;
+pub mod status;
+mod sys;
+mod tell;
+mod urgency;
+mod watch;
+
+use std::collections::HashMap;
+use std::io;
+use std::sync::mpsc::{self, Receiver};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use mio::Poll;
+
+use crate::daemon::{AbortOnPanic, VirtualAddresses};
+use crate::health::{Herald, Silent};
+use crate::keepalived::model::{Config, Vrrp as Model};
+use crate::pulse::Pulse;
+use carrier::Carriers;
+use devices::Devices;
+use errand::Errands;
+use hands::{Deed, Hands, Settings};
+use holdings::Holdings;
+use logger::Writer;
+use ports::Stand;
+use seat::Seat;
+use speaking::{Ask, Orders, Report, Speaking};
+use status::Status;
+use watch::Watch;
+
+/// How long somebody who wants to know how everything is waits.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long the end waits for scripts, addresses and the like.
+const LONGEST_END: Duration = Duration::from_secs(20);
+
+/// Who is told which virtual addresses there are, and which of them are held.
+pub(crate) type Follow = Box<dyn FnMut(VirtualAddresses) + Send>;
+
+/// The virtual routers of a host. They step down when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Vrrp {
+    speaker: Errands<Ask>,
+    hands: Errands<Deed>,
+    watch: Option<Watch>,
+    /// The configuration in force.
+    model: Mutex<Kept>,
+    pulse: Arc<Pulse>,
+    threads: Vec<JoinHandle<()>>,
+    /// Last: others log until they end.
+    _writer: Writer,
+}
+
+#[derive(Debug)]
+struct Kept {
+    model: Model,
+    seats: HashMap<String, Seat>,
+}
+
+impl Vrrp {
+    /// Begins to take part in what a configuration asks for. `follow` is told which virtual addresses there are and which of them
+    /// are held.
+    ///
+    /// # Errors
+    ///
+    /// The system has no threads, descriptors or netlink left.
+    pub(crate) fn start(
+        config: &Config,
+        herald: Box<dyn Herald>,
+        follow: Follow,
+        seed: u64,
+        log: fn(&str),
+    ) -> io::Result<Self> {
+        let writer = Writer::start(log)?;
+        let log_later = writer.logger();
+        let model = config.vrrp.clone();
+        let devices = Devices::new(log_later.clone())?;
+        let seats = seat::seats(&model, |name| devices.is_taken(name));
+
+        let (asks, queue) = mpsc::channel();
+        let (deeds, errands) = mpsc::channel();
+        let poll = Poll::new()?;
+        let hands = Errands::new(deeds, Hands::waker(&poll)?);
+        let orders = orders(&model, &seats);
+        let (speaking, waker) =
+            Speaking::new(orders, queue, hands.clone(), log_later.clone(), seed)?;
+        let speaker = Errands::new(asks, waker);
+        hands.leave(Deed::Numbers(speaking.ids()));
+        let holdings = Holdings::new(model.common.firewall.clone(), log_later.clone())?;
+        let settings = Settings {
+            vrrp: model.clone(),
+            global: config.global.clone(),
+            seats: seats.clone(),
+        };
+        let observe = speaker.clone();
+        let observe = Box::new(move |object, state| observe.leave(Ask::Observed(object, state)));
+        // Interfaces are made here, before anybody wants to speak on them.
+        let body = Hands::new(
+            settings,
+            devices,
+            holdings,
+            errands,
+            poll,
+            herald,
+            follow,
+            observe,
+            log_later.clone(),
+        )?;
+        let pulse = speaking.pulse();
+        let mut vrrp = Self {
+            speaker,
+            hands,
+            watch: None,
+            model: Mutex::new(Kept {
+                model: model.clone(),
+                seats,
+            }),
+            pulse,
+            threads: Vec::new(),
+            _writer: writer,
+        };
+        vrrp.spawn("lvsd-vrrp-hands", || body.run())?;
+        let urgency = model.common.urgency.clone();
+        vrrp.spawn("lvsd-vrrp", move || {
+            for line in urgency::claim(&urgency) {
+                log_later.log(line);
+            }
+            speaking.run();
+        })?;
+        let report = vrrp.speaker.clone();
+        let report = Box::new(move |object, state| report.leave(Ask::Observed(object, state)));
+        vrrp.watch = Some(Watch::start(&model, &config.global, report, log)?);
+        Ok(vrrp)
+    }
+
+    /// Takes another configuration. Virtual routers that stay stay as they are.
+    pub(crate) fn reload(&self, config: &Config) {
+        let mut kept = self.lock();
+        let ours = |name: &str| {
+            kept.seats
+                .values()
+                .flat_map(Seat::virtuals)
+                .any(|v| v.name == name)
+        };
+        let seats = seat::seats(&config.vrrp, |name| !ours(name) && devices::exists(name));
+        let (done, answer) = mpsc::channel();
+        let settings = Settings {
+            vrrp: config.vrrp.clone(),
+            global: config.global.clone(),
+            seats: seats.clone(),
+        };
+        self.hands.leave(Deed::Settings(Box::new(settings), done));
+        // Without an answer they go on by what there is.
+        let _: Result<(), _> = answer.recv_timeout(PATIENCE);
+        let orders = Box::new(orders(&config.vrrp, &seats));
+        self.speaker.leave(Ask::Reload(orders));
+        if let Some(watch) = &self.watch {
+            watch.reload(&config.vrrp, &config.global);
+        }
+        *kept = Kept {
+            model: config.vrrp.clone(),
+            seats,
+        };
+    }
+
+    /// How everything is.
+    ///
+    /// # Errors
+    ///
+    /// The thread that speaks does not answer.
+    pub(crate) fn status(&self) -> Result<Status, Silent> {
+        let (reply, answer): (_, Receiver<Report>) = mpsc::channel();
+        self.speaker.leave(Ask::Report(reply));
+        let report = answer.recv_timeout(PATIENCE).map_err(|_| Silent)?;
+        let kept = self.lock();
+        let watched = self.watch.as_ref().map(Watch::status);
+        Ok(status::of(
+            &kept.model,
+            &report,
+            watched.unwrap_or_default(),
+        ))
+    }
+
+    /// How long the thread that speaks has not come round.
+    pub(crate) fn silence(&self) -> Duration {
+        self.pulse.silence()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Kept> {
+        self.model.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn spawn(&mut self, name: &str, body: impl FnOnce() + Send + 'static) -> io::Result<()> {
+        let thread = thread::Builder::new().name(name.to_owned());
+        self.threads.push(thread.spawn(move || {
+            let _half_dead = AbortOnPanic;
+            body();
+        })?);
+        Ok(())
+    }
+}
+
+impl Drop for Vrrp {
+    fn drop(&mut self) {
+        self.watch = None;
+        self.speaker.leave(Ask::Stop);
+        // The speaker's last words are left for the hands before it ends; they end when they have done what they say.
+        let mut threads = std::mem::take(&mut self.threads).into_iter();
+        let (hands, speaker) = (threads.next(), threads.next());
+        if let Some(speaker) = speaker {
+            let _ = speaker.join();
+        }
+        self.hands.leave(Deed::Stop);
+        if let Some(hands) = hands {
+            let _ = hands.join();
+        }
+    }
+}
+
+/// What the thread that speaks works by.
+fn orders(model: &Model, seats: &HashMap<String, Seat>) -> Orders {
+    let config = config::of(model);
+    let both = model.instances.iter().zip(&config.routers);
+    let stands = both.filter_map(|(instance, router)| {
+        let name = &instance.name.value;
+        let stand = Stand::new(instance, router.clone(), seats.get(name)?, model);
+        Some((name.clone(), Arc::new(stand)))
+    });
+    let stands = stands.collect();
+    Orders {
+        stands,
+        config,
+        carriers: Carriers::new(&model.link_delays),
+        log_foreign: model.common.log_unknown_vrids,
+    }
+}
