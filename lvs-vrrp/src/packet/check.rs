@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::checksum::{Sum, VRRP};
 use super::codec::Codec;
-use super::emit::{auth_type, centiseconds, seconds};
+use super::emit::{advertised, auth_type, authentication, centiseconds, seconds};
 use super::layout::{GROUP, HEADER, PASSWORD, Parts, Vrrp};
 use super::{Advertisement, Note, Received, Reject, ah, same_secret, trailer};
 use crate::config::{
@@ -111,11 +111,12 @@ impl Codec {
         came: &Came<'_>,
     ) -> Result<(), Reject> {
         let [received, _] = came.vrrp.rest;
-        let expected = auth_type(config);
+        let ours = authentication(config);
+        let expected = auth_type(&ours);
         if received != expected {
             return Err(Reject::AuthType { received, expected });
         }
-        match &config.authentication {
+        match &ours {
             Authentication::None => Ok(()),
             Authentication::Password(ours) => match came.message.last_chunk::<PASSWORD>() {
                 Some(theirs) if same_secret(theirs, ours) => Ok(()),
@@ -135,7 +136,7 @@ impl Codec {
             return Err(Reject::AhMissing);
         };
         let unicast = config.transport.is_unicast();
-        if !ah::verify(key, ip.bytes, header, came.signed(), unicast) {
+        if !ah::verify(key, ip.bytes, header, came.parts.message, unicast) {
             return Err(Reject::AhIcv);
         }
         let spi = ah::spi(header);
@@ -193,7 +194,7 @@ impl Codec {
                 Ok(())
             }
             (IpAddr::V6(from), Some(IpAddr::V6(to))) => {
-                let bytes = came.signed();
+                let bytes = came.parts.message;
                 let right = is_right(Sum::pseudo_v6(from, to, VRRP, bytes.len()), bytes);
                 right.then_some(()).ok_or_else(|| wrong(false))
             }
@@ -243,9 +244,7 @@ impl<'a> Came<'a> {
                 expected: config.vrid,
             });
         }
-        let wants_ah = config.family == Family::V4
-            && config.version == Version::V2
-            && matches!(config.authentication, Authentication::Ah(_));
+        let wants_ah = matches!(authentication(config), Authentication::Ah(_));
         match (parts.ah.is_some(), wants_ah) {
             (true, false) => return Err(Reject::AhUnexpected),
             (false, true) => return Err(Reject::AhMissing),
@@ -408,24 +407,18 @@ impl<'a> Came<'a> {
             addresses.iter().take(count).map(|a| (*a).into()).collect()
         }
     }
-
-    /// Message and trailer: what AH and IPv6's checksum are about.
-    fn signed(&self) -> &'a [u8] {
-        let end = self.parts.message.len() - self.padding;
-        self.parts.message.get(..end).unwrap_or_default()
-    }
 }
 
 /// Compares the addresses in an advertisement with ours.
 fn check_addresses(config: &RouterConfig, received: &[IpAddr], notes: &mut Vec<Note>) {
-    let ours = &config.addresses;
-    if received.len() != ours.len() {
+    let ours = advertised(config).count();
+    if received.len() != ours {
         notes.push(Note::AddressCount {
             received: received.len(),
-            ours: ours.len(),
+            ours,
         });
     }
-    if let Some(missing) = ours.iter().find(|a| !received.contains(a)) {
+    if let Some(missing) = advertised(config).find(|a| !received.contains(a)) {
         notes.push(Note::AddressMissing { address: *missing });
     }
     if config.strict

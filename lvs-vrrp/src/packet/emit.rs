@@ -84,8 +84,8 @@ impl Codec {
             Transport::Multicast { .. } => (false, None),
             Transport::Unicast { ttl, .. } => (true, ttl),
         };
-        let ah_key = match (config.version, &config.authentication) {
-            (Version::V2, Authentication::Ah(key)) => Some(key),
+        let ah_key = match authentication(config) {
+            Authentication::Ah(key) => Some(key),
             _ => None,
         };
         let ah_length = ah_key.map_or(0, |_| ah::LENGTH);
@@ -107,7 +107,7 @@ impl Codec {
             let sequence = self.sequence.unwrap_or_default().wrapping_add(1);
             self.sequence = Some(sequence);
             let mut header = ah::header(source, sequence);
-            ah::sign(key, &ip, &mut header, &message, unicast);
+            ah::sign(&key, &ip, &mut header, &message, unicast);
             packet.extend(header);
         }
         packet.append(&mut message);
@@ -139,33 +139,25 @@ impl Codec {
 
 /// The message with a checksum of zero.
 fn message(config: &RouterConfig, priority: u8, interval: Duration) -> Vec<u8> {
-    let addresses = || {
-        let ours = |a: &&IpAddr| Family::of(**a) == config.family;
-        config
-            .addresses
-            .iter()
-            .filter(ours)
-            .take(usize::from(u8::MAX))
-    };
     let mut message = vec![
         config.version.number() << 4 | ADVERTISEMENT,
         config.vrid,
         priority,
-        addresses().count() as u8,
+        advertised(config).count() as u8,
     ];
     match config.version {
-        Version::V2 => message.extend([auth_type(config), seconds(interval)]),
+        Version::V2 => message.extend([auth_type(&authentication(config)), seconds(interval)]),
         Version::V3 => message.extend(centiseconds(interval).to_be_bytes()),
     }
     message.extend([0, 0]);
-    for address in addresses() {
+    for address in advertised(config) {
         match address {
             IpAddr::V4(a) => message.extend(a.octets()),
             IpAddr::V6(a) => message.extend(a.octets()),
         }
     }
     if (config.version, config.family) == (Version::V2, Family::V4) {
-        message.extend(match config.authentication {
+        message.extend(match authentication(config) {
             Authentication::Password(password) => password,
             Authentication::None | Authentication::Ah(_) => [0; PASSWORD],
         });
@@ -194,9 +186,25 @@ fn set_checksum(message: &mut [u8], sum: Sum) {
     }
 }
 
-/// The type of authentication in messages of version 2.
-pub(super) const fn auth_type(config: &RouterConfig) -> u8 {
-    match config.authentication {
+/// The addresses in an advertisement: no more than can be counted there, and of one family.
+pub(super) fn advertised(config: &RouterConfig) -> impl Iterator<Item = &IpAddr> {
+    let family = config.family;
+    (config.addresses.iter())
+        .filter(move |a| Family::of(**a) == family)
+        .take(usize::from(u8::MAX))
+}
+
+/// What there is a place for in advertisements: only in those of version 2 over IPv4.
+pub(super) const fn authentication(config: &RouterConfig) -> Authentication {
+    match (config.version, config.family) {
+        (Version::V2, Family::V4) => config.authentication,
+        _ => Authentication::None,
+    }
+}
+
+/// Its number in messages.
+pub(super) const fn auth_type(authentication: &Authentication) -> u8 {
+    match authentication {
         Authentication::None => 0,
         Authentication::Password(_) => 1,
         Authentication::Ah(_) => 2,

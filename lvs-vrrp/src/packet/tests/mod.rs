@@ -9,6 +9,8 @@ use crate::config::{
     Version,
 };
 
+mod edges;
+mod notes;
 mod properties;
 mod rejects;
 mod replays;
@@ -171,4 +173,43 @@ fn v3() -> RouterConfig {
 
 fn v6() -> RouterConfig {
     config(Version::V3, 51, &["fe80::100", "2001:db8::100"])
+}
+
+/// Where the VRRP message begins in an IPv4 packet.
+const MESSAGE: usize = 20;
+
+/// A pair of which one is configured differently.
+fn differing(sends: RouterConfig, hears: RouterConfig) -> Pair {
+    Pair {
+        sends,
+        ..Pair::new(hears)
+    }
+}
+
+fn with_trailer(mode: TrailerMode) -> RouterConfig {
+    RouterConfig {
+        trailer: Some(trailer(mode)),
+        ..v3()
+    }
+}
+
+fn to_peer() -> RouterConfig {
+    RouterConfig {
+        transport: unicast(&["192.0.2.1", "192.0.2.2"], None),
+        ..v3()
+    }
+}
+
+fn from_peers_only(peer: &str, ttl: (u8, u8)) -> RouterConfig {
+    RouterConfig {
+        transport: Transport::Unicast {
+            peers: vec![Peer {
+                addr: ip(peer),
+                ttl,
+            }],
+            ttl: None,
+            check_source: true,
+        },
+        ..v3()
+    }
 }

@@ -1,10 +1,7 @@
-//! Every reason to drop an advertisement, and every oddity: what brings it about, and how it reads.
+//! Every reason to drop an advertisement: what brings it about, and how it reads.
 
 use super::*;
-use crate::config::{CheckAddresses, Checksum, Replay, Rivals, UnicastChecksum};
-
-/// Where the VRRP message begins in an IPv4 packet.
-const MESSAGE: usize = 20;
+use crate::config::{Checksum, Replay, Rivals, UnicastChecksum};
 
 /// A pair that is out of step, what happens to an advertisement on its way, and why it is dropped.
 struct Case {
@@ -20,42 +17,6 @@ fn case(pair: Pair, change: fn(&mut Vec<u8>), reject: Reject, says: &'static str
         change,
         reject,
         says,
-    }
-}
-
-/// A pair of which one is configured differently.
-fn differing(sends: RouterConfig, hears: RouterConfig) -> Pair {
-    Pair {
-        sends,
-        ..Pair::new(hears)
-    }
-}
-
-fn with_trailer(mode: TrailerMode) -> RouterConfig {
-    RouterConfig {
-        trailer: Some(trailer(mode)),
-        ..v3()
-    }
-}
-
-fn to_peer() -> RouterConfig {
-    RouterConfig {
-        transport: unicast(&["192.0.2.1", "192.0.2.2"], None),
-        ..v3()
-    }
-}
-
-fn from_peers_only(peer: &str, ttl: (u8, u8)) -> RouterConfig {
-    RouterConfig {
-        transport: Transport::Unicast {
-            peers: vec![Peer {
-                addr: ip(peer),
-                ttl,
-            }],
-            ttl: None,
-            check_source: true,
-        },
-        ..v3()
     }
 }
 
@@ -102,6 +63,24 @@ fn malformed() -> Vec<Case> {
         case(
             Pair::new(v2()),
             |b| b[9] = 17,
+            Reject::NotVrrp,
+            "no IPv4 packet with a VRRP or AH header",
+        ),
+        case(
+            Pair::new(v2()),
+            |b| b[0] = 0x65,
+            Reject::NotVrrp,
+            "no IPv4 packet with a VRRP or AH header",
+        ),
+        case(
+            Pair::new(v2()),
+            |b| b[0] = 0x44,
+            Reject::NotVrrp,
+            "no IPv4 packet with a VRRP or AH header",
+        ),
+        case(
+            Pair::new(v2_with(Authentication::Ah([1; 8]))),
+            |b| b[21] = 5,
             Reject::NotVrrp,
             "no IPv4 packet with a VRRP or AH header",
         ),
@@ -535,194 +514,4 @@ fn resign_with_another_spi(bytes: &mut [u8]) {
 
 const fn ah_header() -> usize {
     crate::packet::ah::LENGTH
-}
-
-#[test]
-fn each_oddity_is_noted_and_reads_well() {
-    let other_addresses = config(Version::V3, 51, &["192.0.2.100", "192.0.2.102"]);
-    let fewer_addresses = config(Version::V3, 51, &["192.0.2.101"]);
-    let faster = RouterConfig {
-        interval: Duration::from_millis(250),
-        ..v3()
-    };
-    let strict = RouterConfig {
-        strict: true,
-        addresses: vec![ip("2001:db8::100"), ip("fe80::100")],
-        ..v6()
-    };
-    let old = RouterConfig {
-        checksum: Checksum {
-            unicast: UnicastChecksum::Old,
-            ..Checksum::default()
-        },
-        ..to_peer()
-    };
-    let address_missing = |address| Note::AddressMissing {
-        address: ip(address),
-    };
-    let cases = [
-        (
-            differing(faster, v3()),
-            vec![Note::Interval {
-                received: 25,
-                ours: 100,
-            }],
-            "an advertisement every 0.25 s, and we send one every 1 s",
-        ),
-        (
-            differing(other_addresses, v3()),
-            vec![address_missing("192.0.2.101")],
-            "our virtual address 192.0.2.101 is not among the sender's",
-        ),
-        (
-            differing(fewer_addresses, v3()),
-            vec![
-                Note::AddressCount {
-                    received: 1,
-                    ours: 2,
-                },
-                address_missing("192.0.2.100"),
-            ],
-            "1 virtual addresses, and we have 2",
-        ),
-        (
-            Pair::new(strict),
-            vec![Note::NotLinkLocal {
-                address: ip("2001:db8::100"),
-            }],
-            "the first virtual address, 2001:db8::100, is not link-local",
-        ),
-        (
-            differing(old, to_peer()),
-            vec![Note::OldChecksum],
-            "a checksum with the group's address, as by keepalived up to 1.3.6",
-        ),
-        (
-            differing(v3(), with_trailer(TrailerMode::Permissive)),
-            vec![Note::NoTrailer],
-            "no auth_hmac trailer, which is not demanded yet",
-        ),
-        (
-            differing(v3(), with_trailer(TrailerMode::ReceiveOnly)),
-            vec![Note::NoTrailer],
-            "no auth_hmac trailer, which is not demanded yet",
-        ),
-    ];
-    let mut seen = [false; Note::KINDS.len()];
-    for (mut pair, notes, says) in cases {
-        pair.pass().expect(says);
-        assert_eq!(pair.notes, notes, "{says}");
-        assert_eq!(pair.notes[0].to_string(), says);
-        for note in notes {
-            assert!(note.cure().ends_with('.'), "{note}");
-            seen[note.kind()] = true;
-        }
-    }
-    for (kind, seen) in Note::KINDS.iter().zip(seen) {
-        assert!(seen, "{kind} is never noted");
-    }
-}
-
-#[test]
-fn nothing_is_noted_of_what_is_as_it_should_be() {
-    for config in [
-        v2(),
-        v3(),
-        v6(),
-        to_peer(),
-        with_trailer(TrailerMode::Enforce),
-    ] {
-        let mut pair = Pair::new(config);
-        pair.pass().unwrap();
-        assert_eq!(pair.notes, []);
-    }
-}
-
-/// The oddities of an advertisement that is dropped in the end are nobody's business.
-#[test]
-fn what_is_dropped_has_no_notes() {
-    let faster = RouterConfig {
-        interval: Duration::from_millis(250),
-        ..v3()
-    };
-    let mut pair = differing(faster, v3());
-    let mut notes = vec![Note::OldChecksum];
-    let mut bytes = pair.send();
-    bytes[MESSAGE + 6] ^= 1;
-    let packet = received("192.0.2.1", "224.0.0.18", &bytes);
-    let result = Codec::new().check(&v3(), &packet, WALL, &mut notes);
-    assert!(matches!(result, Err(Reject::Checksum { .. })));
-    assert_eq!(notes, [Note::OldChecksum]);
-}
-
-/// Addresses of the same master are compared once with `skip_check_adv_addr`, and those of another one anew.
-#[test]
-fn addresses_are_compared_once_if_so_configured() {
-    let other = config(Version::V3, 51, &["192.0.2.100", "192.0.2.102"]);
-    let mut hears = v3();
-    for (check, again) in [(CheckAddresses::Each, 1), (CheckAddresses::NewMaster, 0)] {
-        hears.check_addresses = check;
-        let mut pair = differing(other.clone(), hears.clone());
-        let mut noted = |from| {
-            pair.from = ip(from);
-            pair.pass().unwrap();
-            pair.notes.len()
-        };
-        assert_eq!(noted("192.0.2.1"), 1);
-        assert_eq!(noted("192.0.2.1"), again, "{check:?}");
-        assert_eq!(noted("192.0.2.3"), 1);
-        assert_eq!(noted("192.0.2.1"), 1);
-    }
-}
-
-/// Drivers learn the TTL of IPv6 from the system, and not always.
-#[test]
-fn hop_limits_of_ipv6_are_looked_at_if_known() {
-    let bytes = Pair::new(v6()).send();
-    for (hop_limit, reject) in [(None, false), (Some(255), false), (Some(64), true)] {
-        let packet = Received {
-            hop_limit,
-            ..received("fe80::a", "ff02::12", &bytes)
-        };
-        let (result, _) = check(&v6(), &packet);
-        assert_eq!(result.is_err(), reject, "{hop_limit:?}");
-    }
-}
-
-/// Behind a short packet there may be what Ethernet fills up with, which some drivers leave there.
-#[test]
-fn ethernet_padding_is_no_part_of_it() {
-    for (length, stated, taken) in [
-        (46, 36, true),
-        (46, 46, true),
-        (42, 42, true),
-        (46, 40, false),
-    ] {
-        let mut pair = Pair::new(v3());
-        let result = pair.pass_changed(|b| {
-            b.resize(length, 0);
-            b[3] = stated;
-        });
-        assert_eq!(
-            result.is_ok(),
-            taken,
-            "{length} bytes, {stated} by the header"
-        );
-    }
-}
-
-/// What a virtual router with `v3_checksum_as_v2` hears has any checksum.
-#[test]
-fn checksums_are_not_looked_at_if_so_configured() {
-    let plain = RouterConfig {
-        checksum: Checksum {
-            plain: true,
-            ..Checksum::default()
-        },
-        ..v3()
-    };
-    differing(v3(), plain.clone()).pass().unwrap();
-    Pair::new(plain)
-        .pass_changed(|b| b[MESSAGE + 6] ^= 1)
-        .unwrap();
 }

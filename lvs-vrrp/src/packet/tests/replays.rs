@@ -179,6 +179,13 @@ fn old_checksums_are_answered_in_kind() {
             .is_ok()
     };
     assert!(!hears_us(&mut pair, "192.0.2.1", UnicastChecksum::Old));
+    pair.sends = way(UnicastChecksum::New);
+    pair.pass().unwrap();
+    assert!(
+        pair.hearer.senders.get(pair.from).is_none(),
+        "there is nothing to remember"
+    );
+    pair.sends = way(UnicastChecksum::Old);
     pair.pass().unwrap();
     assert_eq!(pair.notes, [Note::OldChecksum]);
     assert!(hears_us(&mut pair, "192.0.2.1", UnicastChecksum::Old));
@@ -213,4 +220,14 @@ fn checksums_of_strangers_are_not_remembered() {
     };
     pair.pass().unwrap();
     assert!(pair.hearer.senders.get(pair.from).is_none());
+}
+
+#[test]
+fn stamps_at_the_ends_of_the_window_are_in_it() {
+    for (clock, taken) in [(-6, false), (-5, true), (5, true), (6, false)] {
+        let mut pair = Pair::new(trailed(Replay::Time));
+        let bytes = pair.send();
+        pair.wall = Duration::from_secs(WALL.as_secs().saturating_add_signed(clock));
+        assert_eq!(pair.hear(&bytes).is_ok(), taken, "{clock} s");
+    }
 }
