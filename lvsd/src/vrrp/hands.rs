@@ -26,11 +26,12 @@ use lvs_vrrp::status::ObjectState;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token, Waker};
 
+use super::Follow;
 use super::devices::Devices;
 use super::holdings::{Holdings, Owner, Wanted};
 use super::logger::Logger;
 use super::seat::Seat;
-use super::{Follow, tell};
+use super::tell::{About, Teller};
 use crate::daemon::VirtualAddresses;
 use crate::health::Herald;
 use crate::keepalived::model::{Garp, Global, Instance, Transport, Vrrp};
@@ -87,6 +88,7 @@ pub(super) struct Hands {
     poll: Poll,
     deeds: Receiver<Deed>,
     herald: Box<dyn Herald>,
+    teller: Teller,
     follow: Follow,
     observe: Box<dyn Fn(Object, ObjectState) + Send>,
     log: Logger,
@@ -127,6 +129,7 @@ impl Hands {
             poll,
             deeds,
             herald,
+            teller: Teller::default(),
             follow,
             observe,
             log,
@@ -248,6 +251,23 @@ impl Hands {
         }
         self.announce();
         self.tell(output);
+        if let Output::Entered {
+            router,
+            why: Why::Deleted,
+            ..
+        } = output
+        {
+            self.forget(*router);
+        }
+    }
+
+    /// A reload has removed a virtual router, and everybody knows.
+    fn forget(&mut self, router: RouterId) {
+        if let Some(name) = self.numbers.remove(&router)
+            && self.settings.vrrp.instance(&name).is_none()
+        {
+            self.posts.remove(&name);
+        }
     }
 
     fn entered(&mut self, router: RouterId, from: State, to: State, why: &Why) {
@@ -266,12 +286,6 @@ impl Hands {
             self.tell_director();
         } else if from == State::Fault && *why == Why::Recovered {
             self.announce_source(router, &post);
-        }
-        if *why == Why::Deleted {
-            let name = &post.instance.name.value;
-            if self.settings.vrrp.instance(name).is_none() {
-                self.posts.remove(name);
-            }
         }
     }
 
@@ -355,10 +369,15 @@ impl Hands {
     }
 
     fn tell(&mut self, output: &Output) {
-        let settings = &self.settings;
-        let name = |router: RouterId| self.numbers.get(&router).map(String::as_str);
-        let instance = |router: RouterId| Some(&*self.posts.get(name(router)?)?.instance);
-        let said = tell::of(&settings.vrrp, &settings.global, &instance, output);
+        let post = router(output).and_then(|router| {
+            let name = self.numbers.get(&router)?;
+            self.posts.get(name)
+        });
+        let about = post.map(|post| About {
+            instance: &post.instance,
+            master: post.master,
+        });
+        let said = self.teller.said(&self.settings.vrrp, about, output);
         for line in said.log {
             self.log.log(line);
         }
@@ -444,6 +463,17 @@ impl Hands {
 
     fn now(&self) -> Time {
         self.epoch.elapsed()
+    }
+}
+
+/// Whom something has happened to.
+fn router(output: &Output) -> Option<RouterId> {
+    match output {
+        Output::Entered { router, .. }
+        | Output::Priority { router, .. }
+        | Output::Rival { router, .. }
+        | Output::Trouble { router, .. } => Some(*router),
+        _ => None,
     }
 }
 

@@ -36,7 +36,7 @@ impl Field {
     }
 }
 
-/// How a byte is compared (NFT_CMP_*).
+/// How bytes are compared (NFT_CMP_*).
 #[derive(Clone, Copy)]
 pub(super) enum Operation {
     Equal = 0,
@@ -67,12 +67,12 @@ pub(super) fn meta(key: u32, register: u32) -> Attributes {
     expression("meta", data)
 }
 
-/// Compares a byte in the first register: another one ends the rule.
-pub(super) fn compare(operation: Operation, byte: u8) -> Attributes {
+/// Compares what is in the first register: if it is not so, the rule ends.
+pub(super) fn compare(operation: Operation, with: &[u8]) -> Attributes {
     let data = Attributes::default()
         .number(1, REGISTER_1)
         .number(2, operation as u32)
-        .nested(3, Attributes::data(&[byte]));
+        .nested(3, Attributes::data(with));
     expression("cmp", data)
 }
 
@@ -80,6 +80,22 @@ pub(super) fn compare(operation: Operation, byte: u8) -> Attributes {
 pub(super) fn lookup(set: &str) -> Attributes {
     let data = Attributes::default().text(1, set).number(2, REGISTER_1);
     expression("lookup", data)
+}
+
+/// Puts bytes into a register.
+pub(super) fn immediate(register: u32, value: &[u8]) -> Attributes {
+    let data = Attributes::default()
+        .number(1, register)
+        .nested(2, Attributes::data(value));
+    expression("immediate", data)
+}
+
+/// Sends a copy of the packet to an address by an interface, both of which are in registers.
+pub(super) fn duplicate(address: u32, interface: u32) -> Attributes {
+    let data = Attributes::default()
+        .number(1, address)
+        .number(2, interface);
+    expression("dup", data)
 }
 
 /// Counts.

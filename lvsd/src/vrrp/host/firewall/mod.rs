@@ -1,4 +1,5 @@
-//! Keeps packets for VIPs away from the host where it does not accept them.
+//! Keeps packets for VIPs away from the host where it does not accept them. (And, see [`vmac`], packets from virtual MAC addresses
+//! in it.)
 //!
 //! Problem: a router that holds a VIP without owning it forwards what is sent through it, but must not itself answer at that
 //! address (RFC 9568, `Accept_Mode` false); the kernel would, as the VIP is on its interface.
@@ -13,6 +14,7 @@ mod nfnetlink;
 mod table;
 #[cfg(test)]
 mod tests;
+mod vmac;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -22,6 +24,7 @@ use lvs_vrrp::io::netlink::{Connection, Request};
 
 use self::nfnetlink::{Protocol, Verb};
 use self::table::{Blocked, KEEPALIVED, Maker, Table};
+pub(crate) use self::vmac::Vmacs;
 use super::change::{Change, Refused, Why};
 use crate::keepalived::model::Firewall as Wanted;
 
@@ -34,6 +37,10 @@ pub(crate) struct Firewall {
     routers: BTreeMap<String, BTreeSet<Blocked>>,
     /// What is in the kernel's tables; no table of a protocol, if there is no such key.
     installed: BTreeMap<Protocol, BTreeSet<Blocked>>,
+    /// A table of its own, so that kernels without copies of packets block all the same.
+    vmac_table: Table,
+    /// What is in it.
+    vmacs: BTreeMap<Protocol, Vmacs>,
 }
 
 impl Firewall {
@@ -55,15 +62,18 @@ impl Firewall {
             } => (table.as_str(), *priority, *counters),
             Wanted::None | Wanted::Iptables { .. } => (KEEPALIVED, Self::PRIORITY, false),
         };
+        let table = |name: String| Table {
+            name,
+            priority,
+            counters,
+        };
         Ok(Self {
             nftables: Connection::netfilter()?,
-            table: Table {
-                name: name.to_owned(),
-                priority,
-                counters,
-            },
+            table: table(name.to_owned()),
             routers: BTreeMap::new(),
             installed: BTreeMap::new(),
+            vmac_table: table(format!("{name}_vmac")),
+            vmacs: BTreeMap::new(),
         })
     }
 
@@ -95,6 +105,41 @@ impl Firewall {
         let mut routers = self.routers.clone();
         routers.remove(router);
         self.apply(routers)
+    }
+
+    /// Has these interfaces (VMACs), and no others, send by themselves nothing that would show their MAC address. Each comes with
+    /// the number of the interface below, on which the groups are announced that they listen to.
+    ///
+    /// # Errors
+    ///
+    /// As with [`Self::block`]; or the kernel cannot copy packets (`nft_dup_ipv4`, `nft_dup_ipv6`).
+    pub(crate) fn keep_quiet(&mut self, vmacs: &Vmacs) -> Result<Change, Refused> {
+        let mut change = Change::Already;
+        for protocol in [Protocol::Ip, Protocol::Ip6] {
+            let installed = self.vmacs.get(&protocol);
+            if installed.map_or(vmacs.is_empty(), |i| i == vmacs) {
+                continue;
+            }
+            self.quiet(protocol, vmacs).map_err(|why| Refused {
+                what: format!("table {} of nftables", self.vmac_table.name),
+                why,
+            })?;
+            change = Change::Made;
+        }
+        Ok(change)
+    }
+
+    fn quiet(&mut self, protocol: Protocol, vmacs: &Vmacs) -> Result<(), Why> {
+        if self.vmacs.remove(&protocol).is_some() {
+            was_there(self.change(vec![self.vmac_table.delete(protocol)]))?;
+        }
+        if !vmacs.is_empty() {
+            let table = self.vmac_table.clone();
+            let messages = |owned| table.create_for_vmacs(protocol, owned, vmacs);
+            self.create(&table, protocol, messages)?;
+            self.vmacs.insert(protocol, vmacs.clone());
+        }
+        Ok(())
     }
 
     fn apply(&mut self, routers: BTreeMap<String, BTreeSet<Blocked>>) -> Result<Change, Refused> {
@@ -138,15 +183,25 @@ impl Firewall {
             None => false,
         };
         if !there {
-            self.create(protocol, &wanted)?;
+            let table = self.table.clone();
+            let messages = |owned| {
+                let mut messages = table.create(protocol, owned);
+                messages.append(&mut table.elements(Verb::NewElements, protocol, wanted.iter()));
+                messages
+            };
+            self.create(&table, protocol, messages)?;
         }
         self.installed.insert(protocol, wanted);
         Ok(())
     }
 
-    /// Makes a table, in place of what a predecessor left.
-    fn create(&mut self, protocol: Protocol, wanted: &BTreeSet<Blocked>) -> Result<(), Why> {
-        let table = &self.table;
+    /// Makes a table, owned or not, in place of what a predecessor left.
+    fn create(
+        &mut self,
+        table: &Table,
+        protocol: Protocol,
+        messages: impl Fn(bool) -> Vec<Request>,
+    ) -> Result<(), Why> {
         let found = self.nftables.dump(&Table::question(protocol), |told| {
             table.whose(told.payload())
         })?;
@@ -155,17 +210,11 @@ impl Firewall {
             Some(Maker::Predecessor) => Some(table.delete(protocol)),
             None => None,
         };
-        let messages = |owned| {
-            let mut messages = Vec::from_iter(left.clone());
-            messages.append(&mut table.create(protocol, owned));
-            messages.append(&mut table.elements(Verb::NewElements, protocol, wanted.iter()));
-            messages
-        };
-        let (owned, plain) = (messages(true), messages(false));
-        match self.change(owned) {
+        let messages = |owned| left.clone().into_iter().chain(messages(owned)).collect();
+        match self.change(messages(true)) {
             // Kernels before 5.12 know no owners.
             Err(e) if matches!(e.raw_os_error(), Some(libc::EINVAL | libc::EOPNOTSUPP)) => {
-                Ok(self.change(plain)?)
+                Ok(self.change(messages(false))?)
             }
             result => Ok(result?),
         }
@@ -187,11 +236,9 @@ fn was_there(result: io::Result<()>) -> io::Result<bool> {
 
 impl Drop for Firewall {
     fn drop(&mut self) {
-        let tables = self
-            .installed
-            .keys()
-            .map(|&p| self.table.delete(p))
-            .collect();
+        let blocking = self.installed.keys().map(|&p| self.table.delete(p));
+        let quieting = self.vmacs.keys().map(|&p| self.vmac_table.delete(p));
+        let tables = blocking.chain(quieting).collect();
         // If somebody has deleted them before, there is nothing left to do.
         let _ = self.change(tables);
     }

@@ -86,6 +86,9 @@ const VIPS: &str = "vips";
 const LINK_LOCAL: &str = "vips_link_local";
 /// What a table of ours says about itself.
 const COMMENT: &str = "made by lvsd";
+/// Neighbour discovery's types of ICMPv6.
+const SOLICITATION: u8 = 135;
+const ADVERTISEMENT: u8 = 136;
 const INTERFACE_LEN: usize = 16;
 /// So many elements go into one message, whose attributes are shorter than 64 KiB.
 const ELEMENTS: usize = 500;
@@ -102,7 +105,7 @@ mod attribute {
 
 /// One of the two hooks.
 #[derive(Clone, Copy)]
-enum Hook {
+pub(super) enum Hook {
     Input = 1,
     Output = 3,
 }
@@ -162,16 +165,20 @@ impl Table {
         message(Verb::DeleteTable, protocol, attributes)
     }
 
-    /// Makes the table, without elements.
-    pub(super) fn create(&self, protocol: Protocol, owned: bool) -> Vec<Request> {
+    /// Makes the table, with nothing in it.
+    pub(super) fn make(&self, protocol: Protocol, owned: bool) -> Request {
         let mut attributes = Attributes::default()
             .text(attribute::NAME, &self.name)
             .bytes(attribute::USER_DATA, &comment());
         if owned {
             attributes = attributes.number(attribute::FLAGS, attribute::OWNED);
         }
-        let mut messages = vec![message(Verb::NewTable, protocol, attributes)];
-        messages.push(self.set(protocol, VIPS, 1));
+        message(Verb::NewTable, protocol, attributes)
+    }
+
+    /// Makes the table that drops packets for addresses, as yet for none.
+    pub(super) fn create(&self, protocol: Protocol, owned: bool) -> Vec<Request> {
+        let mut messages = vec![self.make(protocol, owned), self.set(protocol, VIPS, 1)];
         if protocol == Protocol::Ip6 {
             messages.push(self.set(protocol, LINK_LOCAL, 2));
         }
@@ -179,7 +186,12 @@ impl Table {
             messages.push(self.chain(protocol, hook));
             let field = hook.field(protocol);
             if protocol == Protocol::Ip6 {
-                messages.push(self.rule(protocol, hook, neighbour_discovery(), Verdict::Accept));
+                messages.push(self.rule(
+                    protocol,
+                    hook,
+                    is_icmpv6(SOLICITATION, ADVERTISEMENT),
+                    Verdict::Accept,
+                ));
                 let link_local = vec![
                     payload(field),
                     meta(hook.interface(), REGISTER_2),
@@ -242,7 +254,7 @@ impl Table {
         message(Verb::NewSet, protocol, attributes)
     }
 
-    fn chain(&self, protocol: Protocol, hook: Hook) -> Request {
+    pub(super) fn chain(&self, protocol: Protocol, hook: Hook) -> Request {
         // NFTA_CHAIN_* and, nested, NFTA_HOOK_*.
         const TABLE: u16 = 1;
         const NAME: u16 = 3;
@@ -263,7 +275,7 @@ impl Table {
         message(Verb::NewChain, protocol, attributes)
     }
 
-    fn rule(
+    pub(super) fn rule(
         &self,
         protocol: Protocol,
         hook: Hook,
@@ -286,18 +298,18 @@ impl Table {
     }
 }
 
-/// Solicitations and advertisements: the ICMPv6 types 135 and 136.
-fn neighbour_discovery() -> Vec<Attributes> {
+/// An ICMPv6 message of one of these types.
+pub(super) fn is_icmpv6(first: u8, last: u8) -> Vec<Attributes> {
     /// NFT_META_L4PROTO.
     const L4_PROTOCOL: u32 = 16;
     const ICMPV6: u8 = 58;
     const TYPE: Field = Field::transport(0, 1);
     vec![
         meta(L4_PROTOCOL, REGISTER_1),
-        compare(Operation::Equal, ICMPV6),
+        compare(Operation::Equal, &[ICMPV6]),
         payload(TYPE),
-        compare(Operation::AtLeast, 135),
-        compare(Operation::AtMost, 136),
+        compare(Operation::AtLeast, &[first]),
+        compare(Operation::AtMost, &[last]),
     ]
 }
 
