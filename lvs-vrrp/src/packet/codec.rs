@@ -9,8 +9,8 @@ use super::senders::Senders;
 ///
 /// It is one thing for both directions because what comes changes what goes: AH's sequence numbers go on from the highest one
 /// heard, since keepalived counts both directions with one number and drops what is not above it; and a unicast peer that
-/// makes checksums in the old way is answered in kind. It outlives changes of state and reloads, and takes no more memory than
-/// [`Senders::MAX`] routers make it take.
+/// makes checksums in the old way is answered in kind. It outlives changes of state and reloads, and remembers no more than
+/// 256 senders.
 #[derive(Clone, Debug, Default)]
 pub struct Codec {
     /// The identification of the last IPv4 packet.

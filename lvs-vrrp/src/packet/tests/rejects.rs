@@ -85,6 +85,12 @@ fn malformed() -> Vec<Case> {
             "no IPv4 packet with a VRRP or AH header",
         ),
         case(
+            Pair::new(v2_with(Authentication::Ah([1; 8]))),
+            |b| b[20] = 17,
+            Reject::NotVrrp,
+            "no IPv4 packet with a VRRP or AH header",
+        ),
+        case(
             Pair::new(v2()),
             |b| b.truncate(40),
             Reject::Length {
