@@ -173,7 +173,7 @@ impl Link {
     fn send(&mut self, host: usize, from: IpAddr, to: IpAddr, bytes: &[u8]) {
         for other in (0..self.hosts.len()).filter(|other| *other != host) {
             self.sent += 1;
-            if self.sent % 5 != 0 {
+            if !self.sent.is_multiple_of(5) {
                 let bytes = bytes.into();
                 let packet = Packet { from, to, bytes };
                 let at = self.now + Self::DELAY;
