@@ -66,9 +66,6 @@ use watch::Watch;
 /// How long somebody who wants to know how everything is waits.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// How long the end waits for scripts, addresses and the like.
-const LONGEST_END: Duration = Duration::from_secs(20);
-
 /// Who is told which virtual addresses there are, and which of them are held.
 pub(crate) type Follow = Box<dyn FnMut(VirtualAddresses) + Send>;
 
@@ -212,7 +209,7 @@ impl Vrrp {
         Ok(status::of(
             &kept.model,
             &report,
-            watched.unwrap_or_default(),
+            &watched.unwrap_or_default(),
         ))
     }
 
