@@ -182,8 +182,8 @@ impl AdvertSocket {
     ///
     /// # Errors
     ///
-    /// `WouldBlock` or `ENOBUFS` if the interface is busy, `ENETDOWN` if it is switched off, `ENODEV` or `ENXIO` if it is gone,
-    /// `ENETUNREACH` or `EHOSTUNREACH` without a route to a peer.
+    /// `WouldBlock` or `ENOBUFS` if the interface is busy, `ENETDOWN` or `ENETUNREACH` if it is switched off or no route leads to
+    /// the peer, `ENODEV` or `ENXIO` if it is gone.
     pub fn send(&self, to: IpAddr, bytes: &[u8], header: HeaderV6) -> io::Result<()> {
         let ifindex = self.endpoint.interface.map_or(0, NonZeroU32::get);
         let (to, control) = match to {
