@@ -205,16 +205,7 @@ impl Control {
         // What the kernel refuses is resolved on demand instead.
         let _ = self.resolver.manage(hops);
 
-        let is_served = |ip: Ip, marks: &[u32]| {
-            let family = ip.family();
-            let mut keys = marks.iter().map(|&mark| ServiceKey::Mark { family, mark });
-            keys.any(|key| config.service(&key).is_some())
-        };
-        let marked = classifier.virtual_addresses();
-        let marked = marked.filter(|(ip, marks)| is_served(*ip, marks));
-        let ours = config.owned().chain(marked.map(|(ip, _)| ip));
-        let is_told = |ip: &Ip| !topology.is_local(*ip) && standby.answers_for(ip);
-        let ours: HashSet<Ip> = ours.filter(is_told).collect();
+        let ours = announceable(&config, &classifier, &topology);
         self.announced.retain(|ip| ours.contains(ip));
         self.announcing.retain(|(ip, _)| ours.contains(ip));
         for ip in ours {
@@ -283,5 +274,67 @@ impl Control {
             workers.iter().for_each(|w| w.wake());
         }
         self.announcing.retain(|(_, left)| *left > 0);
+    }
+}
+
+/// The addresses that neighbours are to be told of: ours, which no interface holds.
+fn announceable(config: &Config, classifier: &Classifier, topology: &Topology) -> HashSet<Ip> {
+    let is_served = |ip: Ip, marks: &[u32]| {
+        let family = ip.family();
+        let mut keys = marks.iter().map(|&mark| ServiceKey::Mark { family, mark });
+        keys.any(|key| config.service(&key).is_some())
+    };
+    let marked = classifier.virtual_addresses();
+    let marked = marked.filter(|(ip, marks)| is_served(*ip, marks));
+    let ours = config.owned().chain(marked.map(|(ip, _)| ip));
+    let is_told = |ip: &Ip| !topology.is_local(*ip) && config.standby().answers_for(ip);
+    ours.filter(is_told).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use lvs_core::{ConfigError, Family, ServiceOptions, Settings, Standby};
+    use lvs_fwd::classify::Rule;
+
+    use super::*;
+
+    #[test]
+    fn what_vrrp_or_an_interface_has_is_not_announced() {
+        let ip = |s: &str| s.parse::<Ip>().unwrap();
+        let director = Director::new(&Settings::default());
+        let made: Result<(), ConfigError> = director.edit(|draft| {
+            let mark = ServiceKey::Mark {
+                family: Family::V4,
+                mark: 7,
+            };
+            let at = |a: &str| ServiceKey::tcp(a.parse().unwrap());
+            for key in [
+                at("10.9.0.1:80"),
+                at("10.9.0.2:80"),
+                at("10.9.0.3:80"),
+                mark,
+            ] {
+                let scheduler = lvs_sched::build("rr").unwrap();
+                draft.add_service(key, scheduler, ServiceOptions::default())?;
+            }
+            let governed = ["10.9.0.1", "10.9.0.5"].map(ip);
+            draft.set_standby(Arc::new(Standby::new([], [], governed)));
+            Ok(())
+        });
+        made.unwrap();
+        let marked = |mark, destination: &str| Rule {
+            mark,
+            destination: Some(destination.parse().unwrap()),
+            ..Rule::default()
+        };
+        let classifier = Classifier::new(vec![
+            marked(7, "10.9.0.4/32"),
+            marked(7, "10.9.0.5/32"),
+            marked(8, "10.9.0.6/32"),
+        ]);
+        let mut topology = Topology::builder();
+        topology.local(ip("10.9.0.2"));
+        let told = announceable(&director.config(), &classifier, &topology.build());
+        assert_eq!(told, ["10.9.0.3", "10.9.0.4"].map(ip).into());
     }
 }
