@@ -186,7 +186,9 @@ fn process(node: &Node, found: &mut Vec<Diagnostic>) -> Option<TrackProcess> {
         Some(Some("initial")) => ProcessMatch::Initial,
         Some(Some("partial")) => ProcessMatch::Partial,
         Some(_) => ProcessMatch::Exact,
-        None if argv.len() > 1 || node.flag("full_command") == Some(true) => ProcessMatch::Exact,
+        None if argv.len() > 1 => ProcessMatch::Exact,
+        // Without arguments any are as good.
+        None if node.flag("full_command") == Some(true) => ProcessMatch::Partial,
         None => ProcessMatch::Name,
     };
     let delay = time(node, "delay").unwrap_or_default();

@@ -111,11 +111,11 @@ pub struct TrackProcess {
 pub enum ProcessMatch {
     /// By the name that the kernel keeps (15 bytes).
     Name,
-    /// By the whole command line (`full_command`, `param_match`, or arguments given).
+    /// By the whole command line (arguments given, or `param_match` alone).
     Exact,
-    /// The command line begins with these arguments; the last may be cut short (`param_match partial`).
+    /// The command line begins with these arguments (`param_match partial`, or `full_command` without arguments).
     Partial,
-    /// The command line begins with these arguments (`param_match initial`).
+    /// The command line begins with these arguments, and the last may go on (`param_match initial`).
     Initial,
 }
 

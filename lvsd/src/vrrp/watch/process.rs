@@ -213,8 +213,7 @@ impl Entry {
             Some(most) if most == quorum => format!("{quorum}"),
             Some(most) => format!("{quorum} to {most}"),
         };
-        let run = if count == 1 { "runs" } else { "run" };
-        let why = format!("{count} {run}, wanted: {wanted}");
+        let why = format!("{count} running, wanted: {wanted}");
         board.tell(&self.object, state, &why);
     }
 

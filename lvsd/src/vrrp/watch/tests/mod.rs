@@ -71,7 +71,7 @@ impl Scene {
     }
 
     fn path(&self, name: &str) -> PathBuf {
-        self.folder.join(name)
+        self.folder.join(self.filled(name))
     }
 
     /// Text with this folder for `DIR` and its number for `N`.
@@ -150,7 +150,7 @@ impl Scene {
         let object = Object::Script(self.filled(name));
         match self.status().get(&object).map(|w| &w.detail) {
             Some(Detail::Script { runs, skipped, .. }) => (*runs, *skipped),
-            other => panic!("{other:?}"),
+            _ => (0, 0), // it has not begun to be watched
         }
     }
 }

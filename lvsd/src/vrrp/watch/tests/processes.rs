@@ -34,6 +34,15 @@ fn watch(scene: &mut Scene, process: &str, more: &str) {
     scene.watch(&block, "track_process {\n p_N\n}");
 }
 
+/// How many processes there are.
+fn count(scene: &Scene) -> Option<u32> {
+    let object = Object::Process(scene.filled("p_N"));
+    match scene.status().get(&object)?.detail {
+        Detail::Processes { count, .. } => count,
+        _ => None,
+    }
+}
+
 #[test]
 fn they_come_and_go() {
     let mut scene = Scene::new();
@@ -42,23 +51,19 @@ fn they_come_and_go() {
     let one = Sleeper::start(&scene, "1000");
     scene.until("p_N", &[Bad, Good]);
     let two = Sleeper::start(&scene, "1000");
+    until("there are two", || count(&scene) == Some(2));
     drop(one);
-    let object = Object::Process(scene.filled("p_N"));
-    until("there is one", || {
-        let status = scene.status();
-        let detail = status.get(&object).map(|w| w.detail.clone());
-        matches!(detail, Some(Detail::Processes { count: Some(1), .. }))
-    });
+    until("there is one", || count(&scene) == Some(1));
     scene.until("p_N", &[Bad, Good]);
     drop(two);
     scene.until("p_N", &[Bad, Good, Bad]);
     let lines = scene.logged("process `p_N`: ");
     assert!(
-        lines[0].ends_with("0 run, wanted: at least 1: bad"),
+        lines[0].ends_with("0 running, wanted: at least 1: bad"),
         "{lines:?}"
     );
     assert!(
-        lines[1].ends_with("1 runs, wanted: at least 1: good"),
+        lines[1].ends_with("1 running, wanted: at least 1: good"),
         "{lines:?}"
     );
 }
@@ -76,7 +81,7 @@ fn so_many_and_not_more() {
     drop(three);
     scene.until("p_N", &[Bad, Good, Bad, Good]);
     let line = scene.logged("process `p_N`: ").remove(2);
-    assert!(line.ends_with("3 run, wanted: 2: bad"), "{line}");
+    assert!(line.ends_with("3 running, wanted: 2: bad"), "{line}");
 }
 
 #[test]

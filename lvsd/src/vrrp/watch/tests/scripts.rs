@@ -213,11 +213,7 @@ fn reloads_keep_what_stays() {
     scene.until("goes_N", &[Good]);
     let gone = Object::Script(scene.filled("goes_N"));
     assert!(!scene.status().contains_key(&gone));
-    let length = |scene: &Scene| {
-        fs::metadata(scene.path(&scene.filled("goes_N.runs")))
-            .unwrap()
-            .len()
-    };
+    let length = |scene: &Scene| fs::metadata(scene.path("goes_N.runs")).unwrap().len();
     let before = length(&scene);
     let (runs, _) = scene.runs("stays_N");
     until("others go on", || scene.runs("stays_N").0 > runs + 5);
