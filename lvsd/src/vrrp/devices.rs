@@ -1,14 +1,18 @@
-//! The virtual interfaces of virtual routers (VMACs and ipvlans): made before anybody speaks on them, removed at the end.
+//! The virtual interfaces of virtual routers (VMACs and ipvlans): made before anybody speaks on them, removed at the end. And what
+//! sysctls have to be for them, and for interfaces that keep their secondary addresses.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io;
 
+use lvs_core::Family;
 use lvs_vrrp::io::address::{self, Address};
 use lvs_vrrp::io::device::{self, Device, DeviceKind, Ipvlan};
 use lvs_vrrp::io::link::Links;
 use lvs_vrrp::io::netlink::Connection;
 
+use super::host::journal::{Item, Journal};
 use super::host::names::{Kind, Names};
+use super::host::sysctl::{self, Sysctls};
 use super::logger::Logger;
 use super::seat::{Own, Seat};
 use crate::keepalived::model::{self, Instance, IpvlanMode, Named, Vrrp};
@@ -19,18 +23,22 @@ pub(super) struct Devices {
     connection: Connection,
     links: Links,
     names: Names,
-    made: BTreeMap<String, u32>,
+    made: BTreeMap<String, (u32, Item)>,
+    sysctls: Sysctls,
+    journal: Journal,
     log: Logger,
 }
 
 impl Devices {
     /// None yet, in the calling thread's network namespace.
-    pub(super) fn new(log: Logger) -> io::Result<Self> {
+    pub(super) fn new(journal: Journal, log: Logger) -> io::Result<Self> {
         Ok(Self {
             connection: Connection::route()?,
             links: Links::new()?,
             names: Names::read(),
             made: BTreeMap::new(),
+            sysctls: Sysctls::new(journal.clone()),
+            journal,
             log,
         })
     }
@@ -42,6 +50,7 @@ impl Devices {
 
     /// Makes what is not there. What cannot be made is logged, and tried again the next time.
     pub(super) fn make(&mut self, vrrp: &Vrrp, seats: &HashMap<String, Seat>) {
+        self.set_sysctls(vrrp);
         let all = vrrp.instances.iter();
         let all = all.filter_map(|i| Some((i, seats.get(&i.name.value)?)));
         for (instance, own) in all.flat_map(|(i, seat)| seat.virtuals().map(move |own| (i, own))) {
@@ -70,7 +79,7 @@ impl Devices {
     }
 
     fn remove(&mut self, name: &str) {
-        let Some(ifindex) = self.made.remove(name) else {
+        let Some((ifindex, item)) = self.made.remove(name) else {
             return;
         };
         match device::remove(&mut self.connection, ifindex) {
@@ -79,7 +88,23 @@ impl Devices {
                 self.log
                     .log(format!("interface {name} cannot be removed: {e}"));
             }
-            _ => {}
+            _ => self.journal.forget([&item]),
+        }
+    }
+
+    fn set_sysctls(&mut self, vrrp: &Vrrp) {
+        let promoting = vrrp.instances.iter().filter(|i| i.promote_secondaries);
+        for interface in promoting.filter_map(|i| i.interface.as_ref()) {
+            if let Err(e) = self.sysctls.promote_secondaries(&interface.value) {
+                let name = interface.value.escape_debug();
+                self.log
+                    .log(format!("promote_secondaries of {name} cannot be set: {e}"));
+            }
+        }
+        if vrrp.common.disable_local_igmp
+            && let Err(e) = self.sysctls.disable_local_igmp()
+        {
+            self.log.log(format!("disable_local_igmp: {e}"));
         }
     }
 
@@ -99,30 +124,60 @@ impl Devices {
             if !device.is_like(there) {
                 return Err("there is another interface of this name".to_owned());
             }
-            self.made.insert(own.name.clone(), there.ifindex);
+            let mac = mac_of(&device);
+            let item = Item::Interface {
+                name: own.name.clone(),
+                mac,
+            };
+            self.journal.note([item.clone()]);
+            self.made.insert(own.name.clone(), (there.ifindex, item));
             return Ok(());
         }
-        self.connection.request(&device.creation()).map_err(said)?;
+        let local = self.links.source_v6(below.ifindex, |_| false);
+        let item = Item::Interface {
+            name: own.name.clone(),
+            mac: mac_of(&device),
+        };
+        self.journal.note([item.clone()]);
+        if let Err(e) = self.connection.request(&device.creation()) {
+            self.journal.forget([&item]);
+            return Err(said(e));
+        }
         self.links.update().map_err(said)?;
         let link = self.links.named(&own.name);
         let ifindex = link.ok_or("it was made, and is not there")?.ifindex;
-        self.made.insert(own.name.clone(), ifindex);
+        self.made.insert(own.name.clone(), (ifindex, item));
         match device::without_own_addresses(&mut self.connection, ifindex) {
             Err(e) if e.raw_os_error() != Some(libc::EAFNOSUPPORT) => return Err(said(e)),
             _ => {}
         }
+        if mac_of(&device).is_some() {
+            let v6 = instance.addresses().any(|a| a.addr.ip.is_ipv6());
+            let v6 = v6 || instance.family == Family::V6;
+            if instance.family == Family::V4 {
+                self.sysctls.below_vmac(&own.on).map_err(said)?;
+            }
+            sysctl::prepare_vmac(&own.name, instance.family, v6).map_err(said)?;
+        }
         device::switch_on(&mut self.connection, ifindex).map_err(said)?;
+        // IPv6 sends from a link-local address, and the interface makes none: it has the one of the interface below, for that only.
+        if let (Some(local), Family::V6, Some(_)) = (local, instance.family, mac_of(&device)) {
+            let mut address = Address::new(ifindex, local.into(), 64);
+            address.preferred = Some(0);
+            self.put(&address).map_err(said)?;
+        }
         if let model::Device::Ipvlan(ipvlan) = &instance.device
             && let Some(own) = ipvlan.addr
         {
-            let addresses = [Address::new(ifindex, own.ip, own.len)];
-            let added = address::add(&mut self.connection, &addresses).map_err(said)?;
-            added
-                .into_iter()
-                .try_for_each(|a| a.map(drop))
-                .map_err(said)?;
+            let address = Address::new(ifindex, own.ip, own.len);
+            self.put(&address).map_err(said)?;
         }
         Ok(())
+    }
+
+    fn put(&mut self, address: &Address) -> io::Result<()> {
+        let added = address::add(&mut self.connection, std::slice::from_ref(address))?;
+        added.into_iter().try_for_each(|a| a.map(drop))
     }
 
     fn group(&self, instance: &Instance) -> Result<Option<u32>, String> {
@@ -142,6 +197,16 @@ impl Drop for Devices {
         for name in self.made.keys().cloned().collect::<Vec<_>>() {
             self.remove(&name);
         }
+        for wrong in self.sysctls.restore() {
+            self.log.log(wrong);
+        }
+    }
+}
+
+fn mac_of(device: &Device) -> Option<[u8; 6]> {
+    match device.kind {
+        DeviceKind::Macvlan { mac } => Some(mac),
+        DeviceKind::Ipvlan(_) => None,
     }
 }
 
@@ -163,8 +228,8 @@ fn kind(instance: &Instance) -> DeviceKind {
 /// RFC 9568 section 7.3.
 fn virtual_mac(instance: &Instance) -> [u8; 6] {
     let family = match instance.family {
-        lvs_core::Family::V4 => 1,
-        lvs_core::Family::V6 => 2,
+        Family::V4 => 1,
+        Family::V6 => 2,
     };
     [0, 0, 0x5e, 0, family, instance.vrid.value]
 }

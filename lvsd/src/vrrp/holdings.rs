@@ -15,6 +15,7 @@ use lvs_vrrp::io::link::{HostAddress, Links};
 use lvs_vrrp::io::netlink::Connection;
 
 use super::host::firewall::Firewall;
+use super::host::journal::{Item, Journal};
 use super::host::names::Names;
 use super::host::routes::Routes;
 use super::host::rules::Rules;
@@ -97,12 +98,13 @@ pub(super) struct Holdings {
     firewall: Option<Firewall>,
     wall: model::Firewall,
     held: BTreeMap<Owner, Wanted>,
+    journal: Journal,
     log: Logger,
 }
 
 impl Holdings {
     /// For the calling thread's network namespace, where nothing is held yet.
-    pub(super) fn new(wall: model::Firewall, log: Logger) -> io::Result<Self> {
+    pub(super) fn new(wall: model::Firewall, journal: Journal, log: Logger) -> io::Result<Self> {
         let names = Names::read();
         Ok(Self {
             addresses: Connection::route()?,
@@ -111,6 +113,7 @@ impl Holdings {
             firewall: None,
             wall,
             held: BTreeMap::new(),
+            journal,
             log,
         })
     }
@@ -195,9 +198,14 @@ impl Holdings {
         for owner in self.held.keys().cloned().collect::<Vec<_>>() {
             self.make(&owner, Wanted::default(), links);
         }
+        // What was on interfaces that are gone went with them.
+        let held = |item: &Item| matches!(item, Item::Address { .. } | Item::Removable { .. });
+        self.journal.forget_where(held);
     }
 
     fn put(&mut self, new: &Wanted, links: &Links) {
+        let items = self.items(new, links);
+        self.journal.note(items);
         let mut addresses = Vec::new();
         for (model, interface) in &new.addresses {
             match links.named(interface) {
@@ -223,6 +231,7 @@ impl Holdings {
     }
 
     fn take_away(&mut self, old: &Wanted, links: &Links) {
+        let items = self.items(old, links);
         let rules = self.rules.remove(&old.rules);
         let routes = self.routes.remove(&old.routes);
         for refused in rules.into_iter().chain(routes).filter_map(Result::err) {
@@ -238,6 +247,36 @@ impl Holdings {
             Ok(outcomes) => self.complain("taken away", &addresses, outcomes),
             Err(e) => self.log.log(format!("addresses cannot be taken away: {e}")),
         }
+        self.journal.forget(&items);
+    }
+
+    /// As the journal has them.
+    fn items(&mut self, wanted: &Wanted, links: &Links) -> Vec<Item> {
+        let address = |(model, name): &(model::Address, String)| {
+            let address = made(model, links.named(name)?.ifindex);
+            Some(Item::Address {
+                interface: name.clone(),
+                ifindex: address.ifindex,
+                ip: address.ip,
+                len: address.prefix_len,
+                peer: address.peer,
+            })
+        };
+        let removable = |what: &str, removal| Item::Removable {
+            what: what.to_owned(),
+            removal,
+        };
+        // Of routes and rules that the kernel would not take either, nothing stays.
+        let rules = self.rules.removals(&wanted.rules);
+        let routes = match wanted.routes.is_empty() {
+            true => Vec::new(),
+            false => self.routes.removals(&wanted.routes).unwrap_or_default(),
+        };
+        let addresses = wanted.addresses.iter().filter_map(address);
+        addresses
+            .chain(routes.into_iter().map(|r| removable("a route", r)))
+            .chain(rules.into_iter().map(|r| removable("a rule", r)))
+            .collect()
     }
 
     fn complain(&self, what: &str, all: &[Address], outcomes: Vec<io::Result<Outcome>>) {

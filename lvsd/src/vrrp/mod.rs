@@ -40,23 +40,27 @@ mod watch;
 
 use std::collections::HashMap;
 use std::io;
+use std::path::Path;
 use std::sync::mpsc::{self, Receiver};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use lvs_vrrp::io::netlink::Connection;
 use mio::Poll;
 
 use crate::daemon::{AbortOnPanic, VirtualAddresses};
 use crate::health::{Herald, Silent};
-use crate::keepalived::model::{Config, Vrrp as Model};
+use crate::keepalived::model::{Config, Instance, Prefix, Vrrp as Model};
 use crate::pulse::Pulse;
 use carrier::Carriers;
 use devices::Devices;
 use errand::Errands;
 use hands::{Deed, Hands, Settings};
 use holdings::Holdings;
-use logger::Writer;
+use host::journal::Journal;
+use host::leftovers;
+use logger::{Logger, Writer};
 use ports::Stand;
 use seat::Seat;
 use speaking::{Ask, Orders, Report, Speaking};
@@ -106,8 +110,18 @@ impl Vrrp {
         let writer = Writer::start(log)?;
         let log_later = writer.logger();
         let model = config.vrrp.clone();
-        let devices = Devices::new(log_later.clone())?;
+        let journal = journal(&log_later);
+        let mut connection = Connection::route()?;
+        for line in leftovers::undo(&journal, &mut connection)? {
+            log_later.log(line);
+        }
+        let devices = Devices::new(journal.clone(), log_later.clone())?;
         let seats = seat::seats(&model, |name| devices.is_taken(name));
+        for address in leftovers::take_away(virtual_ones(&model, &seats), &mut connection)? {
+            log_later.log(format!(
+                "virtual address {address} was there at the start: it is taken away"
+            ));
+        }
 
         let (asks, queue) = mpsc::channel();
         let (deeds, errands) = mpsc::channel();
@@ -118,7 +132,7 @@ impl Vrrp {
             Speaking::new(orders, queue, hands.clone(), log_later.clone(), seed)?;
         let speaker = Errands::new(asks, waker);
         hands.leave(Deed::Numbers(speaking.ids()));
-        let holdings = Holdings::new(model.common.firewall.clone(), log_later.clone())?;
+        let holdings = Holdings::new(model.common.firewall.clone(), journal, log_later.clone())?;
         let settings = Settings {
             vrrp: model.clone(),
             global: config.global.clone(),
@@ -247,6 +261,33 @@ impl Drop for Vrrp {
             let _ = hands.join();
         }
     }
+}
+
+/// The journal of what is added to the host; its troubles are logged.
+fn journal(log: &Logger) -> Journal {
+    let log = log.clone();
+    Journal::open(Path::new(host::journal::DIRECTORY), move |line| {
+        log.log(line)
+    })
+}
+
+/// The addresses that only masters have, with their interfaces; not those of owners (priority 255), which have theirs always.
+fn virtual_ones<'a>(
+    model: &'a Model,
+    seats: &'a HashMap<String, Seat>,
+) -> impl Iterator<Item = (Prefix, &'a str)> {
+    let with_seat = |i: &'a Instance| Some((i, seats.get(&i.name.value)?));
+    let instances = model.instances.iter().filter(|i| !i.is_owner());
+    instances
+        .filter_map(with_seat)
+        .flat_map(|(instance, seat)| {
+            instance.addresses().filter_map(|address| {
+                let (interface, _) = seat.of(address)?;
+                let len = address.peer.map_or(address.addr.len, |peer| peer.len);
+                let ip = address.addr.ip;
+                Some((Prefix { ip, len }, interface))
+            })
+        })
 }
 
 /// What the thread that speaks works by.
