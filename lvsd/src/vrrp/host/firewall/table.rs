@@ -304,13 +304,18 @@ pub(super) fn is_icmpv6(first: u8, last: u8) -> Vec<Attributes> {
     const L4_PROTOCOL: u32 = 16;
     const ICMPV6: u8 = 58;
     const TYPE: Field = Field::transport(0, 1);
-    vec![
+    let mut expressions = vec![
         meta(L4_PROTOCOL, REGISTER_1),
         compare(Operation::Equal, &[ICMPV6]),
         payload(TYPE),
-        compare(Operation::AtLeast, &[first]),
-        compare(Operation::AtMost, &[last]),
-    ]
+    ];
+    if first == last {
+        expressions.push(compare(Operation::Equal, &[first]));
+    } else {
+        expressions.push(compare(Operation::AtLeast, &[first]));
+        expressions.push(compare(Operation::AtMost, &[last]));
+    }
+    expressions
 }
 
 /// The comment of a table, as nft writes it: kind, length, text.

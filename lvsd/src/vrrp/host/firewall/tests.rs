@@ -226,7 +226,12 @@ fn a_vmac_announces_its_groups_on_the_interface_below_and_asks_for_no_routers() 
             "{}",
             listed()
         );
-        for words in ["link set vrrp.7 up", "address add 10.9.0.7/32 dev vrrp.7"] {
+        for words in [
+            "link set vrrp.7 addrgenmode none",
+            "link set vrrp.7 up",
+            "address add fe80::7/64 dev vrrp.7 nodad",
+            "address add 10.9.0.7/32 dev vrrp.7",
+        ] {
             ip(words);
         }
         let member = UdpSocket::bind("0.0.0.0:0").unwrap();
