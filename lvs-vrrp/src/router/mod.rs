@@ -175,10 +175,7 @@ impl Router {
         match self.state {
             State::Fault => self.deadline = None,
             State::Init if may_lead && self.begins_as_master() => self.lead(Why::Owner, now, out),
-            State::Init => {
-                self.listen(Why::Started, now, out);
-                self.wish = self.begins_as_master();
-            }
+            State::Init => self.listen(Why::Started, now, out),
             State::Backup if self.has_not_listened(now) => {
                 self.deadline = Some(now + self.interval + self.skew());
             }

@@ -147,6 +147,11 @@ impl Member {
         done
     }
 
+    /// What came has been dealt with.
+    pub(super) fn done_with_packet(&mut self) {
+        self.neighbours.done();
+    }
+
     /// Takes on how everything is that it watches.
     pub(super) fn assess(
         &mut self,

@@ -95,6 +95,9 @@ impl Speaker {
         if let Some(advert) = member.check(packet, wall, now, out) {
             self.act(id, now, out, |router, out| router.heard(&advert, now, out));
         }
+        if let Some(member) = self.members.get_mut(&id) {
+            member.done_with_packet();
+        }
     }
 
     /// A watched object is so now. A virtual router's own interface is one too, if it is among what it watches.

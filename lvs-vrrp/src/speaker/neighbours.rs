@@ -16,6 +16,8 @@ pub(super) struct Neighbours {
     peers: Vec<PeerStatus>,
     /// Whose trouble of which kind has been told.
     told: HashSet<(IpAddr, Kind)>,
+    /// What has been told of the advertisement that is being looked at.
+    just_told: Vec<(IpAddr, Kind)>,
 }
 
 /// A kind of trouble.
@@ -43,12 +45,23 @@ impl Neighbours {
     /// There is trouble with one of them. True: it is to be told.
     pub(super) fn troubled(&mut self, from: IpAddr, trouble: &Trouble, now: Time) -> bool {
         self.peer(from, now).trouble = Some((trouble.clone(), now));
-        self.told.len() < Self::MAX_TOLD && self.told.insert((from, Kind::of(trouble)))
+        let key = (from, Kind::of(trouble));
+        let tell = self.told.len() < Self::MAX_TOLD && self.told.insert(key);
+        if tell {
+            self.just_told.push(key);
+        }
+        tell
     }
 
-    /// Everything may be told once more.
+    /// Everything may be told once more, except what the same advertisement has just been told of.
     pub(super) fn tell_anew(&mut self) {
         self.told.clear();
+        self.told.extend(&self.just_told);
+    }
+
+    /// The advertisement has been looked at.
+    pub(super) fn done(&mut self) {
+        self.just_told.clear();
     }
 
     pub(super) fn list(&self) -> Vec<PeerStatus> {
@@ -147,6 +160,9 @@ mod tests {
         assert!(all.troubled(address(1), &Trouble::TwoOwners, now));
         assert!(all.troubled(address(2), &lower(1), now));
         assert_eq!(all.list()[0].trouble, Some((Trouble::TwoOwners, now)));
+        all.tell_anew();
+        assert!(!all.troubled(address(1), &lower(1), now));
+        all.done();
         all.tell_anew();
         assert!(all.troubled(address(1), &lower(1), now));
         for n in 0..=255 {

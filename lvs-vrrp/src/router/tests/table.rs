@@ -116,6 +116,11 @@ fn every_event_in_every_state() {
     let last_word = || with(|c| c.rivals.last_word = true);
     let v2 = || with(|c| c.version = Version::V2);
     let late = || with(|c| c.late = Some(254));
+    let quiet_owner = || {
+        let mut owner = owner();
+        owner.rivals.silent = true;
+        owner
+    };
     let rows: &[(&str, RouterConfig, Event, [&str; 5])] = &[
         (
             "start",
@@ -444,6 +449,18 @@ fn every_event_in_every_state() {
         (
             "an owner hears an owner of lower address",
             owner(),
+            |b| b.hear(7, 255),
+            [
+                "INIT (-)",
+                "INIT (-)",
+                "MASTER (1000): two owners, says 255, rival 255",
+                "MASTER (1000): two owners, says 255, rival 255",
+                "FAULT (-)",
+            ],
+        ),
+        (
+            "an owner hears an owner of lower address, lower_prio_no_advert",
+            quiet_owner(),
             |b| b.hear(7, 255),
             [
                 "INIT (-)",

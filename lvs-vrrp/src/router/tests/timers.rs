@@ -48,6 +48,27 @@ fn version_3_follows_the_masters_interval_and_version_2_its_own() {
 }
 
 #[test]
+fn who_gives_way_follows_the_better_one_at_once() {
+    let mut bench = Bench::master(config());
+    let mut better = advert(7, 150);
+    better.interval = ms(2_000);
+    let done = bench.with(|r, now, out| r.heard(&better, now, out));
+    let outranked = Why::Outranked {
+        by: address(7),
+        priority: 150,
+        ours: 100,
+    };
+    assert_eq!(entered(&done), Some((State::Backup, &outranked)));
+    assert_eq!(bench.router.master(), Some(address(7)));
+    assert_eq!(bench.left(), Some(2 * 3_609_375));
+    let done = bench.wait();
+    assert!(matches!(
+        entered(&done),
+        Some((State::Master, Why::Silence { priority: 150, .. }))
+    ));
+}
+
+#[test]
 fn a_master_that_steps_down_is_waited_for_a_skew_time() {
     let mut bench = Bench::started(config());
     bench.hear(7, 150);

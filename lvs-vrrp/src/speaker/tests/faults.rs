@@ -14,6 +14,11 @@ fn it_begins_when_all_is_known_that_decides() {
     assert!(host.source(Some(address(100))).is_empty());
     assert!(host.pass(ms(60_000)).is_empty());
     assert!(host.hear("r", 7, 50).is_empty());
+    assert!(
+        host.observe(&script("weighs"), ObjectState::Good)
+            .is_empty()
+    );
+    assert!(host.observe(&script("weighs"), ObjectState::Bad).is_empty());
     assert_eq!(host.states(), [State::Init]);
     let said = host.observe(&script("s"), ObjectState::Good);
     assert_eq!(said, ["r INIT→BACKUP"]);

@@ -158,6 +158,21 @@ fn who_cannot_begin_yet_holds_the_others_as_backups() {
 }
 
 #[test]
+fn who_cannot_begin_yet_is_not_in_fault_with_the_others() {
+    let mut routers = pair();
+    routers[0].tracking = vec![watched(script("unknown"), 0)];
+    routers[1].tracking = vec![watched(script("bad"), 0)];
+    let mut host = Host::new(grouped(routers));
+    host.source(Some(address(100)));
+    host.observe(&script("bad"), ObjectState::Bad);
+    assert_eq!(host.start(), ["outer INIT→FAULT", "group G INIT→FAULT"]);
+    assert_eq!(
+        host.observe(&script("unknown"), ObjectState::Good),
+        ["inner INIT→FAULT with its group"]
+    );
+}
+
+#[test]
 fn a_rival_of_one_makes_all_announce_themselves() {
     let mut host = masters();
     assert_eq!(

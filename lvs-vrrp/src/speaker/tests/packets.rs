@@ -83,9 +83,11 @@ fn oddities_are_said_and_it_counts_all_the_same() {
     assert_eq!(status.master, Some(address(7)));
     assert_eq!(status.master_interval, ms(500));
     assert_eq!(status.counters.noted.iter().sum::<u64>(), 3);
-    // It is a new master now, so they are told anew, and then no more.
-    host.hear_as("r", &theirs, 7, 150, ms(500));
+    // That it is a new master now does not make the same news again,
     assert!(host.hear_as("r", &theirs, 7, 150, ms(500)).is_empty());
+    // but the next master does.
+    assert_eq!(host.hear_as("r", &theirs, 8, 150, ms(500)).len(), 3);
+    assert_eq!(host.hear_as("r", &theirs, 7, 150, ms(500)).len(), 3);
 }
 
 #[test]
