@@ -119,9 +119,6 @@ impl Schedule {
         let Some(settings) = self.routers.get(&router).map(|r| r.settings) else {
             return;
         };
-        if settings.lower_repeat == 0 {
-            return;
-        }
         self.set(router, Round::Rival, Some(now));
         if !settings.lower_delay.is_zero() {
             let again = now.saturating_add(settings.lower_delay);

@@ -317,12 +317,29 @@ fn who_leaves_says_nothing_more() {
     schedule.reannounce(ROUTER, s(0));
     schedule.elapsed(s(0), &mut Vec::new());
     schedule.left(ROUTER);
+    assert_eq!(schedule.next_deadline(), Some(s(1)));
     let sent = run(&mut schedule, s(100));
     assert_eq!(sent, [(s(1), at(ETH0, "10.0.0.2"))]);
     assert_eq!(schedule.next_deadline(), None);
     schedule.reannounce(ROUTER, s(100));
     schedule.update(ROUTER, settings, [own("10.0.0.1")], s(100));
     assert_eq!(schedule.next_deadline(), None);
+}
+
+#[test]
+fn who_comes_back_begins_anew() {
+    let mut schedule = Schedule::new(Spacing::default());
+    let settings = Settings {
+        delay: s(5),
+        refresh: s(20),
+        ..quiet()
+    };
+    schedule.became_master(ROUTER, settings, [own("10.0.0.1")], Time::ZERO);
+    let mut sent = run(&mut schedule, s(2));
+    schedule.left(ROUTER);
+    schedule.became_master(ROUTER, settings, [own("10.0.0.1")], s(3));
+    sent.extend(run(&mut schedule, s(30)));
+    assert_eq!(seconds(&sent), [(0, 1), (3, 1), (8, 1), (23, 1)]);
 }
 
 #[test]
@@ -333,6 +350,10 @@ fn who_is_no_master_may_announce_something_once() {
     schedule.once(ROUTER, source);
     let sent = run(&mut schedule, s(10));
     assert_eq!(sent, [(s(0), source), (s(1), source)]);
+    schedule.became_master(ROUTER, quiet(), [], s(1));
+    schedule.once(ROUTER, source);
+    schedule.update(ROUTER, quiet(), [], s(1));
+    assert_eq!(run(&mut schedule, s(10)), [(s(2), source)]);
     schedule.once(ROUTER, source);
     schedule.left(ROUTER);
     assert_eq!(schedule.next_deadline(), None);
@@ -422,6 +443,15 @@ fn a_reload_keeps_what_waits_and_drops_what_is_gone() {
 }
 
 #[test]
+fn a_reload_may_end_second_bursts() {
+    let mut schedule = Schedule::new(Spacing::default());
+    schedule.became_master(ROUTER, Settings::default(), [own("10.0.0.1")], s(0));
+    run(&mut schedule, s(1));
+    schedule.update(ROUTER, quiet(), [own("10.0.0.1")], s(1));
+    assert_eq!(schedule.next_deadline(), None);
+}
+
+#[test]
 fn a_reload_may_begin_and_end_refreshing() {
     let mut schedule = Schedule::new(Spacing::default());
     schedule.became_master(ROUTER, quiet(), [own("10.0.0.1")], Time::ZERO);
@@ -465,6 +495,7 @@ fn other_distances_hold_at_once() {
         groups: vec![group],
         ..Spacing::default()
     });
+    assert_eq!(schedule.next_deadline(), Some(s(2)));
     let sent = run(&mut schedule, s(100));
     let when: Vec<u64> = sent.iter().map(|(t, _)| t.as_secs()).collect();
     assert_eq!(when, [2, 4, 6, 8]);

@@ -299,9 +299,10 @@ fn each_hears_its_own() {
                 open(Protocol::Vrrp, VB, other_group),
                 open(Protocol::Vrrp, VB, B),
                 open(Protocol::Vrrp, 12, group),
+                open(Protocol::Vrrp, 12, B),
             ]
         },
-        |[grouped, other, single, dummy]| {
+        |[grouped, other, single, elsewhere, single_elsewhere]| {
             let ours = open(Protocol::Vrrp, VA, group);
             let config = router("10.7.0.100");
             let none = HeaderV6::default();
@@ -312,8 +313,8 @@ fn each_hears_its_own() {
             assert_eq!(next(&grouped).1, Some(group));
             assert_eq!(next(&single).1, Some(B.into()));
             assert_eq!(next(&other).1, Some(other_group.into()));
-            [&grouped, &other, &single, &dummy]
-                .into_iter()
+            [grouped, other, single, elsewhere, single_elsewhere]
+                .iter()
                 .for_each(has_nothing);
         },
     );
