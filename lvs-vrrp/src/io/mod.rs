@@ -1,4 +1,4 @@
-//! Linux: the sockets and frames of virtual routers. Nothing here decides anything, and nothing waits.
+//! Linux: what the state machines need of the host. Nothing here decides anything, and what advertisements depend on never waits.
 
 pub mod address;
 pub mod announcer;
