@@ -225,6 +225,17 @@ mod tests {
     }
 
     #[test]
+    fn a_file_adds_so_much_at_most() {
+        let file = Object::File("f".to_owned());
+        let config = router(100, &[(file, 10, false), (script("s"), -200, false)]);
+        let done = assess(&config, &|object| match object {
+            Object::File(_) => Number(100),
+            _ => Bad,
+        });
+        assert_eq!(done.priority.effective, 153);
+    }
+
+    #[test]
     fn an_owner_knows_no_weights() {
         let config = router(
             255,

@@ -192,3 +192,28 @@ fn other_rules_change_no_state() {
     script.set_rules(init_fail, 5 * S);
     assert_eq!(script.state(), Good);
 }
+
+#[test]
+fn other_rules_take_what_is_known_as_settled() {
+    let mut script = Script::new(rules(1, 1), Time::ZERO);
+    script.tick(Time::ZERO);
+    script.ended(true);
+    script.set_rules(rules(1, 3), Time::ZERO);
+    for (at, expected) in [(1, Good), (2, Good), (3, Bad)] {
+        script.tick(at * S);
+        script.ended(false);
+        assert_eq!(script.state(), expected, "{at}");
+    }
+    let mut script = Script::new(rules(2, 1), Time::ZERO);
+    let init_fail = ScriptRules {
+        init_fail: true,
+        ..rules(2, 1)
+    };
+    script.set_rules(init_fail, Time::ZERO);
+    for (at, expected) in [(0, Bad), (1, Good)] {
+        assert_eq!(script.state(), Bad);
+        script.tick(at * S);
+        script.ended(true);
+        assert_eq!(script.state(), expected, "{at}");
+    }
+}
