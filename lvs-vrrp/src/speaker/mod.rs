@@ -279,7 +279,12 @@ impl Speaker {
             Some((id, member.router.state(), member.health()))
         });
         let (faulty, others): (Vec<_>, Vec<_>) =
-            healths.partition(|(.., health)| matches!(health, Health::Fault(_)));
+            healths.partition(|(_, state, health)| match health {
+                Health::Fault(_) => true,
+                // One in fault remains so until everything is known.
+                Health::Unknown => *state == State::Fault,
+                Health::Good => false,
+            });
         let fault = faulty.first().map(|(id, ..)| self.because_of(group, *id));
         for (id, _, health) in faulty {
             self.set_health(id, health, now, out);

@@ -1,5 +1,6 @@
 //! What a virtual router does, without packets.
 
+mod model;
 mod table;
 mod timers;
 

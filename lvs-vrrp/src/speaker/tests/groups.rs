@@ -173,6 +173,21 @@ fn who_cannot_begin_yet_is_not_in_fault_with_the_others() {
 }
 
 #[test]
+fn a_fault_lasts_until_everything_is_known() {
+    let mut routers = pair();
+    routers[1].tracking = vec![watched(script("bad"), 0), watched(script("unknown"), 0)];
+    let mut host = Host::new(grouped(routers));
+    host.source(Some(address(100)));
+    host.observe(&script("bad"), ObjectState::Bad);
+    host.start();
+    assert_eq!(host.states(), [State::Fault; 2]);
+    assert!(host.observe(&script("bad"), ObjectState::Good).is_empty());
+    assert_eq!(host.states(), [State::Fault; 2]);
+    let said = host.observe(&script("unknown"), ObjectState::Good);
+    assert_eq!(said.last().expect("news"), "group G FAULT→BACKUP");
+}
+
+#[test]
 fn a_rival_of_one_makes_all_announce_themselves() {
     let mut host = masters();
     assert_eq!(

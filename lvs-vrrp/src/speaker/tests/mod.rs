@@ -3,6 +3,7 @@
 mod faults;
 mod groups;
 mod packets;
+mod properties;
 mod reloads;
 
 use std::net::{IpAddr, Ipv4Addr};
