@@ -108,7 +108,8 @@ impl Firewall {
     }
 
     /// Has these interfaces (VMACs), and no others, send by themselves nothing that would show their MAC address. Each comes with
-    /// the number of the interface below, on which the groups are announced that they listen to.
+    /// the number of the interface below, on which the groups are announced that they listen to. They need not exist yet: it is
+    /// too late when they are up. This and [`Self::block`] have tables of their own, so they may be of different `Firewall`s.
     ///
     /// # Errors
     ///

@@ -63,9 +63,7 @@ impl Blocked {
             IpAddr::V6(ip) => ip.octets().to_vec(),
         };
         if let Some(interface) = &self.interface {
-            let address = key.len();
-            key.extend(interface.bytes().take(INTERFACE_LEN - 1));
-            key.resize(address + INTERFACE_LEN, 0);
+            key.extend(interface_key(interface));
         }
         key
     }
@@ -130,7 +128,7 @@ impl Hook {
     }
 
     /// The name of the interface on our side (NFT_META_*).
-    const fn interface(self) -> u32 {
+    pub(super) const fn interface(self) -> u32 {
         match self {
             Self::Input => 6,
             Self::Output => 7,
@@ -316,6 +314,14 @@ pub(super) fn is_icmpv6(first: u8, last: u8) -> Vec<Attributes> {
         expressions.push(compare(Operation::AtMost, &[last]));
     }
     expressions
+}
+
+/// An interface's name, as packets' are compared.
+pub(super) fn interface_key(name: &str) -> [u8; INTERFACE_LEN] {
+    let mut key = [0; INTERFACE_LEN];
+    let name = name.bytes().take(INTERFACE_LEN - 1);
+    key.iter_mut().zip(name).for_each(|(k, byte)| *k = byte);
+    key
 }
 
 /// The comment of a table, as nft writes it: kind, length, text.

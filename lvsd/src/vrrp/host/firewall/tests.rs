@@ -212,21 +212,18 @@ fn a_vmac_announces_its_groups_on_the_interface_below_and_asks_for_no_routers() 
             !line.contains("packets 0 ")
         };
         let mut firewall = Firewall::new(&named("mine", true)).unwrap();
-        ip("link add vrrp.7 link v0 address 00:00:5e:00:01:07 type macvlan mode private");
-        let index = |name: &str| {
-            let line = ip(&format!("-o link show {name}"));
-            line.split(':').next().unwrap().parse().unwrap()
-        };
-        let vmacs = BTreeMap::from([(index("vrrp.7"), index("v0"))]);
+        let below = ip("-o link show v0").split(':').next().unwrap().parse();
+        let vmacs = BTreeMap::from([("vrrp.7".to_owned(), below.unwrap())]);
         assert_eq!(firewall.keep_quiet(&vmacs).unwrap(), Change::Made);
         assert_eq!(firewall.keep_quiet(&vmacs).unwrap(), Change::Already);
         assert_eq!(
-            listed().matches("oif \"vrrp.7\"").count(),
+            listed().matches("oifname \"vrrp.7\"").count(),
             4,
             "{}",
             listed()
         );
         for words in [
+            "link add vrrp.7 link v0 address 00:00:5e:00:01:07 type macvlan mode private",
             "link set vrrp.7 addrgenmode none",
             "link set vrrp.7 up",
             "address add fe80::7/64 dev vrrp.7 nodad",

@@ -15,10 +15,10 @@ use super::expression::{
     Field, Operation, REGISTER_1, REGISTER_2, Verdict, compare, duplicate, immediate, meta, payload,
 };
 use super::nfnetlink::{Attributes, Protocol};
-use super::table::{Hook, Table, is_icmpv6};
+use super::table::{Hook, Table, interface_key, is_icmpv6};
 
-/// Interfaces (VMACs) by number, each with that of the one below.
-pub(crate) type Vmacs = BTreeMap<u32, u32>;
+/// Interfaces (VMACs) by name, each with the number of the one below.
+pub(crate) type Vmacs = BTreeMap<String, u32>;
 
 impl Table {
     /// Makes the table, with a few rules for each VMAC.
@@ -32,7 +32,7 @@ impl Table {
             self.make(protocol, owned),
             self.chain(protocol, Hook::Output),
         ];
-        for (&vmac, &below) in vmacs {
+        for (vmac, &below) in vmacs {
             let mut drop = |what: Vec<Attributes>, moved: bool| {
                 let mut rule = leaves_by(vmac);
                 rule.extend(what);
@@ -55,12 +55,10 @@ impl Table {
     }
 }
 
-fn leaves_by(ifindex: u32) -> Vec<Attributes> {
-    /// NFT_META_OIF.
-    const OUTPUT_INTERFACE: u32 = 5;
+fn leaves_by(interface: &str) -> Vec<Attributes> {
     vec![
-        meta(OUTPUT_INTERFACE, REGISTER_1),
-        compare(Operation::Equal, &ifindex.to_ne_bytes()),
+        meta(Hook::Output.interface(), REGISTER_1),
+        compare(Operation::Equal, &interface_key(interface)),
     ]
 }
 
