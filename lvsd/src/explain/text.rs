@@ -216,6 +216,9 @@ fn reason_line(told: &Explained, reason: &str) -> String {
         (None, "unsupported") => {
             "the persistence engine needs a Call-ID, which this packet has not".to_owned()
         }
+        (None, "standby") => {
+            "VRRP governs the virtual address, and this host is not its master".to_owned()
+        }
         (None, "martian") => "no packet on a link has such an address".to_owned(),
         (None, "looped") => "it would come from where it goes to".to_owned(),
         (None, "not ours") if told.service.is_none() => "no service is there".to_owned(),
