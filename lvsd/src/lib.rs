@@ -21,6 +21,7 @@
 //! | [`genhash`] | `lvsd genhash` |
 //! | [`reload`] | `lvsd reload` |
 //! | [`status`] | `lvsd status` |
+//! | [`routers`] | `lvsd vrrp` |
 //! | [`replay`] | `lvsd replay` |
 //! | [`demo`] | `lvsd demo` |
 #![warn(missing_docs)]
@@ -41,9 +42,11 @@ pub mod genhash;
 pub mod health;
 pub mod help_config;
 pub mod keepalived;
+mod page;
 mod pulse;
 pub mod reload;
 pub mod replay;
+pub mod routers;
 pub mod rules;
 pub mod run;
 mod span;

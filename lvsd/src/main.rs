@@ -15,6 +15,7 @@ Commands:
   check        say what is wrong with a keepalived.conf, before anything runs with it
   help-config  say what can be written into a keepalived.conf, and what it means
   status       how services, servers and checks are
+  vrrp         how virtual routers are: who is master, and why
   reload       have the running daemon read its keepalived.conf anew, or say what that would change
   genhash      the digest of a page, for HTTP_GET and SSL_GET
   adm          ipvsadm for the running daemon; the same when called by the name ipvsadm
@@ -50,6 +51,7 @@ fn subcommand(program: &str, args: &[String]) -> ExitCode {
             "help-config" => lvsd::help_config::run(rest),
             "reload" => lvsd::reload::run(rest),
             "status" => lvsd::status::run(rest),
+            "vrrp" => lvsd::routers::run(rest),
             "genhash" => lvsd::genhash::run(rest),
             "conns" => lvsd::conns::run(rest),
             "explain" => lvsd::explain::run(rest),

@@ -4,7 +4,7 @@ use std::fs;
 
 use lvs_core::state::State;
 
-use super::live::Live;
+use super::live::{self, Live};
 use super::subcommands::{Flag, Kind, SUBCOMMANDS, Subcommand};
 use crate::rules::{Next, Wanted, next};
 
@@ -216,6 +216,7 @@ fn of_kind(kind: Kind, before: &str, given: &[(&Flag, &str)]) -> Offer {
         Kind::Interface => interfaces(),
         Kind::Service(protocol) => live().services(protocol),
         Kind::Mark => live().marks(),
+        Kind::Router => live::routers(of("--socket")),
         Kind::Server => {
             let named = |long: &&'static str| Some((*long, of(&format!("--{long}"))?));
             live().servers(SERVICES.iter().find_map(named))

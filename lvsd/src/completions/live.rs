@@ -1,4 +1,4 @@
-//! Services and servers of the running daemon.
+//! Services, servers and virtual routers of the running daemon.
 
 use std::sync::mpsc;
 use std::thread;
@@ -7,9 +7,10 @@ use std::time::Duration;
 use lvs_core::{Endpoint, Ip, Protocol};
 
 use super::candidates::Candidate;
-use crate::control::client::Client;
+use crate::control::client::{Client, ClientError};
 use crate::control::socket_path;
 use crate::control::table::{Key, Service, Table};
+use crate::vrrp::status::{Group, Router};
 
 /// How long somebody who has pressed Tab is kept waiting.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -22,16 +23,7 @@ pub(super) struct Live {
 
 impl Live {
     pub(super) fn new(socket: Option<&str>) -> Self {
-        let path = socket_path(socket);
-        let (answer, answered) = mpsc::channel();
-        let ask = move || {
-            let table = Client::connect(&path).and_then(|mut client| client.table());
-            let _ = answer.send(table);
-        };
-        let asking = thread::Builder::new().spawn(ask);
-        let table: Option<Table> = asking
-            .ok()
-            .and_then(|_| answered.recv_timeout(PATIENCE).ok()?.ok());
+        let table: Option<Table> = ask(socket, Client::table);
         let services = table.map(|t| t.services).unwrap_or_default();
         Self { services }
     }
@@ -86,6 +78,30 @@ impl Live {
         }
         others
     }
+}
+
+/// The virtual routers and sync groups of the running daemon.
+pub(super) fn routers(socket: Option<&str>) -> Vec<Candidate> {
+    let status = ask(socket, Client::vrrp).unwrap_or_default();
+    let of_router = |r: &Router| Candidate::new(&*r.name, format!("{}, VRID {}", r.state, r.vrid));
+    let of_group = |g: &Group| Candidate::new(&*g.name, format!("sync group, {}", g.state));
+    let routers = status.routers.iter().map(of_router);
+    sorted(routers.chain(status.groups.iter().map(of_group)).collect())
+}
+
+/// The daemon's answer, if there is one before who waits loses patience.
+fn ask<T: Send + 'static>(
+    socket: Option<&str>,
+    question: fn(&mut Client) -> Result<T, ClientError>,
+) -> Option<T> {
+    let path = socket_path(socket);
+    let (answer, answered) = mpsc::channel();
+    let ask = move || {
+        let told = Client::connect(&path).and_then(|mut client| question(&mut client));
+        let _ = answer.send(told);
+    };
+    thread::Builder::new().spawn(ask).ok()?;
+    answered.recv_timeout(PATIENCE).ok()?.ok()
 }
 
 /// Whether this is the service asked for; `None` if none is, or one by name: only ipvsadm's resolver knows which that is.

@@ -44,6 +44,8 @@ pub(super) enum Kind {
     Ipvsadm,
     /// A keyword of keepalived.conf.
     Keyword,
+    /// A virtual router or a sync group.
+    Router,
 }
 
 const fn flag(long: &'static str, value: Kind, about: &'static str) -> Flag {
@@ -120,7 +122,7 @@ const CONFIG_ID: Flag = flag(
 /// All commands.
 #[rustfmt::skip]
 pub(super) const SUBCOMMANDS: &[Subcommand] = {
-    use Kind::{Anything, File, Interface, Ipvsadm, Keyword, Nothing, OneOf, Server, State};
+    use Kind::{Anything, File, Interface, Ipvsadm, Keyword, Nothing, OneOf, Router, Server, State};
     &[
         Subcommand {
             name: "run",
@@ -270,6 +272,12 @@ pub(super) const SUBCOMMANDS: &[Subcommand] = {
                 HELP,
             ],
             words: Kind::Service(Protocol::TCP),
+        },
+        Subcommand {
+            name: "vrrp",
+            about: "how virtual routers are, and why",
+            options: &[flag("--json", Nothing, "one JSON object"), SOCKET, HELP],
+            words: Router,
         },
         Subcommand {
             name: "demo",

@@ -15,6 +15,7 @@ use super::message::{Hello, LONGEST_REQUEST, Refusal, Reply, Request, VERSION};
 use super::table::{Key, Table};
 use crate::health::Reload;
 use crate::health::status::Status;
+use crate::vrrp::status::Status as Routers;
 
 /// How long a daemon may take for an answer, or a part of it.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -220,6 +221,18 @@ impl Client {
     pub fn status(&mut self) -> Result<Status, ClientError> {
         match self.ask(&Request::Status {})? {
             Reply::Status { status } => Ok(status),
+            other => Err(self.nonsense(&other)),
+        }
+    }
+
+    /// How the virtual routers of the configuration are.
+    ///
+    /// # Errors
+    ///
+    /// If the daemon cannot be asked, or has no configuration.
+    pub fn vrrp(&mut self) -> Result<Routers, ClientError> {
+        match self.ask(&Request::Vrrp {})? {
+            Reply::Vrrp { status } => Ok(status),
             other => Err(self.nonsense(&other)),
         }
     }

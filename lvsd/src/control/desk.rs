@@ -151,6 +151,12 @@ pub fn answer(plane: &dyn Plane, request: Request, say: &mut dyn FnMut(Reply) ->
                 message: silent.to_string(),
             },
         }),
+        Request::Vrrp {} => kept(plane, |keeper| match keeper.vrrp().status() {
+            Ok(status) => Reply::Vrrp { status },
+            Err(silent) => Reply::Error {
+                message: silent.to_string(),
+            },
+        }),
         Request::Reload { rehearse } => kept(plane, |keeper| Reply::Reloaded {
             reload: keeper.reload(rehearse),
         }),

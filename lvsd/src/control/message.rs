@@ -11,6 +11,7 @@ use super::explained::{Explained, Packet};
 use super::table::{Key, Table};
 use crate::health::Reload;
 use crate::health::status::Status;
+use crate::vrrp::status::Status as Routers;
 
 /// The version of the protocol spoken here. Another one is spoken when old clients would misunderstand; new requests and new
 /// fields in replies make no new version.
@@ -87,6 +88,8 @@ pub enum Request {
     },
     /// Asks how services, servers and checks of the configuration are. Answered by [`Reply::Status`].
     Status {},
+    /// Asks how the virtual routers of the configuration are. Answered by [`Reply::Vrrp`].
+    Vrrp {},
     /// Reads the configuration anew, and takes it whole or not at all. Answered by [`Reply::Reloaded`].
     Reload {
         /// Only says what that would do.
@@ -152,6 +155,11 @@ pub enum Reply {
     Status {
         /// All of them.
         status: Status,
+    },
+    /// How virtual routers are.
+    Vrrp {
+        /// All of them.
+        status: Routers,
     },
     /// What has become of a reload.
     Reloaded {

@@ -138,10 +138,11 @@ impl Keeper {
     ///
     /// # Errors
     ///
-    /// The thread that runs checks does not answer.
+    /// The thread that runs checks, or the one that speaks VRRP, does not answer.
     pub fn status(&self) -> Result<Status, Silent> {
         Ok(Status {
             configuration: self.configuration(),
+            vrrp: self.vrrp.status()?,
             ..self.health.status()?
         })
     }

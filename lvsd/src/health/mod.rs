@@ -80,14 +80,14 @@ pub struct Health {
 /// How long somebody who wants to know how everything is waits for the thread, which may be at a reload.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// The thread that runs checks does not answer.
+/// A thread does not answer: the one that does this.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "there is no more to say")]
-pub struct Silent;
+pub struct Silent(pub &'static str);
 
 impl fmt::Display for Silent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the thread that runs checks does not answer")
+        write!(f, "the thread that {} does not answer", self.0)
     }
 }
 
@@ -176,7 +176,8 @@ impl Health {
     pub(crate) fn snapshot(&self) -> Result<Snapshot, Silent> {
         let (reply, answer) = mpsc::channel();
         self.ask(Ask::Snapshot(reply));
-        answer.recv_timeout(PATIENCE).map_err(|_| Silent)
+        let silent = |_| Silent("runs checks");
+        answer.recv_timeout(PATIENCE).map_err(silent)
     }
 
     /// How long the thread has not come round.

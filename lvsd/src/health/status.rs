@@ -15,6 +15,9 @@ pub struct Status {
     pub checks: Checks,
     /// The virtual services, as the configuration has them.
     pub services: Vec<Service>,
+    /// The virtual routers.
+    #[serde(default)]
+    pub vrrp: crate::vrrp::status::Status,
 }
 
 /// A configuration in force.

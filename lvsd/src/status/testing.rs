@@ -21,6 +21,7 @@ pub(super) fn status() -> Status {
             worst_lateness_ms: 2.125,
         },
         services: vec![web(), group(), mark()],
+        vrrp: crate::routers::testing::status(),
     }
 }
 

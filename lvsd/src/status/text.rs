@@ -7,51 +7,25 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use super::select::Tally;
-use crate::arguments::{counted, printable};
+use crate::arguments::counted;
 use crate::health::status::{Check, Checks, Configuration, Quorum, Run, Server, Service, Status};
+use crate::page::{Page, span};
+use crate::routers;
 use crate::span::short;
-
-const WIDTH: usize = 80;
+use crate::vrrp;
 
 /// The status, and a summary of what there was before the filters. `now` is in seconds since 1970.
 pub(super) fn shown(status: &Status, tally: &Tally, now: u64) -> String {
     let mut page = Page::default();
     configuration(&mut page, &status.configuration, now);
     for service in &status.services {
-        page.text.push('\n');
+        page.gap();
         self::service(&mut page, service);
     }
-    page.text.push('\n');
+    virtual_routers(&mut page, &status.vrrp);
+    page.gap();
     summary(&mut page, tally, &status.checks);
     page.text
-}
-
-/// Text in the making.
-#[derive(Debug, Default)]
-struct Page {
-    text: String,
-}
-
-impl Page {
-    /// A line that begins with `head`, its further lines below where `words` begin.
-    fn line(&mut self, head: &str, words: &str) {
-        let indent = head.chars().count();
-        let mut column = indent;
-        self.text.push_str(head);
-        for (i, word) in printable(words).split(' ').enumerate() {
-            let width = word.chars().count();
-            if i > 0 && column + 1 + width > WIDTH {
-                let _ = write!(self.text, "\n{:indent$}", ""); // writing to a string cannot fail
-                column = indent;
-            } else if i > 0 {
-                self.text.push(' ');
-                column += 1;
-            }
-            self.text.push_str(word);
-            column += width;
-        }
-        self.text.push('\n');
-    }
 }
 
 fn configuration(page: &mut Page, configuration: &Configuration, now: u64) {
@@ -64,6 +38,15 @@ fn configuration(page: &mut Page, configuration: &Configuration, now: u64) {
     page.line("", &format!("{file}: read {} ago{reloads}", short(age)));
     if let Some(why) = &configuration.refused {
         page.line("", &format!("the last reload was REFUSED: {why}"));
+    }
+}
+
+fn virtual_routers(page: &mut Page, vrrp: &vrrp::status::Status) {
+    if !vrrp.routers.is_empty() {
+        page.gap();
+    }
+    for router in &vrrp.routers {
+        page.line("VRRP ", &routers::text::line(router));
     }
 }
 
@@ -180,18 +163,11 @@ fn summary(page: &mut Page, tally: &Tally, checks: &Checks) {
     }
 }
 
-/// Of so many seconds: tenths of the first few.
-fn span(seconds: f64) -> String {
-    match seconds < 10.0 {
-        true => format!("{seconds:.1}s"),
-        false => Duration::try_from_secs_f64(seconds).map_or_else(|_| "long".to_owned(), short),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::{select, testing};
     use super::*;
+    use crate::page::WIDTH;
 
     #[test]
     fn everything_is_shown_in_80_columns() {
@@ -223,6 +199,12 @@ TCP 192.0.2.10:80 wlc: quorum, weight 7 lives, lost below 1
 FWM 7 rr: quorum, weight 1 lives, lost below 1
   up    10.0.0.11:0 weight 1
 
+VRRP web MASTER for 2h05m: no advertisement from 192.0.2.2 (priority 150) for
+     3.61 s
+VRRP inside FAULT for 4.2s: script chk_nginx is bad, there is no address to send
+     from
+VRRP v6 BACKUP for 1.0s: it has been started
+
 3 services, 1 WITHOUT QUORUM; 5 servers, 1 DOWN; 5 checks, 2 failing
 1 of all checks have found nothing yet; the latest began 2.1ms late
 ";
@@ -240,17 +222,5 @@ FWM 7 rr: quorum, weight 1 lives, lost below 1
             !text.contains("10.0.0.13") && text.contains("5 servers, 1 DOWN"),
             "{text}"
         );
-    }
-
-    #[test]
-    fn spans_of_any_size_are_shown() {
-        for (seconds, text) in [
-            (0.0, "0.0s"),
-            (9.94, "9.9s"),
-            (10.0, "10s"),
-            (f64::INFINITY, "long"),
-        ] {
-            assert_eq!(span(seconds), text);
-        }
     }
 }

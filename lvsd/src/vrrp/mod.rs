@@ -217,7 +217,8 @@ impl Vrrp {
     pub(crate) fn status(&self) -> Result<Status, Silent> {
         let (reply, answer): (_, Receiver<Report>) = mpsc::channel();
         self.speaker.leave(Ask::Report(reply));
-        let report = answer.recv_timeout(PATIENCE).map_err(|_| Silent)?;
+        let report = answer.recv_timeout(PATIENCE);
+        let report = report.map_err(|_| Silent("speaks VRRP"))?;
         let kept = self.lock();
         let watched = self.watch.as_ref().map(Watch::status);
         Ok(status::of(
