@@ -200,6 +200,35 @@ fn after_a_partition_one_is_master() {
 }
 
 #[test]
+fn a_group_whose_networks_fail_in_turn_stays_where_it_is() {
+    let act = |world: &mut World| {
+        begin(world);
+        let start = world.now;
+        for _ in 0..20 {
+            world.unheard = world.random.one_of(&[None, Some(1), Some(2)]);
+            let most = world.plan.longest_wait() * 3;
+            let time = world.random.time(Duration::ZERO, most);
+            world.run(time);
+            // As long as both networks take to be heard again; then one of them may fail anew.
+            world.unheard = None;
+            world.run(world.plan.longest_interval() + world.plan.delay());
+        }
+        let (fewest, both) = world.witness.masters_between(start, world.now);
+        assert_eq!((fewest, both), (1, Duration::ZERO));
+    };
+    let make = |random: &mut Random| Plan {
+        routers: 2,
+        ..usual(random)
+    };
+    play(
+        "a_group_whose_networks_fail_in_turn_stays_where_it_is",
+        0..60,
+        act,
+        make,
+    );
+}
+
+#[test]
 fn whatever_happens() {
     let act = |world: &mut World| {
         storm(world);

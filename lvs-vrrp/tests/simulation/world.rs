@@ -24,6 +24,8 @@ pub(crate) struct World {
     pub(crate) now: Duration,
     pub(crate) random: Random,
     pub(crate) loss: Loss,
+    /// The number of a virtual router of which nothing gets through.
+    pub(crate) unheard: Option<u8>,
     pub(crate) witness: Witness,
     hosts: Vec<Host>,
     /// Pairs of hosts, the lower first, that do not hear each other.
@@ -135,6 +137,7 @@ impl World {
             hosts: hosts.collect(),
             now: Duration::ZERO,
             loss: Loss::Nothing,
+            unheard: None,
             witness,
             cut: HashSet::new(),
             parcels: BTreeMap::new(),
@@ -364,6 +367,9 @@ impl World {
     }
 
     fn is_lost(&mut self, from: usize, to: usize, vrid: u8) -> bool {
+        if self.unheard == Some(vrid) {
+            return true;
+        }
         match self.loss {
             Loss::Nothing => false,
             Loss::Random(chance) => self.random.chance(chance),

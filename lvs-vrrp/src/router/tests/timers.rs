@@ -78,6 +78,15 @@ fn a_master_that_steps_down_is_waited_for_a_skew_time() {
     let done = bench.wait();
     let released = Why::Released { master: address(7) };
     assert_eq!(entered(&done), Some((State::Master, &released)));
+    // Somebody else has taken over: that is then who falls silent.
+    let mut bench = Bench::started(config());
+    bench.hear(7, 0);
+    bench.hear(8, 120);
+    let done = bench.wait();
+    assert!(matches!(
+        entered(&done),
+        Some((State::Master, Why::Silence { priority: 120, .. }))
+    ));
 }
 
 #[test]
