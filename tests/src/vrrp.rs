@@ -63,7 +63,7 @@ macro_rules! for_each_pair {
         mod $story {
             use $crate::vrrp::PAIRS;
             $crate::for_each_pair!(@ $story
-                keepalived_and_keepalived 0);
+                keepalived_and_keepalived 0, lvsd_and_keepalived 1, keepalived_and_lvsd 2, lvsd_and_lvsd 3);
         }
     )+};
     (@ $story:ident $($name:ident $pair:literal),+) => {$(

@@ -17,7 +17,7 @@ fn every_second() {
     let rules = [Rule::Preempt, Rule::NoPreempt, Rule::Even];
     let routers = fleet(&flavours, &rules, Duration::from_secs(1));
     thread::scope(|scope| {
-        for sides in PAIRS.into_iter().take(1) {
+        for sides in PAIRS {
             let routers = routers.clone();
             scope.spawn(move || {
                 let mut pair = Pair::new(sides, routers);

@@ -258,7 +258,7 @@ for_each_pair!(tutorial);
 
 /// Figures: `cargo test -p tests --test vrrp_pair figures -- --nocapture`.
 fn figures(method: Method) {
-    let mut pair = Tutorial::begin(PAIRS[0], method);
+    let mut pair = Tutorial::begin(PAIRS[3], method);
     let mut gaps = Vec::new();
     for round in 1..=5 {
         let step = format!("round {round}, the master is killed");

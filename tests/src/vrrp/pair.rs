@@ -411,8 +411,9 @@ impl Pair {
     }
 }
 
-/// What every file begins with.
-pub const GLOBAL: &str = "global_defs {\n router_id pair\n script_user root\n}\n";
+/// What every file begins with. A real-time priority, as a machine may be so busy that three adverts in a row are late.
+pub const GLOBAL: &str = "global_defs {\n router_id pair\n script_user root\n vrrp_rt_priority 50\n \
+                          vrrp_rlimit_rttime 1000000\n}\n";
 
 fn node(lan: &Lan, place: Place) -> &Node {
     match place {
