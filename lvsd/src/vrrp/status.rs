@@ -238,19 +238,8 @@ fn part(part: &Part, watched: &watch::Status) -> Watched {
         reverse: part.reverse,
         adds: part.adds,
         fault: part.fault,
-        detail: known.map(detail),
+        detail: known.map(watch::Watched::to_string),
     }
-}
-
-/// Why it is so, and what a script said last.
-fn detail(watched: &watch::Watched) -> String {
-    let said = match &watched.detail {
-        watch::Detail::Script {
-            last: Some(last), ..
-        } if !last.said.is_empty() => format!(" ({})", last.said),
-        _ => String::new(),
-    };
-    format!("{}{said}", watched.why)
 }
 
 fn peer(peer: &PeerStatus, now: Time) -> Peer {

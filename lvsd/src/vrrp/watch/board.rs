@@ -9,6 +9,7 @@ use lvs_vrrp::config::Object;
 use lvs_vrrp::status::ObjectState;
 
 use super::Report;
+use crate::span;
 
 /// How an object is.
 #[derive(Clone, Debug)]
@@ -23,6 +24,61 @@ pub(crate) struct Watched {
     pub(crate) why: String,
     /// What there is to know about objects of its kind.
     pub(crate) detail: Detail,
+}
+
+/// Why it is as it is, and what else there is to know, as a phrase.
+impl fmt::Display for Watched {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.why)?;
+        match &self.detail {
+            Detail::Script {
+                running,
+                last,
+                runs,
+                skipped,
+            } => {
+                if let Some(last) = last {
+                    write!(f, "; {last}")?;
+                }
+                if let Some(began) = running {
+                    write!(f, "; runs for {}", span::short(began.elapsed()))?;
+                }
+                write!(f, "; started {}", times(*runs))?;
+                match skipped {
+                    0 => Ok(()),
+                    skipped => write!(f, ", left out {}", times(*skipped)),
+                }
+            }
+            Detail::File { path } => write!(f, "; {}", path.display().to_string().escape_debug()),
+            Detail::Processes { count: Some(count) } => write!(f, "; now {count}"),
+            Detail::Processes { count: None } => Ok(()),
+        }
+    }
+}
+
+/// "the last run failed 3s ago, after 0.012 s: exit status 1: no route".
+impl fmt::Display for LastRun {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let did = if self.well { "succeeded" } else { "failed" };
+        let ago = span::short(self.began.elapsed().saturating_sub(self.took));
+        let took = self.took.as_secs_f64();
+        write!(
+            f,
+            "the last run {did} {ago} ago, after {took:.3} s: {}",
+            self.how
+        )?;
+        match &*self.said {
+            "" => Ok(()),
+            said => write!(f, ": {said}"),
+        }
+    }
+}
+
+fn times(number: u64) -> String {
+    match number {
+        1 => "once".to_owned(),
+        number => format!("{number} times"),
+    }
 }
 
 /// What there is to know about an object of a kind.
@@ -48,10 +104,6 @@ pub(crate) enum Detail {
     Processes {
         /// How many there are, if they have been counted.
         count: Option<u32>,
-        /// How many there must be,
-        quorum: u32,
-        /// and may be.
-        most: Option<u32>,
     },
 }
 

@@ -105,7 +105,7 @@ mod tests {
             quorum_max: None,
             fork_delay: Duration::ZERO,
             terminate_delay: Duration::ZERO,
-            span: Span::default(),
+            span: At::new((), Span::default()),
         }
     }
 

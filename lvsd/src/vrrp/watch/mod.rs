@@ -38,7 +38,7 @@ use lvs_vrrp::config::Object;
 use lvs_vrrp::status::ObjectState;
 use mio::{Poll, Waker};
 
-pub(crate) use board::{Detail, Watched};
+pub(crate) use board::Watched;
 
 use crate::keepalived::model::{Global, Vrrp};
 use board::Board;

@@ -220,8 +220,6 @@ impl Entry {
     fn detail(&self) -> Detail {
         Detail::Processes {
             count: self.processes.count(),
-            quorum: self.spec.quorum,
-            most: self.spec.quorum_max,
         }
     }
 }

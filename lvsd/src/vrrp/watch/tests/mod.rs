@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::board::Detail;
 use super::*;
 use crate::keepalived::host::FakeHost;
 use crate::keepalived::model::Config;

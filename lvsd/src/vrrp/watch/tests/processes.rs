@@ -38,7 +38,7 @@ fn watch(scene: &mut Scene, process: &str, more: &str) {
 fn count(scene: &Scene) -> Option<u32> {
     let object = Object::Process(scene.filled("p_N"));
     match scene.status().get(&object)?.detail {
-        Detail::Processes { count, .. } => count,
+        Detail::Processes { count } => count,
         _ => None,
     }
 }

@@ -230,6 +230,10 @@ fn talkers_are_heard_to_the_end() {
     scene.watch(&block("s_N", ""), "track_script {\n s_N\n}");
     scene.until("s_N", &[Bad]);
     let object = Object::Script(scene.filled("s_N"));
+    let phrase = scene.status().get(&object).unwrap().to_string();
+    let begin = "failed (exit status 1: the \\u{1b}[1mend)";
+    assert!(phrase.starts_with(begin), "{phrase}");
+    assert!(phrase.contains("; the last run failed "), "{phrase}");
     match scene.status().remove(&object).map(|w| w.detail) {
         Some(Detail::Script {
             last: Some(last), ..
