@@ -75,7 +75,7 @@ fn told(side: Side) -> Vec<(String, Vec<String>)> {
         let lines = lines.lines().map(str::to_owned).collect();
         (file.file_name().into_string().unwrap(), lines)
     });
-    let mut files: Vec<_> = files.collect();
+    let mut files: Vec<(String, Vec<String>)> = files.collect();
     files.sort();
     // At the start keepalived tells of the group first, and later of its members.
     let pipe = files.iter_mut().find(|(who, _)| who == "pipe");

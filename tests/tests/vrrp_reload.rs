@@ -14,12 +14,12 @@ use tests::vrrp::{Pair, Place, Router, Rule, Side};
 /// The VRID of the one that comes and goes.
 const GUEST: u8 = 1;
 
+/// keepalived is silent while it reads its file, on a busy machine for longer than three tenths of a second.
+const INTERVAL: Duration = Duration::from_millis(300);
+
 fn reloads(sides: [Side; 2]) {
     let rules = [Rule::Preempt, Rule::NoPreempt];
-    let mut pair = Pair::new(
-        sides,
-        fleet(&[V3, V3Ipv6], &rules, Duration::from_millis(100)),
-    );
+    let mut pair = Pair::new(sides, fleet(&[V3, V3Ipv6], &rules, INTERVAL));
     let is_guest = |router: &Router| router.vrid == GUEST;
     let residents = |pair: &Pair, place: Place| -> String {
         let routers = pair.fleet().iter().filter(|r| !is_guest(r));

@@ -411,9 +411,10 @@ impl Pair {
     }
 }
 
-/// What every file begins with. A real-time priority, as a machine may be so busy that three adverts in a row are late.
-pub const GLOBAL: &str = "global_defs {\n router_id pair\n script_user root\n vrrp_rt_priority 50\n \
-                          vrrp_rlimit_rttime 1000000\n}\n";
+/// What every file begins with. They come before others, as a machine may be so busy that three adverts in a row are late. (At a
+/// real-time priority the kernel kills keepalived at some reloads, for its limit.)
+pub const GLOBAL: &str =
+    "global_defs {\n router_id pair\n script_user root\n vrrp_priority -20\n}\n";
 
 fn node(lan: &Lan, place: Place) -> &Node {
     match place {
