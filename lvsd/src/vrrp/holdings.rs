@@ -22,7 +22,6 @@ use super::host::rules::Rules;
 use super::logger::Logger;
 use super::seat::Seat;
 use crate::keepalived::model::{self, Instance, Route, Rule, Vrrp};
-use crate::keepalived::place::Span;
 
 /// Whose something is.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -55,9 +54,9 @@ impl Wanted {
             addresses: instance.addresses().filter_map(place).collect(),
             routes: instance.routes.clone(),
             rules: instance.rules.clone(),
-            closed: !instance.accept,
+            // An owner's addresses are the host's own.
+            closed: !instance.accept && !instance.is_owner(),
         }
-        .unplaced()
     }
 
     /// The host's.
@@ -73,19 +72,6 @@ impl Wanted {
             rules: vrrp.rules.clone(),
             closed: false,
         }
-        .unplaced()
-    }
-
-    /// Without the places in the file, which do not make anything another thing.
-    fn unplaced(mut self) -> Self {
-        self.addresses
-            .iter_mut()
-            .for_each(|(a, _)| a.span = Span::default());
-        self.routes
-            .iter_mut()
-            .for_each(|r| r.span = Span::default());
-        self.rules.iter_mut().for_each(|r| r.span = Span::default());
-        self
     }
 }
 

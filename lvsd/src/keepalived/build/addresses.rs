@@ -27,12 +27,12 @@ pub(super) fn add(list: &mut Vec<Address>, line: &Line, found: &mut Vec<Diagnost
         Some(first) => {
             let twice = Diagnostic::warning(
                 "address-twice",
-                address.span,
+                address.span.span,
                 format!("{} is there already", address.addr.ip),
             );
             found.push(
                 twice
-                    .also(first.span, "first here")
+                    .also(first.span.span, "first here")
                     .help("the first line counts; remove this one"),
             );
         }
@@ -83,7 +83,7 @@ fn address(line: &Line, found: &mut Vec<Diagnostic>) -> Option<Address> {
         tracked: !says(line, "no_track"),
         vmac: says(line, "use_vmac"),
         track_group: word(line, "track_group"),
-        span: line.span,
+        span: At::new((), line.span),
     };
     if addr.ip.is_ipv6() {
         for (option, given) in [

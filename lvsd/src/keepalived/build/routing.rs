@@ -36,7 +36,7 @@ pub(super) fn place_rules(vrrp: &mut Vrrp) {
     let instances = vrrp.instances.iter_mut().flat_map(|i| &mut i.rules);
     let all = vrrp.rules.iter_mut().chain(instances);
     let mut without: Vec<&mut Rule> = all.filter(|r| r.preference.is_none()).collect();
-    without.sort_by_key(|r| r.span);
+    without.sort_by_key(|r| r.span.span);
     let mut next = [FIRST; 2];
     for rule in without {
         let [v4, v6] = &mut next;
@@ -251,7 +251,7 @@ pub(super) fn route(
         hops: next_hops,
         tracked: !says(line, "no_track"),
         track_group: word(line, "track_group"),
-        span: line.span,
+        span: At::new((), line.span),
     })
 }
 
@@ -456,7 +456,7 @@ pub(super) fn rule(line: &Line, found: &mut Vec<Diagnostic>) -> Option<Rule> {
         protocol: named(line, "protocol"),
         tracked: !says(line, "no_track"),
         track_group: word(line, "track_group"),
-        span: line.span,
+        span: At::new((), line.span),
     })
 }
 

@@ -136,7 +136,7 @@ fn script(node: &Node, found: &mut Vec<Diagnostic>) -> Option<TrackScript> {
         rise: number(node, "rise").unwrap_or(1),
         fall: number(node, "fall").unwrap_or(1),
         init_fail: node.flag("init_fail").unwrap_or(false),
-        span: node.head.span,
+        span: At::new((), node.head.span),
     })
 }
 
@@ -160,7 +160,7 @@ fn file(node: &Node, found: &mut Vec<Diagnostic>) -> Option<TrackFile> {
             reverse: false,
         }),
         init,
-        span: node.head.span,
+        span: At::new((), node.head.span),
     })
 }
 
@@ -212,7 +212,7 @@ fn process(node: &Node, found: &mut Vec<Diagnostic>) -> Option<TrackProcess> {
         quorum_max,
         fork_delay: time(node, "fork_delay").unwrap_or(delay),
         terminate_delay: time(node, "terminate_delay").unwrap_or(delay),
-        span: node.head.span,
+        span: At::new((), node.head.span),
     })
 }
 
@@ -264,7 +264,7 @@ fn bfd(node: &Node, found: &mut Vec<Diagnostic>) -> Option<Bfd> {
         weight: own_weight(node).unwrap_or_default(),
         vrrp: vrrp || both,
         checker: checker || both,
-        span: node.head.span,
+        span: At::new((), node.head.span),
     })
 }
 

@@ -433,7 +433,7 @@ fn vip_in_two_instances(s: &Scene<'_>, out: &mut Vec<Diagnostic>) {
             });
             if let Some((other, twin)) = earlier {
                 let message = format!("{ip} is in `{}` already", other.name.value);
-                let found = s.found(address.span, message).also(twin.span, "first here");
+                let found = s.found(address.span.span, message).also(twin.span.span, "first here");
                 out.push(found.help("keep it in one of the two instances"));
             }
         }
@@ -451,8 +451,8 @@ fn vip_static_too(s: &Scene<'_>, out: &mut Vec<Diagnostic>) {
                     instance.name.value
                 );
                 let found = s
-                    .found(address.span, message)
-                    .also(fixed.span, "static here");
+                    .found(address.span.span, message)
+                    .also(fixed.span.span, "static here");
                 out.push(found.help("remove it from `static_ipaddress`"));
             }
         }

@@ -129,8 +129,8 @@ fn alert_without_mail(s: &Scene<'_>, out: &mut Vec<Diagnostic>) {
         return;
     }
     let vrrp = &s.config.vrrp;
-    let instances = vrrp.instances.iter().map(|i| (i.mails, i.span));
-    let groups = vrrp.groups.iter().map(|g| (g.mails, g.span));
+    let instances = vrrp.instances.iter().map(|i| (i.mails, i.span.span));
+    let groups = vrrp.groups.iter().map(|g| (g.mails, g.span.span));
     // Servers have it on unless told otherwise, so theirs says nothing.
     let services = s.services().map(|v| (v.mails, v.span.span));
     let mut asking = services

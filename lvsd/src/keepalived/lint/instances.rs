@@ -349,8 +349,8 @@ fn sync_group_mixed_preemption(s: &Scene<'_>, out: &mut Vec<Diagnostic>) {
             );
             let found = s
                 .found(group.name.span, message)
-                .also(first.span, "does not preempt")
-                .also(other.span, "preempts");
+                .also(first.span.span, "does not preempt")
+                .also(other.span.span, "preempts");
             out.push(found.help("write `nopreempt` in all instances of the group, or in none"));
         }
     }
@@ -375,7 +375,7 @@ fn strict_not_pingable(s: &Scene<'_>, out: &mut Vec<Diagnostic>) {
             );
             let found = s
                 .found(instance.name.span, message)
-                .also(vip.span, "such as this one");
+                .also(vip.span.span, "such as this one");
             out.push(found.help("remove `vrrp_strict` or `strict_mode`, unless that is meant"));
         }
     }
@@ -395,7 +395,7 @@ fn too_many_vips(s: &Scene<'_>, out: &mut Vec<Diagnostic>) {
                 instance.vips.len()
             );
             let found = s
-                .found(surplus.span, message)
+                .found(surplus.span.span, message)
                 .label("the first that is too many");
             out.push(found.help("move those from here on to `virtual_ipaddress_excluded`"));
         }

@@ -402,7 +402,7 @@ fn script_outlasts_interval(s: &Scene<'_>, out: &mut Vec<Diagnostic>) {
             "`{}` may run for {timeout} s and is due every {interval} s",
             script.name.value
         );
-        out.push(s.found(script.span, message).help(format!(
+        out.push(s.found(script.span.span, message).help(format!(
             "let `timeout` be at most {interval}, or `interval` at least {timeout}"
         )));
     }

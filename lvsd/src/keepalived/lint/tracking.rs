@@ -98,7 +98,7 @@ fn weight_with_nopreempt(s: &Scene<'_>, out: &mut Vec<Diagnostic>) {
             );
             let found = s
                 .found(first.name.span, message)
-                .also(instance.span, "`nopreempt` in this instance");
+                .also(instance.span.span, "`nopreempt` in this instance");
             out.push(
                 found.help("remove the weight, so that failure is a fault, or remove `nopreempt`"),
             );

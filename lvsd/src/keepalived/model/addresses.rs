@@ -3,7 +3,6 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use super::At;
-use crate::keepalived::place::Span;
 
 /// A line of `virtual_ipaddress`, `virtual_ipaddress_excluded` or `static_ipaddress`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,7 +30,7 @@ pub struct Address {
     /// The instances of this group are in fault while it is gone (static ones only).
     pub track_group: Option<At<String>>,
     /// Where it is written.
-    pub span: Span,
+    pub span: At<()>,
 }
 
 /// An address with the length of its network's prefix; host bits are kept.

@@ -9,7 +9,6 @@ use std::time::Duration;
 use lvs_core::Family;
 
 use super::{Address, At, Command, Route, Rule, Tracking};
-use crate::keepalived::place::Span;
 
 /// The version of the protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -101,7 +100,7 @@ pub struct Instance {
     /// The size of the receiving buffer (`kernel_rx_buf_size`).
     pub receive_buffer: Option<u32>,
     /// Where the block begins.
-    pub span: Span,
+    pub span: At<()>,
 }
 
 impl Instance {
@@ -252,7 +251,7 @@ pub struct Hmac {
     /// How strict it is.
     pub mode: HmacMode,
     /// Where the block begins.
-    pub span: Span,
+    pub span: At<()>,
 }
 
 /// A key of `auth_hmac`.

@@ -7,7 +7,6 @@ use std::time::Duration;
 use lvs_core::Family;
 
 use super::{At, Prefix, Scope};
-use crate::keepalived::place::Span;
 
 /// A number that files of iproute2 (`rt_tables`, `rt_protos` …) may give a name; names are looked up when it is used.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -85,7 +84,7 @@ pub struct Route {
     /// The instances of this group are in fault while it is gone (static ones only).
     pub track_group: Option<At<String>>,
     /// Where it is written.
-    pub span: Span,
+    pub span: At<()>,
 }
 
 /// What a route does (RTN_*).
@@ -344,7 +343,7 @@ pub struct Rule {
     /// The instances of this group are in fault while it is gone (static ones only).
     pub track_group: Option<At<String>>,
     /// Where it is written.
-    pub span: Span,
+    pub span: At<()>,
 }
 
 /// What a rule does.

@@ -8,7 +8,6 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{At, Command};
-use crate::keepalived::place::Span;
 
 /// What the state of a tracked object does to the priority.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -55,7 +54,7 @@ pub struct TrackScript {
     /// It counts as bad until it has been good (`init_fail`).
     pub init_fail: bool,
     /// Where the block begins.
-    pub span: Span,
+    pub span: At<()>,
 }
 
 /// A `track_file`, of VRRP and of `FILE_CHECK` alike.
@@ -70,7 +69,7 @@ pub struct TrackFile {
     /// What is written into it at the start.
     pub init: Option<InitFile>,
     /// Where the block begins.
-    pub span: Span,
+    pub span: At<()>,
 }
 
 /// `init_file`.
@@ -102,7 +101,7 @@ pub struct TrackProcess {
     /// How long there must be too few before it is bad.
     pub terminate_delay: Duration,
     /// Where the block begins.
-    pub span: Span,
+    pub span: At<()>,
 }
 
 /// How processes are found.
@@ -151,7 +150,7 @@ pub struct Bfd {
     /// `BFD_CHECK` may use it.
     pub checker: bool,
     /// Where the block begins.
-    pub span: Span,
+    pub span: At<()>,
 }
 
 /// One line of a `track_*` block.

@@ -254,7 +254,7 @@ pub struct SyncGroup {
     /// Mails on changes of state.
     pub mails: bool,
     /// Where the block begins.
-    pub span: Span,
+    pub span: At<()>,
 }
 
 /// A `track_group`: instances that static items put in fault.
@@ -265,7 +265,7 @@ pub struct TrackGroup {
     /// The names of its instances, which exist.
     pub members: Vec<At<String>>,
     /// Where the block begins.
-    pub span: Span,
+    pub span: At<()>,
 }
 
 /// A `garp_group`: interfaces that share the time between announcements.
@@ -278,7 +278,7 @@ pub struct GarpGroup {
     /// The least time between two neighbour advertisements; `None`: as [`Common`] has it.
     pub na_interval: Option<Duration>,
     /// Where the block begins.
-    pub span: Span,
+    pub span: At<()>,
 }
 
 /// A line of `interface_up_down_delays`.

@@ -36,15 +36,15 @@ pub(super) fn instance(
 /// VIPs are of the instance's family.
 fn families(instance: &mut Instance, found: &mut Vec<Diagnostic>) {
     let family = instance.family;
-    let first = instance.vips.first().map(|v| v.span);
+    let first = instance.vips.first().map(|v| v.span.span);
     let fits = |a: &Address| lvs_core::Ip::from(a.addr.ip).family() == family;
     for wrong in instance.vips.iter().filter(|a| !fits(a)) {
         let message = format!(
             "the VIP {} is of another family than its instance",
             wrong.addr.ip
         );
-        let mut mixed = Diagnostic::error("family-mismatch", wrong.span, message).tolerated();
-        if let Some(first) = first.filter(|f| *f != wrong.span) {
+        let mut mixed = Diagnostic::error("family-mismatch", wrong.span.span, message).tolerated();
+        if let Some(first) = first.filter(|f| *f != wrong.span.span) {
             mixed = mixed.also(first, "the first VIP decides");
         }
         found.push(
@@ -64,12 +64,12 @@ fn families(instance: &mut Instance, found: &mut Vec<Diagnostic>) {
             Some(vip) => {
                 let twice = in_vain(
                     "address-twice",
-                    a.span,
+                    a.span.span,
                     format!("{} is a VIP already", a.addr.ip),
                 );
                 found.push(
                     twice
-                        .also(vip.span, "advertised here")
+                        .also(vip.span.span, "advertised here")
                         .help("remove it from one of the two blocks"),
                 );
                 false

@@ -126,7 +126,7 @@ fn sync_group(
             .flag("notify_priority_changes")
             .unwrap_or(defaults.notify_priority),
         mails: node.flag("smtp_alert").unwrap_or(defaults.mails),
-        span: node.head.span,
+        span: At::new((), node.head.span),
     })
 }
 
@@ -137,7 +137,7 @@ pub(super) fn track_groups(nodes: &[Node], vrrp: &mut Vrrp, found: &mut Vec<Diag
         let group = TrackGroup {
             name,
             members,
-            span: node.head.span,
+            span: At::new((), node.head.span),
         };
         add(
             &mut vrrp.track_groups,

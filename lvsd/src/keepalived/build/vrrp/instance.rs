@@ -102,7 +102,7 @@ pub(super) fn build(
         notify_priority: flag("notify_priority_changes", defaults.notify_priority),
         mails: flag("smtp_alert", defaults.mails),
         receive_buffer: number(node, "kernel_rx_buf_size"),
-        span: node.head.span,
+        span: At::new((), node.head.span),
     };
     secrets::read(node, &mut instance, found);
     correct::instance(node, &mut instance, found)?;

@@ -80,7 +80,7 @@ fn garp_group(node: &Node, vrrp: &mut Vrrp, found: &mut Vec<Diagnostic>) {
         interfaces: all,
         garp_interval,
         na_interval,
-        span,
+        span: At::new((), span),
     });
 }
 

@@ -63,7 +63,7 @@ fn statics(nodes: &[Node], vrrp: &mut Vrrp, found: &mut Vec<Diagnostic>) {
         }
     }
     for address in &mut vrrp.addresses {
-        let default = || At::new(vrrp.common.default_interface.clone(), address.span);
+        let default = || At::new(vrrp.common.default_interface.clone(), address.span.span);
         address.interface.get_or_insert_with(default);
     }
     let groups: Vec<&str> = vrrp

@@ -154,6 +154,6 @@ fn hmac(node: &Node, instance: &Instance, found: &mut Vec<Diagnostic>) -> Option
         window: window.unwrap_or(usual),
         mode,
         keys,
-        span: node.head.span,
+        span: At::new((), node.head.span),
     })
 }
