@@ -75,6 +75,14 @@ const NO_MISTAKES: &[(&str, &str)] = &[
         "broken/parameter-unused.conf",
         "files are shared by hosts that do not all use everything",
     ),
+    (
+        "broken/vrrp-track-before-definition.conf",
+        "the order of blocks does not matter",
+    ),
+    (
+        "broken/vrrp-vip-without-network.conf",
+        "an address may bring its network along",
+    ),
 ];
 
 fn corpus() -> PathBuf {

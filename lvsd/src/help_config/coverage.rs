@@ -120,15 +120,15 @@ mod tests {
     #[test]
     fn what_waits_is_said_to_wait() {
         let all = Coverage::of_all();
-        let (_, vrrp) = all.later.iter().find(|(what, _)| *what == "VRRP").unwrap();
-        for name in ["vrrp_instance", "priority", "auth_pass"] {
-            assert!(vrrp.iter().any(|p| p.keyword.name == name), "{name}");
+        let (_, bfd) = all.later.iter().find(|(what, _)| *what == "BFD").unwrap();
+        for name in ["bfd_instance", "neighbor_ip", "multihop"] {
+            assert!(bfd.iter().any(|p| p.keyword.name == name), "{name}");
         }
         assert!(
             all.works
                 .iter()
-                .all(|p| !p.path.iter().any(|k| k.name == "vrrp_instance"))
+                .all(|p| !p.path.iter().any(|k| k.name == "bfd_instance"))
         );
-        assert!(coverage().contains("until there is VRRP"));
+        assert!(coverage().contains("until there is BFD"));
     }
 }

@@ -157,12 +157,12 @@ fn tracking(instance: &Instance, vrrp: &Vrrp) -> Vec<Tracked> {
 
 fn objects(tracking: &Tracking) -> impl Iterator<Item = (Object, Weight)> {
     type Kind = fn(String) -> Object;
-    let kinds: [(&[model::Tracked], Kind); 5] = [
+    // There is no BFD yet, of which users are warned.
+    let kinds: [(&[model::Tracked], Kind); 4] = [
         (&tracking.interfaces, Object::Interface),
         (&tracking.scripts, Object::Script),
         (&tracking.files, Object::File),
         (&tracking.processes, Object::Process),
-        (&tracking.bfd, Object::Bfd),
     ];
     kinds.into_iter().flat_map(|(list, kind)| {
         list.iter()

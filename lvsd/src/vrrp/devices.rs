@@ -10,6 +10,7 @@ use lvs_vrrp::io::device::{self, Device, DeviceKind, Ipvlan};
 use lvs_vrrp::io::link::Links;
 use lvs_vrrp::io::netlink::Connection;
 
+use super::host::firewall::Firewall;
 use super::host::journal::{Item, Journal};
 use super::host::names::{Kind, Names};
 use super::host::sysctl::{self, Sysctls};
@@ -25,6 +26,8 @@ pub(super) struct Devices {
     names: Names,
     made: BTreeMap<String, (u32, Item)>,
     sysctls: Sysctls,
+    /// Keeps VMACs from saying what would show their MAC addresses.
+    quiet: Option<Firewall>,
     journal: Journal,
     log: Logger,
 }
@@ -38,6 +41,7 @@ impl Devices {
             names: Names::read(),
             made: BTreeMap::new(),
             sysctls: Sysctls::new(journal.clone()),
+            quiet: None,
             journal,
             log,
         })
@@ -51,6 +55,7 @@ impl Devices {
     /// Makes what is not there. What cannot be made is logged, and tried again the next time.
     pub(super) fn make(&mut self, vrrp: &Vrrp, seats: &HashMap<String, Seat>) {
         self.set_sysctls(vrrp);
+        self.keep_quiet(vrrp, seats);
         let all = vrrp.instances.iter();
         let all = all.filter_map(|i| Some((i, seats.get(&i.name.value)?)));
         for (instance, own) in all.flat_map(|(i, seat)| seat.virtuals().map(move |own| (i, own))) {
@@ -89,6 +94,33 @@ impl Devices {
                     .log(format!("interface {name} cannot be removed: {e}"));
             }
             _ => self.journal.forget([&item]),
+        }
+    }
+
+    /// Before there are VMACs: they speak as soon as they are up.
+    fn keep_quiet(&mut self, vrrp: &Vrrp, seats: &HashMap<String, Seat>) {
+        if let Err(e) = self.links.update() {
+            self.log.log(format!("interfaces cannot be followed: {e}"));
+        }
+        let with_mac = |i: &&Instance| !matches!(i.device, model::Device::Ipvlan(_));
+        let instances = vrrp.instances.iter().filter(with_mac);
+        let seats = instances.filter_map(|i| seats.get(&i.name.value));
+        let vmacs = seats.flat_map(Seat::virtuals);
+        let vmacs = vmacs.filter_map(|own| {
+            let below = self.links.named(&own.on)?;
+            Some((own.name.clone(), below.ifindex))
+        });
+        let vmacs: BTreeMap<String, u32> = vmacs.collect();
+        if self.quiet.is_none() && !vmacs.is_empty() {
+            match Firewall::new(&vrrp.common.firewall) {
+                Ok(firewall) => self.quiet = Some(firewall),
+                Err(e) => self.log.log(format!("VMACs cannot be kept quiet: {e}")),
+            }
+        }
+        let kept = self.quiet.as_mut().map(|quiet| quiet.keep_quiet(&vmacs));
+        if let Some(Err(refused)) = kept {
+            self.log
+                .log(format!("VMACs cannot be kept quiet: {refused}"));
         }
     }
 

@@ -30,6 +30,7 @@ use super::Follow;
 use super::devices::Devices;
 use super::holdings::{Holdings, Owner, Wanted};
 use super::logger::Logger;
+use super::routing::Routing;
 use super::seat::Seat;
 use super::tell::{About, Teller};
 use crate::daemon::VirtualAddresses;
@@ -66,11 +67,20 @@ pub(super) struct Settings {
 struct Post {
     instance: Arc<Instance>,
     seat: Seat,
-    master: bool,
+    state: State,
+    /// The effective priority.
+    priority: u8,
+}
+
+impl Post {
+    fn is_master(&self) -> bool {
+        self.state == State::Master
+    }
 }
 
 const LINKS: Token = Token(0);
 const WAKE: Token = Token(1);
+const ROUTING: Token = Token(2);
 
 /// What was taken away is put back no sooner than so long after the last time: whoever takes it may do so again.
 const PATIENCE: Duration = Duration::from_millis(200);
@@ -85,6 +95,8 @@ pub(super) struct Hands {
     schedule: Schedule,
     announcer: Announcer,
     links: Links,
+    /// Tells of routes and rules that go, where there are any to mind.
+    routing: Option<Routing>,
     poll: Poll,
     deeds: Receiver<Deed>,
     herald: Box<dyn Herald>,
@@ -126,6 +138,7 @@ impl Hands {
             schedule: Schedule::new(Spacing::default()),
             announcer: Announcer::new()?,
             links,
+            routing: None,
             poll,
             deeds,
             herald,
@@ -171,6 +184,7 @@ impl Hands {
                 self.announce();
             }
             self.look_at_links();
+            self.look_at_routing();
             if self.repair_at.is_some_and(|at| at <= self.now()) {
                 self.repair();
             }
@@ -203,17 +217,19 @@ impl Hands {
         let vrrp = &self.settings.vrrp;
         self.devices.make(vrrp, &self.settings.seats);
         self.refresh_links();
+        self.mind_routing();
         let vrrp = &self.settings.vrrp;
         for instance in &vrrp.instances {
             let name = &instance.name.value;
             let Some(seat) = self.settings.seats.get(name) else {
                 continue;
             };
-            let master = self.posts.get(name).is_some_and(|post| post.master);
+            let before = self.posts.get(name);
             let post = Post {
                 instance: Arc::new(instance.clone()),
                 seat: seat.clone(),
-                master,
+                state: before.map(|post| post.state).unwrap_or_default(),
+                priority: before.map_or(instance.priority.value, |post| post.priority),
             };
             self.posts.insert(name.clone(), post);
         }
@@ -221,7 +237,7 @@ impl Hands {
         let host = Wanted::of_host(vrrp);
         self.holdings.make(&Owner::Host, host, &self.links);
         self.tell_director();
-        let masters = self.posts.values().filter(|post| post.master);
+        let masters = self.posts.values().filter(|post| post.is_master());
         for post in masters.cloned().collect::<Vec<_>>() {
             self.hold(&post, false);
         }
@@ -232,8 +248,18 @@ impl Hands {
     fn clear_out(&mut self) {
         let vrrp = &self.settings.vrrp;
         self.posts
-            .retain(|name, post| post.master || vrrp.instance(name).is_some());
+            .retain(|name, post| post.is_master() || vrrp.instance(name).is_some());
         self.devices.keep_only(&self.settings.seats);
+        if self.settings.vrrp.common.states_on_reload {
+            for post in self.posts.values() {
+                let about = About {
+                    instance: &post.instance,
+                    master: post.is_master(),
+                };
+                let again = Teller::repeated(about, post.state, post.priority);
+                again.into_iter().for_each(|a| self.herald.tell(a));
+            }
+        }
         self.tell_director();
     }
 
@@ -244,16 +270,26 @@ impl Hands {
                 from,
                 to,
                 why,
-                ..
-            } => self.entered(*router, *from, *to, why),
+                priority,
+            } => {
+                if let Some(post) = self.post(*router) {
+                    (post.state, post.priority) = (*to, *priority);
+                }
+                self.entered(*router, *from, why);
+            }
             Output::Reannounce { router } => self.schedule.reannounce(*router, self.now()),
+            Output::Priority { router, to, .. } => {
+                if let Some(post) = self.post(*router) {
+                    post.priority = *to;
+                }
+            }
             _ => {}
         }
         self.announce();
         self.tell(output);
         if let Output::Entered {
             router,
-            why: Why::Deleted,
+            why: Why::Deleted | Why::Reloaded,
             ..
         } = output
         {
@@ -261,7 +297,7 @@ impl Hands {
         }
     }
 
-    /// A reload has removed a virtual router, and everybody knows.
+    /// A reload has removed a virtual router, or made another one of it, and everybody knows.
     fn forget(&mut self, router: RouterId) {
         if let Some(name) = self.numbers.remove(&router)
             && self.settings.vrrp.instance(&name).is_none()
@@ -270,14 +306,11 @@ impl Hands {
         }
     }
 
-    fn entered(&mut self, router: RouterId, from: State, to: State, why: &Why) {
-        let name = self.numbers.get(&router);
-        let Some(post) = name.and_then(|name| self.posts.get_mut(name)) else {
+    fn entered(&mut self, router: RouterId, from: State, why: &Why) {
+        let Some(post) = self.post(router).cloned() else {
             return;
         };
-        post.master = to == State::Master;
-        let post = post.clone();
-        if post.master {
+        if post.is_master() {
             self.tell_director();
             self.hold(&post, true);
         } else if from == State::Master {
@@ -287,6 +320,11 @@ impl Hands {
         } else if from == State::Fault && *why == Why::Recovered {
             self.announce_source(router, &post);
         }
+    }
+
+    fn post(&mut self, router: RouterId) -> Option<&mut Post> {
+        let name = self.numbers.get(&router)?;
+        self.posts.get_mut(name)
     }
 
     /// A master gets what it is to have, and announces it. If it has just become master, it is all announced; otherwise what is new.
@@ -375,7 +413,7 @@ impl Hands {
         });
         let about = post.map(|post| About {
             instance: &post.instance,
-            master: post.master,
+            master: post.is_master(),
         });
         let said = self.teller.said(&self.settings.vrrp, about, output);
         for line in said.log {
@@ -391,7 +429,7 @@ impl Hands {
         for post in self.posts.values() {
             let all = || post.instance.addresses().map(|a| Ip::from(a.addr.ip));
             addresses.governed.extend(all());
-            if post.master {
+            if post.is_master() {
                 addresses.held.extend(all());
             }
         }
@@ -419,6 +457,32 @@ impl Hands {
         }
     }
 
+    /// Hears of routes and rules that go, if some of ours are to stay.
+    fn mind_routing(&mut self) {
+        let vrrp = &self.settings.vrrp;
+        let of_instances = vrrp
+            .instances
+            .iter()
+            .any(|i| !i.routes.is_empty() || !i.rules.is_empty());
+        let wanted = of_instances || !vrrp.routes.is_empty() || !vrrp.rules.is_empty();
+        if wanted == self.routing.is_some() {
+            return;
+        }
+        self.routing = None;
+        if wanted {
+            match Routing::new(self.poll.registry(), ROUTING) {
+                Ok(routing) => self.routing = Some(routing),
+                Err(e) => self.log.log(format!("routes cannot be followed: {e}")),
+            }
+        }
+    }
+
+    fn look_at_routing(&mut self) {
+        if self.routing.as_mut().is_some_and(Routing::has_lost) {
+            self.mend_soon();
+        }
+    }
+
     fn refresh_links(&mut self) {
         self.look_at_links();
     }
@@ -432,7 +496,7 @@ impl Hands {
         self.repair_at = None;
         self.holdings.repair(&self.links);
         self.refresh_links();
-        let masters = self.posts.values().filter(|post| post.master);
+        let masters = self.posts.values().filter(|post| post.is_master());
         for post in masters.cloned().collect::<Vec<_>>() {
             self.hold(&post, false);
         }
@@ -458,6 +522,10 @@ impl Hands {
 
     /// The end: the host is left as it was.
     fn leave(mut self) {
+        for group in &self.settings.vrrp.groups {
+            let said = self.teller.group_stopped(group);
+            said.alerts.into_iter().for_each(|a| self.herald.tell(a));
+        }
         self.holdings.give_back(&self.links);
     }
 

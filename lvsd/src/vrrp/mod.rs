@@ -17,6 +17,7 @@
 //! | `ports` | sockets for advertisements |
 //! | `carrier` | interfaces that are up or down for long enough |
 //! | `holdings`, `devices`, `host` | what is done to the host, and undone |
+//! | `routing` | routes and rules that somebody takes away |
 //! | `tell` | what is said about events |
 //! | `status` | how everything is |
 //! | `logger`, `errand`, `urgency`, `sys` | threads that do not wait for each other |
@@ -30,6 +31,7 @@ mod holdings;
 mod host;
 mod logger;
 mod ports;
+mod routing;
 mod seat;
 mod speaking;
 pub mod status;
@@ -293,7 +295,8 @@ fn virtual_ones<'a>(
 
 /// What the thread that speaks works by.
 fn orders(model: &Model, seats: &HashMap<String, Seat>) -> Orders {
-    let config = config::of(model);
+    let mut config = config::of(model);
+    config.startup_delay = config.startup_delay.max(boot_delay(model));
     let both = model.instances.iter().zip(&config.routers);
     let stands = both.filter_map(|(instance, router)| {
         let name = &instance.name.value;
@@ -307,4 +310,13 @@ fn orders(model: &Model, seats: &HashMap<String, Seat>) -> Orders {
         carriers: Carriers::new(&model.link_delays),
         log_foreign: model.common.log_unknown_vrids,
     }
+}
+
+/// How long is to be waited for the host to be ready (`vrrp_delay_after_boot`).
+fn boot_delay(model: &Model) -> Duration {
+    let text = std::fs::read_to_string("/proc/uptime").unwrap_or_default();
+    let up = text.split_whitespace().next();
+    let up = up.and_then(|s| Duration::try_from_secs_f64(s.parse().ok()?).ok());
+    let up = up.unwrap_or(Duration::MAX);
+    model.common.boot_delay.saturating_sub(up)
 }

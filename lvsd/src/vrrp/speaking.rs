@@ -7,7 +7,7 @@
 //! the [`hands`](super::hands), whatever is to be logged for the [`logger`](super::logger). All that has come is handed to the
 //! state machines before they are told the time, since an advertisement that waits in a socket has not been missed.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::io;
 use std::mem;
 use std::net::IpAddr;
@@ -98,6 +98,8 @@ pub(super) struct Speaking {
     epoch: Instant,
     lateness: Duration,
     pulse: Arc<Pulse>,
+    /// Sockets that may hold more than was read.
+    unread: BTreeSet<usize>,
     /// Sockets or sources may have to be others now.
     stale: bool,
     /// A reload is over, but for telling the hands.
@@ -130,6 +132,7 @@ impl Speaking {
             log,
             epoch: Instant::now(),
             lateness: Duration::ZERO,
+            unread: BTreeSet::new(),
             pulse: Arc::default(),
             stale: true,
             settled: false,
@@ -159,7 +162,10 @@ impl Speaking {
         let mut events = Events::with_capacity(256);
         loop {
             self.pulse.beat();
-            let wait = self.deadline().saturating_sub(self.now()).min(NAP);
+            let wait = match self.unread.is_empty() {
+                true => self.deadline().saturating_sub(self.now()).min(NAP),
+                false => Duration::ZERO,
+            };
             match self.poll.poll(&mut events, Some(wait)) {
                 Err(e) if e.kind() != io::ErrorKind::Interrupted => {
                     self.log.log(format!("virtual routers: {e}"));
@@ -177,16 +183,19 @@ impl Speaking {
     /// One time round. True if that was the last.
     fn turn(&mut self, events: &Events, out: &mut Vec<Output>) -> bool {
         let mut linked = false;
-        let mut ready = Vec::new();
         for event in events {
             match event.token() {
                 LINKS => linked = true,
                 WAKE => {}
-                Token(socket) => ready.push(socket),
+                Token(socket) => {
+                    self.unread.insert(socket);
+                }
             }
         }
-        for socket in ready {
-            self.listen(socket, out);
+        for socket in mem::take(&mut self.unread) {
+            if self.listen(socket, out) {
+                self.unread.insert(socket);
+            }
         }
         if linked {
             match self.links.update() {
@@ -235,8 +244,8 @@ impl Speaking {
         last
     }
 
-    /// Reads what has come to a socket.
-    fn listen(&mut self, socket: usize, out: &mut Vec<Output>) {
+    /// Reads what has come to a socket. True if there may be more.
+    fn listen(&mut self, socket: usize, out: &mut Vec<Output>) -> bool {
         let mut buffer = [0; LONGEST];
         for _ in 0..BURST {
             let (speaker, orders, log) = (&mut self.speaker, &self.orders, &self.log);
@@ -255,16 +264,17 @@ impl Speaking {
             });
             match heard {
                 Ok(true) => {}
-                Ok(false) => return,
+                Ok(false) => return false,
                 Err(e) => {
                     // An interface has gone down or away: links tell what to do.
                     self.log
                         .log(format!("advertisements cannot be received: {e}"));
                     self.stale = true;
-                    return;
+                    return false;
                 }
             }
         }
+        true
     }
 
     /// Interfaces and addresses have changed.

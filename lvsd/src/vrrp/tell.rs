@@ -125,6 +125,29 @@ impl Teller {
         }
     }
 
+    /// How a virtual router is, once more, for pipes.
+    pub(super) fn repeated(about: About<'_>, state: State, priority: u8) -> Option<Alert> {
+        let word = Word::of(state, &Why::Started)?;
+        let news = News {
+            kind: "INSTANCE",
+            name: &about.instance.name.value,
+            word: word.as_str(),
+            priority,
+            environment: Vec::new(),
+        };
+        Some(news.alert(None, true))
+    }
+
+    /// What is said of a group at the end.
+    pub(super) fn group_stopped(&self, group: &SyncGroup) -> Said {
+        let name = &group.name.value;
+        let news = News::of_group(name, Word::Stop);
+        Said {
+            log: Vec::new(),
+            alerts: news.alerts(&group.notify, Word::Stop),
+        }
+    }
+
     fn entered(
         &mut self,
         vrrp: &Vrrp,
@@ -181,17 +204,7 @@ impl Teller {
         let Some(word) = Word::of(to, &Why::Started) else {
             return said;
         };
-        let news = News {
-            kind: "GROUP",
-            name,
-            word: word.as_str(),
-            priority: 0,
-            environment: vec![
-                ("LVSD_EVENT", "vrrp-state".to_owned()),
-                ("LVSD_GROUP", name.clone()),
-                ("LVSD_STATE", word.as_str().to_owned()),
-            ],
-        };
+        let news = News::of_group(name, word);
         said.alerts = news.alerts(&group.notify, word);
         let what = format!("VRRP Group {name}");
         let state = word.as_str();
@@ -234,7 +247,21 @@ impl Teller {
     }
 }
 
-impl News<'_> {
+impl<'a> News<'a> {
+    fn of_group(name: &'a str, word: Word) -> Self {
+        Self {
+            kind: "GROUP",
+            name,
+            word: word.as_str(),
+            priority: 0,
+            environment: vec![
+                ("LVSD_EVENT", "vrrp-state".to_owned()),
+                ("LVSD_GROUP", name.to_owned()),
+                ("LVSD_STATE", word.as_str().to_owned()),
+            ],
+        }
+    }
+
     /// Its own script, then the one for all, and with it the line.
     fn alerts(self, notify: &Notify, word: Word) -> Vec<Alert> {
         let own = word.script(notify);

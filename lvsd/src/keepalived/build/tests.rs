@@ -58,7 +58,7 @@ fn smtp_checks_ask_each_of_their_hosts() {
 #[test]
 fn vrrp_of_the_file_that_rhel_installs() {
     let config = config(
-        "global_defs {\n vrrp_garp_interval 0\n vrrp_gna_interval 0\n vrrp_garp_master_repeat 0\n}\n\
+        "global_defs {\n vrrp_garp_interval 0\n vrrp_gna_interval 0\n vrrp_strict\n}\n\
          virtual_server 192.0.2.10 25 {\n protocol TCP\n real_server 10.0.0.25 25 {\n }\n}",
     );
     assert!(config.vrrp.common.garp_interval.is_zero());

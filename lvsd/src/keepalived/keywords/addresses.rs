@@ -1,6 +1,5 @@
 //! Lines of `virtual_ipaddress`, `virtual_ipaddress_excluded` and `static_ipaddress`.
 
-use super::vrrp_global::VRRP;
 use super::words::{INTERFACE, NAME, form, int, keyword, must, opt};
 use super::{Form, Keyword, Kind, Opt, Param};
 
@@ -113,5 +112,4 @@ pub(super) const STATIC_IPADDRESS: Keyword = keyword(
     "static_ipaddress",
     "Addresses that are put on interfaces when the daemon starts and removed when it ends.",
 )
-.lines(STATIC)
-.later(VRRP);
+.lines(STATIC);

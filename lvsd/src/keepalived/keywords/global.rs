@@ -238,14 +238,17 @@ const FILES: &[Keyword] = &[
         .nothing(NO_DUMPS),
     keyword("iproute_usr_dir", "Where iproute2's tables of names are.")
         .takes(&[must("FOLDER", Kind::Text)])
-        .later("VRRP"),
+        .nothing(IPROUTE),
     keyword(
         "iproute_etc_dir",
         "Where the host's own tables of names are.",
     )
     .takes(&[must("FOLDER", Kind::Text)])
-    .later("VRRP"),
+    .nothing(IPROUTE),
 ];
+
+const IPROUTE: &str =
+    "lvsd looks for names in /etc/iproute2, /usr/share/iproute2 and /usr/lib/iproute2";
 
 const NO_DUMPS: &str = "lvsd writes no dumps; see `lvsd status --json`";
 

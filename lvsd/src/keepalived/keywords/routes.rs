@@ -1,7 +1,6 @@
 //! Lines of `virtual_routes` and `static_routes`: iproute2's words.
 
 use super::addresses::{SCOPE, TRACK_GROUP};
-use super::vrrp_global::VRRP;
 use super::words::{INTERFACE, form, int, keyword, may, must, opt};
 use super::{Form, Keyword, Kind, Opt, Param};
 
@@ -108,5 +107,4 @@ pub(super) const STATIC_ROUTES: Keyword = keyword(
     "static_routes",
     "Routes that are made when the daemon starts and removed when it ends.",
 )
-.lines(&[form(WORDS).options(STATIC_ROUTE)])
-.later(VRRP);
+.lines(&[form(WORDS).options(STATIC_ROUTE)]);

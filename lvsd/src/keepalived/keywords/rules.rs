@@ -2,7 +2,6 @@
 
 use super::addresses::TRACK_GROUP;
 use super::routes::{NAMED, NETWORK};
-use super::vrrp_global::VRRP;
 use super::words::{INTERFACE, form, int, keyword, must, opt};
 use super::{Form, Keyword, Kind, Opt};
 
@@ -56,5 +55,4 @@ pub(super) const STATIC_RULES: Keyword = keyword(
     "static_rules",
     "Rules of routing that are made when the daemon starts and removed when it ends.",
 )
-.lines(&[form(&[]).options(STATIC_RULE)])
-.later(VRRP);
+.lines(&[form(&[]).options(STATIC_RULE)]);

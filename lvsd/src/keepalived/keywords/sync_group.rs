@@ -1,7 +1,6 @@
 //! `vrrp_sync_group`.
 
 use super::track::{NOTIFY, TRACKING};
-use super::vrrp_global::VRRP;
 use super::words::{BOOL, NAME, form, keyword, old};
 use super::{Keyword, Table};
 
@@ -10,7 +9,6 @@ pub(super) const VRRP_SYNC_GROUP: Keyword =
         .takes(&[NAME])
         .block(&TABLE)
         .each()
-        .later(VRRP)
         .old(&[old(
             "vrrp_rsync_group",
             "write `vrrp_sync_group`; keepalived does not know this slip of some tutorials",

@@ -1,6 +1,5 @@
 //! What VRRP and FILE_CHECK watch: `vrrp_script`, `track_file`, `vrrp_track_process`; and where they are named.
 
-use super::vrrp_global::VRRP;
 use super::words::{
     FOREVER, INTERFACE, NAME, SCRIPT, SECOND, USER, form, int, keyword, may, must, old, opt, time,
     weight,
@@ -14,8 +13,7 @@ pub(super) const OBJECTS: &[Keyword] = &[
     )
     .takes(&[NAME])
     .block(&VRRP_SCRIPT)
-    .each()
-    .later(VRRP),
+    .each(),
     keyword(
         "track_file",
         "A file that holds a number, for FILE_CHECK and for instances to track.",
@@ -33,8 +31,7 @@ pub(super) const OBJECTS: &[Keyword] = &[
     )
     .takes(&[NAME])
     .block(&TRACK_PROCESS)
-    .each()
-    .later(VRRP),
+    .each(),
 ];
 
 static VRRP_SCRIPT: Table = Table {
@@ -154,7 +151,8 @@ pub(super) const TRACKING: &[Keyword] = &[
         "track_bfd",
         "BFD sessions that must be up, from `bfd_instance`.",
     )
-    .lines(ITEM),
+    .lines(ITEM)
+    .later("BFD"),
 ];
 
 const FILE_WEIGHT: Opt = opt(

@@ -1,7 +1,6 @@
 //! `vrrp_instance`.
 
 use super::track::{NOTIFY, TRACKING};
-use super::vrrp_global::VRRP;
 use super::words::{
     BOOL, INTERFACE, NAME, SCRIPT, SECOND, form, int, keyword, may, must, old, opt, some, time,
 };
@@ -13,8 +12,7 @@ pub(super) const VRRP_INSTANCE: Keyword = keyword(
 )
 .takes(&[NAME])
 .block(&TABLE)
-.each()
-.later(VRRP);
+.each();
 
 static TABLE: Table = Table {
     parts: &[
@@ -253,6 +251,7 @@ const REPORTING: &[Keyword] = &[
 
 const REST: &[Keyword] = &[
     keyword("lvs_sync_daemon_interface", "Connections are shared with other directors while this instance is master.").takes(&[INTERFACE])
+        .later("connection synchronisation")
         .old(&[old("lvs_sync_daemon_inteface", "write `lvs_sync_daemon INTERFACE inst NAME` in `global_defs`; this slip was in keepalived's own manual")]),
     keyword("debug", "Nothing.").takes(&[may("LEVEL", int(0, 4))]).removed("it never did anything: leave it out. Without a level it even stops keepalived 2.x"),
 ];

@@ -24,6 +24,7 @@ use crate::keepalived::host::FakeHost;
 use crate::keepalived::model::{Config, Global};
 use crate::keepalived::{self, Options as LoadOptions};
 use crate::rules::MarkRule;
+use crate::vrrp::Vrrp;
 
 /// Tells nobody.
 #[derive(Debug)]
@@ -52,7 +53,9 @@ impl Stage {
             path: "/etc/lvsd.conf".into(),
             options: LoadOptions::default(),
         };
-        let keeper = Arc::new(Keeper::new(health.unwrap(), source, config));
+        let vrrp = Vrrp::start(&config, Box::new(Mute), Box::new(|_| {}), 1, |_| {});
+        let keeper = Keeper::new(health.unwrap(), vrrp.unwrap(), source, config);
+        let keeper = Arc::new(keeper);
         Arc::new(Self {
             bare,
             keeper: keeper.into(),

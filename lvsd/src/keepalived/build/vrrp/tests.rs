@@ -23,7 +23,7 @@ fn built(text: &str) -> (Vrrp, Vec<&'static str>) {
         ..
     } = load(Path::new(FILE), &Options::default(), &host);
     let codes = diagnostics.iter().map(|d| d.code);
-    // Until VRRP runs, each of its blocks is warned of; and these files do not care about security.
+    // These files do not care about security, and there is no BFD yet.
     let codes = codes.filter(|c| !["no-effect", "script-security-off"].contains(c));
     (config.vrrp, codes.collect())
 }
