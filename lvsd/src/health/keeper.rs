@@ -113,8 +113,14 @@ impl Keeper {
             ));
         } else {
             reload.changes = difference::between(&kept.config, &loaded.config);
+            if !rehearse {
+                self.vrrp.expect(Some(&loaded.config));
+            }
             let done = self.health.reload(loaded.config.clone(), rehearse);
             reload.taken = done.is_ok();
+            if !rehearse && !reload.taken {
+                self.vrrp.expect(None);
+            }
             match done {
                 Ok(0) => {}
                 Ok(missing) => reload.changes.push(difference::restored(missing)),

@@ -46,6 +46,8 @@ pub(super) enum Deed {
     AddressGone(HostAddress),
     /// The virtual routers' names, by number.
     Numbers(HashMap<RouterId, String>),
+    /// These addresses are virtual routers', or will be: the director is not to serve them before they are held.
+    Expect(HashSet<Ip>, Sender<()>),
     /// Another configuration holds. The answer comes when the interfaces are there that it needs.
     Settings(Box<Settings>, Sender<()>),
     /// The virtual routers go by it.
@@ -89,6 +91,8 @@ const PATIENCE: Duration = Duration::from_millis(200);
 pub(super) struct Hands {
     settings: Settings,
     posts: HashMap<String, Post>,
+    /// Addresses of virtual routers that are yet to come.
+    expected: HashSet<Ip>,
     numbers: HashMap<RouterId, String>,
     holdings: Holdings,
     devices: Devices,
@@ -132,6 +136,7 @@ impl Hands {
             .register(&mut SourceFd(&fd), LINKS, Interest::READABLE)?;
         let mut hands = Self {
             posts: HashMap::new(),
+            expected: HashSet::new(),
             numbers: HashMap::new(),
             holdings,
             devices,
@@ -201,8 +206,14 @@ impl Hands {
                 }
             }
             Deed::Numbers(numbers) => self.numbers.extend(numbers),
+            Deed::Expect(addresses, done) => {
+                self.expected = addresses;
+                self.tell_director();
+                let _ = done.send(());
+            }
             Deed::Settings(settings, done) => {
                 self.settings = *settings;
+                self.expected.clear();
                 self.settle_in();
                 let _ = done.send(());
             }
@@ -425,7 +436,10 @@ impl Hands {
     }
 
     fn tell_director(&mut self) {
-        let mut addresses = VirtualAddresses::default();
+        let mut addresses = VirtualAddresses {
+            governed: self.expected.clone(),
+            held: HashSet::new(),
+        };
         for post in self.posts.values() {
             let all = || post.instance.addresses().map(|a| Ip::from(a.addr.ip));
             addresses.governed.extend(all());

@@ -181,6 +181,16 @@ impl Vrrp {
         Ok(vrrp)
     }
 
+    /// A configuration is about to be taken, and its services before its virtual routers: their addresses are not to be served
+    /// before they are held. With `None` it is not taken after all.
+    pub(crate) fn expect(&self, config: Option<&Config>) {
+        let instances = config.into_iter().flat_map(|c| &c.vrrp.instances);
+        let addresses = instances.flat_map(|i| i.addresses().map(|a| a.addr.ip.into()));
+        let (done, answer) = mpsc::channel();
+        self.hands.leave(Deed::Expect(addresses.collect(), done));
+        let _: Result<(), _> = answer.recv_timeout(PATIENCE);
+    }
+
     /// Takes another configuration. Virtual routers that stay stay as they are.
     pub(crate) fn reload(&self, config: &Config) {
         let mut kept = self.lock();
