@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use crate::arguments::{Arguments, once, printable, say, understood};
 use crate::control::{client, socket_path};
 use crate::exit;
-use crate::health::{Change, Kind, Reload};
+use crate::health::Reload;
 
 const NAME: &str = "reload";
 
@@ -79,7 +79,7 @@ fn parse(args: &[String]) -> Result<Option<Options>, String> {
 fn shown(reload: &Reload, rehearse: bool) -> String {
     let mut text = reload.diagnostics.clone();
     for change in &reload.changes {
-        let _ = writeln!(text, "{}", printable(&line(change))); // writing to a string cannot fail
+        let _ = writeln!(text, "{}", printable(&change.to_string())); // writing to a string cannot fail
     }
     let verdict = match (&reload.refused, rehearse, reload.changes.is_empty()) {
         (Some(why), false, _) => format!("not taken, the old configuration stays: {why}"),
@@ -89,25 +89,4 @@ fn shown(reload: &Reload, rehearse: bool) -> String {
         (None, true, false) => "would be taken".to_owned(),
     };
     text + &printable(&verdict) + "\n"
-}
-
-/// `+` for what is new, `-` for what is gone, `~` for what is different.
-fn line(change: &Change) -> String {
-    let sign = match change.kind {
-        Kind::Added => '+',
-        Kind::Removed => '-',
-        Kind::Changed => '~',
-    };
-    let subject = match (&*change.service, &*change.server) {
-        ("", _) => match change.kind {
-            Kind::Added => "restored".to_owned(),
-            _ => "global_defs".to_owned(),
-        },
-        (service, "") => format!("virtual_server {service}"),
-        (service, server) => format!("virtual_server {service} real_server {server}"),
-    };
-    match change.what.is_empty() {
-        true => format!("{sign} {subject}"),
-        false => format!("{sign} {subject}: {}", change.what.join("; ")),
-    }
 }

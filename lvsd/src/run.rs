@@ -9,7 +9,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::iterator::Signals;
 
 use crate::alerts::Alerts;
-use crate::arguments::{Arguments, once};
+use crate::arguments::{Arguments, once, printable};
 use crate::control::{DEFAULT_SOCKET, server};
 use crate::daemon::{Daemon, Options};
 use crate::exit;
@@ -132,10 +132,17 @@ fn reload(keeper: &Keeper) {
         Some(why) => log(&format!(
             "the configuration is not taken, the old one stays: {why}"
         )),
-        None => log(&format!(
-            "the configuration is taken; changes: {}",
-            reload.changes.len()
-        )),
+        None => {
+            let changes = &reload.changes;
+            log(&format!(
+                "the configuration is taken; changes: {}",
+                changes.len()
+            ));
+            // What changes about services is logged by who does it.
+            for change in changes.iter().filter(|c| !c.block.is_empty()) {
+                log(&printable(&change.to_string()));
+            }
+        }
     }
 }
 

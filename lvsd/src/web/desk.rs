@@ -32,7 +32,7 @@ const INDEX: &str = "\
 lvsd
 
 /metrics      counters and states, as OpenMetrics
-/status.json  services, servers and checks
+/status.json  services, servers, checks and virtual routers
 /healthz      200 while all threads go round
 /readyz       200 once every check has found something
 ";
@@ -105,6 +105,7 @@ impl Desk {
         let scene = Scene {
             director: self.plane.director(),
             snapshot: &snapshot,
+            vrrp: &keeper.vrrp().status().map_err(|e| e.to_string())?,
             configuration: &keeper.configuration(),
             load: &(self.load)(),
             started: self.started,
@@ -116,6 +117,7 @@ impl Desk {
     fn health(&self, keeper: &Keeper) -> Answer {
         let mut threads = (self.load)().threads;
         threads.push(("health checks".to_owned(), keeper.health().silence()));
+        threads.push(("VRRP".to_owned(), keeper.vrrp().silence()));
         threads.retain(|(_, silence)| *silence > SILENCE);
         if threads.is_empty() {
             return Answer::text(Status::Fine, "ok\n");

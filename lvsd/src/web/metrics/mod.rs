@@ -6,6 +6,7 @@
 mod data;
 mod health;
 mod table;
+mod vrrp;
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -17,6 +18,7 @@ use crate::health::label;
 use crate::health::snapshot::Snapshot;
 use crate::health::status::Configuration;
 use crate::keepalived::model::{Head, VirtualServer};
+use crate::vrrp::status::Status as Routers;
 
 /// Everything that metrics are made of.
 #[derive(Debug)]
@@ -24,6 +26,7 @@ pub(super) struct Scene<'a> {
     pub(super) director: &'a Director,
     pub(super) snapshot: &'a Snapshot,
     pub(super) configuration: &'a Configuration,
+    pub(super) vrrp: &'a Routers,
     pub(super) load: &'a Load,
     /// When the daemon was.
     pub(super) started: SystemTime,
@@ -36,6 +39,7 @@ pub(super) fn text(scene: &Scene<'_>) -> String {
     data::write(&mut text, scene.load);
     table::write(&mut text, scene);
     health::write(&mut text, scene.snapshot);
+    vrrp::write(&mut text, scene.vrrp);
     text.finish()
 }
 

@@ -3,14 +3,17 @@
 //! Services are told apart by what stands behind `virtual_server`, servers by address and port: what has the same in both is the same and
 //! keeps its state, whatever else about it is different.
 
+mod vrrp;
+
 use std::collections::HashMap;
+use std::fmt;
 use std::hash::Hash;
 
 use lvs_core::{DestOptions, Encapsulation, Method, Persistence};
 use serde::{Deserialize, Serialize};
 
 use super::label;
-use crate::keepalived::model::{Checker, Config, RealServer, VirtualServer};
+use crate::keepalived::model::{Config, RealServer, VirtualServer};
 
 /// One thing that is different.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,6 +21,9 @@ use crate::keepalived::model::{Checker, Config, RealServer, VirtualServer};
 pub struct Change {
     /// `added`, `removed` or `changed`.
     pub kind: Kind,
+    /// The block, by keyword and name (`vrrp_instance VI_1`); empty for services, servers and `global_defs`.
+    #[serde(default)]
+    pub block: String,
     /// The service; empty for what concerns none.
     pub service: String,
     /// The server; empty for what concerns the service as a whole.
@@ -39,12 +45,35 @@ pub enum Kind {
     Changed,
 }
 
-/// What is different from `old` to `new`, in the order of the new configuration, what is gone last. Nothing is said of VRRP, which
-/// is not carried out.
+/// In one line: `+` for what is new, `-` for what is gone, `~` for what is different.
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.kind {
+            Kind::Added => "+ ",
+            Kind::Removed => "- ",
+            Kind::Changed => "~ ",
+        })?;
+        match (&*self.block, &*self.service, &*self.server) {
+            ("", "", _) if self.kind == Kind::Added => f.write_str("restored")?,
+            ("", "", _) => f.write_str("global_defs")?,
+            ("", service, "") => write!(f, "virtual_server {service}")?,
+            ("", service, server) => write!(f, "virtual_server {service} real_server {server}")?,
+            (block, ..) => f.write_str(block)?,
+        }
+        match self.what.is_empty() {
+            true => Ok(()),
+            false => write!(f, ": {}", self.what.join("; ")),
+        }
+    }
+}
+
+/// What is different from `old` to `new`: services in the order of the new configuration, what is gone last; likewise each kind of
+/// VRRP's blocks.
 pub(crate) fn between(old: &Config, new: &Config) -> Vec<Change> {
     let mut changes = Vec::new();
-    if old.global != new.global {
-        changes.push(changed(String::new(), String::new(), globals(old, new)));
+    let globals = globals(old, new);
+    if !globals.is_empty() {
+        changes.push(changed(String::new(), String::new(), globals));
     }
     let (kept, gone) = paired(&old.services, &new.services, |s| s.head.clone());
     for (service, before) in kept {
@@ -52,6 +81,7 @@ pub(crate) fn between(old: &Config, new: &Config) -> Vec<Change> {
             Some(before) => service_changes(before, service, &mut changes),
             None => changes.push(Change {
                 kind: Kind::Added,
+                block: String::new(),
                 service: label::service(service),
                 server: String::new(),
                 what: vec![format!("{} servers", service.servers.len())],
@@ -60,10 +90,12 @@ pub(crate) fn between(old: &Config, new: &Config) -> Vec<Change> {
     }
     changes.extend(gone.into_iter().map(|service| Change {
         kind: Kind::Removed,
+        block: String::new(),
         service: label::service(service),
         server: String::new(),
         what: Vec::new(),
     }));
+    vrrp::between(&old.vrrp, &new.vrrp, &mut changes);
     changes
 }
 
@@ -75,6 +107,7 @@ pub(crate) fn restored(services: usize) -> Change {
     };
     Change {
         kind: Kind::Added,
+        block: String::new(),
         service: String::new(),
         server: String::new(),
         what: vec![what],
@@ -94,6 +127,7 @@ fn paired<'a, T, K: Eq + Hash>(old: &'a [T], new: &'a [T], key: impl Fn(&T) -> K
 fn changed(service: String, server: String, what: Vec<String>) -> Change {
     Change {
         kind: Kind::Changed,
+        block: String::new(),
         service,
         server,
         what,
@@ -109,9 +143,11 @@ fn globals(old: &Config, new: &Config) -> Vec<String> {
     if a.http != b.http {
         what.push("the HTTP endpoint, which changes at the next start".to_owned());
     }
-    if what.is_empty() || (&a.mail_to, &a.smtp_server) != (&b.mail_to, &b.smtp_server) {
+    let other = what.is_empty() && a != b;
+    if other || (&a.mail_to, &a.smtp_server) != (&b.mail_to, &b.smtp_server) {
         what.push("settings of scripts, pipes and mails".to_owned());
     }
+    what.extend(vrrp::globals(&old.vrrp.common, &new.vrrp.common));
     what
 }
 
@@ -174,6 +210,7 @@ fn service_changes(old: &VirtualServer, new: &VirtualServer, changes: &mut Vec<C
         };
         servers.push(Change {
             kind,
+            block: String::new(),
             service: name.clone(),
             server: addr,
             what,
@@ -181,6 +218,7 @@ fn service_changes(old: &VirtualServer, new: &VirtualServer, changes: &mut Vec<C
     }
     servers.extend(gone.into_iter().map(|server| Change {
         kind: Kind::Removed,
+        block: String::new(),
         service: name.clone(),
         server: server.addr.to_string(),
         what: Vec::new(),
@@ -211,7 +249,7 @@ fn server_changes(old: &RealServer, new: &RealServer) -> Vec<String> {
         ));
     }
     if old.checks != new.checks {
-        what.push(checks(&old.checks, &new.checks));
+        what.push(format!("checks: {}", numbers(&old.checks, &new.checks)));
     }
     if (&old.notify_up, &old.notify_down) != (&new.notify_up, &new.notify_down) {
         what.push("scripts".to_owned());
@@ -222,10 +260,11 @@ fn server_changes(old: &RealServer, new: &RealServer) -> Vec<String> {
     what
 }
 
-fn checks(old: &[Checker], new: &[Checker]) -> String {
+/// How many of what has no names.
+fn numbers<T: PartialEq>(old: &[T], new: &[T]) -> String {
     let kept = new.iter().filter(|c| old.contains(c)).count();
     format!(
-        "checks: {kept} stay, {} new or changed, {} gone or changed",
+        "{kept} stay, {} new or changed, {} gone or changed",
         new.len() - kept,
         old.len().saturating_sub(kept)
     )
