@@ -105,8 +105,8 @@ impl<'a> Start<'a> {
 
 /// The name of its keepalived.conf, in [`Node::file`].
 pub const CONFIGURATION: &str = "keepalived.conf";
-/// The name of its socket.
-const SOCKET: &str = "lvsd.sock";
+/// The name of its socket, likewise.
+pub const SOCKET: &str = "lvsd.sock";
 
 /// Where the lvsd of a LAN's director has its keepalived.conf.
 pub fn configuration(lan: &Lan) -> PathBuf {

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
+use tests::command::eventually;
 use tests::for_each_pair;
+use tests::process::PATIENCE;
 use tests::vrrp::Flavour::{V2, V2Ah, V2Pass, V3, V3Ipv6};
 use tests::vrrp::Place::{First, Second};
 use tests::vrrp::pair::GLOBAL;
@@ -14,7 +16,16 @@ struct Difference {
     interval: Duration,
     this: &'static str,
     that: &'static str,
-    matters: bool,
+    matters: Matters,
+}
+
+/// Whose adverts are dropped for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Matters {
+    Always,
+    Never,
+    /// Those that keepalived 2.2.7 hears.
+    ToKeepalived,
 }
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -34,8 +45,10 @@ const DIFFERENCES: [Difference; 9] = [
     // The master's interval counts.
     Difference::does_not_matter(V3, "advert_int 0.1", "advert_int 0.3"),
     Difference::does_not_matter(V3Ipv6, "advert_int 0.1", "advert_int 0.3"),
+    // lvsd takes such adverts, as newer keepalived do.
     Difference {
         interval: TENTH,
+        matters: Matters::ToKeepalived,
         ..Difference::matters(
             V3,
             "virtual_ipaddress {",
@@ -51,7 +64,7 @@ impl Difference {
             interval: SECOND,
             this,
             that,
-            matters: true,
+            matters: Matters::Always,
         }
     }
 
@@ -61,7 +74,14 @@ impl Difference {
             interval: TENTH,
             this,
             that,
-            matters: false,
+            matters: Matters::Never,
+        }
+    }
+
+    fn keyword(&self) -> &'static str {
+        match self.this.split(' ').next().unwrap_or_default() {
+            "authentication" => "auth_type",
+            word => word,
         }
     }
 }
@@ -95,13 +115,45 @@ fn files_do_not_agree(sides: [Side; 2]) {
     pair.await_held("the second alone", |_, _| vec![Second]);
     pair.start(First);
     pair.await_held("both", |_, router| {
-        let difference = &DIFFERENCES[usize::from(router.vrid) - 1];
-        if difference.matters {
+        let drops = match DIFFERENCES[usize::from(router.vrid) - 1].matters {
+            Matters::Always => true,
+            Matters::Never => false,
+            Matters::ToKeepalived => sides[Second as usize] == Side::Keepalived,
+        };
+        if drops {
             Place::BOTH.to_vec()
         } else {
             vec![First]
         }
     });
+    for place in Place::BOTH {
+        if sides[place as usize] == Side::Lvsd {
+            names_all(&pair, place);
+        }
+    }
+}
+
+/// lvsd says of each difference which keyword is to be made the same.
+#[track_caller]
+fn names_all(pair: &Pair, place: Place) {
+    let unnamed = || -> Vec<u8> {
+        let said = pair.said(place);
+        let names = |vrid: u8, keyword: &str| {
+            let from = format!("(V{vrid}) from ");
+            let mut lines = said.lines();
+            lines.any(|line| line.contains(&from) && line.contains(keyword))
+        };
+        // Adverts behind an authentication header come to nobody who does not expect one.
+        let all = DIFFERENCES.iter().zip(1..);
+        let all = all.filter(|(difference, _)| difference.this != "auth_type AH");
+        let unnamed = all.filter(|(difference, vrid)| !names(*vrid, difference.keyword()));
+        unnamed.map(|(_, vrid)| vrid).collect()
+    };
+    assert!(
+        eventually(PATIENCE, || unnamed().is_empty()),
+        "{place:?} names nothing about {:?}",
+        unnamed()
+    );
 }
 
 for_each_pair!(files_do_not_agree);

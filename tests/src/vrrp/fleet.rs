@@ -94,6 +94,11 @@ impl Router {
         }
     }
 
+    /// The name of its `vrrp_instance`.
+    pub fn name(&self) -> String {
+        format!("V{}", self.vrid)
+    }
+
     /// Its virtual address.
     pub fn vip(&self) -> IpAddr {
         match self.family() {

@@ -5,8 +5,11 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use serde_json::Value;
+
 use crate::capture::Capture;
-use crate::command::{eventually, run, text};
+use crate::command::{eventually, lvsd, run, text};
+use crate::daemon::SOCKET;
 use crate::lan::{Family, Lan, Plan};
 use crate::node::Node;
 use crate::process::PATIENCE;
@@ -254,8 +257,45 @@ impl Pair {
                 self.claims(place)
             );
         }
+        self.agree_states(step, &wanted);
         let same = self.all_right(&wanted);
         assert!(same, "{step}, later: {}", self.difference(&wanted));
+    }
+
+    /// Where lvsd is, it says itself what can be seen.
+    #[track_caller]
+    fn agree_states(&self, step: &str, wanted: &[BTreeSet<IpAddr>; 2]) {
+        for place in Place::BOTH {
+            let Some(Speaker::Lvsd(_)) = self.speakers[place as usize] else {
+                continue;
+            };
+            let mut masters = BTreeSet::new();
+            let same = eventually_seldom(|| {
+                masters = self.masters_by_name(place);
+                let held = self.fleet.iter();
+                let held = held.filter(|r| wanted[place as usize].contains(&r.vip()));
+                masters == held.map(Router::name).collect()
+            });
+            assert!(
+                same,
+                "{step}: lvsd at {place:?} says that it is master of {masters:?}"
+            );
+        }
+    }
+
+    /// What an lvsd says that it is master of.
+    fn masters_by_name(&self, place: Place) -> BTreeSet<String> {
+        let node = self.node(place);
+        let socket = node.file(SOCKET);
+        let socket = socket.to_str().expect("a path in UTF-8");
+        // Its exit status says whether there are faults.
+        let out = node.output(&[&lvsd(), "vrrp", "--json", "--socket", socket]);
+        let status: Value = serde_json::from_slice(&out.stdout)
+            .unwrap_or_else(|e| panic!("{e}: {}{}", text(&out.stdout), text(&out.stderr)));
+        let routers = status["routers"].as_array().expect("a list of routers");
+        let masters = routers.iter().filter(|router| router["state"] == "MASTER");
+        let names = masters.filter_map(|router| router["name"].as_str());
+        names.map(str::to_owned).collect()
     }
 
     /// What is not as wanted.
