@@ -12,10 +12,10 @@ use std::num::NonZeroU32;
 use std::os::fd::AsRawFd as _;
 use std::sync::Arc;
 
-use lvs_vrrp::config::{Family, RouterConfig, Transport};
+use lvs_vrrp::config::{Authentication, Family, RouterConfig, Transport, Version};
 use lvs_vrrp::event::RouterId;
 use lvs_vrrp::io::link::Links;
-use lvs_vrrp::io::socket::{AdvertSocket, Endpoint, HeaderV6};
+use lvs_vrrp::io::socket::{AdvertSocket, Endpoint, HeaderV6, Protocol};
 use lvs_vrrp::packet::{self, Received};
 use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
@@ -96,6 +96,26 @@ impl Stand {
         let source = self.source(links);
         Endpoint::of(&self.config, interface, source)
             .ok_or_else(|| "the host has no address to send from".to_owned())
+    }
+
+    /// Where advertisements come in that are authenticated in the other way (version 2): they do not count, but somebody wants to know
+    /// that they are there.
+    fn other(&self, endpoint: Endpoint) -> Option<Endpoint> {
+        let both = self.config.version == Version::V2 && self.config.family == Family::V4;
+        let protocol = match endpoint.protocol {
+            Protocol::Vrrp => Protocol::Ah,
+            Protocol::Ah => Protocol::Vrrp,
+        };
+        both.then_some(Endpoint {
+            protocol,
+            ..endpoint
+        })
+    }
+
+    /// Whether it sends by this socket, and does not only listen there.
+    fn speaks_by(&self, endpoint: Endpoint) -> bool {
+        let ah = matches!(self.config.authentication, Authentication::Ah(_));
+        ah == (endpoint.protocol == Protocol::Ah)
     }
 
     fn header(&self, source: Option<IpAddr>) -> HeaderV6 {
@@ -182,7 +202,12 @@ impl Ports {
         let mut mute = HashMap::new();
         for (id, stand) in stands {
             match stand.endpoint(links) {
-                Ok(endpoint) => wanted.entry(endpoint).or_default().push((*id, stand)),
+                Ok(endpoint) => {
+                    wanted.entry(endpoint).or_default().push((*id, stand));
+                    if let Some(other) = stand.other(endpoint) {
+                        wanted.entry(other).or_default().push((*id, stand));
+                    }
+                }
                 Err(why) => {
                     mute.insert(*id, why);
                 }
@@ -208,7 +233,8 @@ impl Ports {
             let number = match number {
                 Ok(number) => number,
                 Err(why) => {
-                    mute.extend(listeners.iter().map(|(id, _)| (*id, why.clone())));
+                    let speakers = listeners.iter().filter(|(_, s)| s.speaks_by(endpoint));
+                    mute.extend(speakers.map(|(id, _)| (*id, why.clone())));
                     continue;
                 }
             };
@@ -217,7 +243,8 @@ impl Ports {
             };
             port.routers = listeners.iter().map(|(id, _)| *id).collect();
             make_room(&port.socket, &listeners, links);
-            for (id, stand) in listeners {
+            let speakers = listeners.into_iter();
+            for (id, stand) in speakers.filter(|(_, s)| s.speaks_by(endpoint)) {
                 let header = stand.header(stand.source(links));
                 let port = number;
                 self.voices.insert(id, Voice { port, header });
