@@ -2,18 +2,17 @@
 //! kept waiting.
 
 use std::io::{self, Read as _, Write as _};
-use std::net::{IpAddr, SocketAddr, TcpStream};
-use std::path::Path;
-use std::sync::Arc;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::iter;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
-use std::{fs, iter};
 
 use crate::node::{Node, within};
+use crate::process::PATIENCE;
 
-/// How often a page is asked for.
+/// How often a page is asked for, and a piece sent.
 const PACE: Duration = Duration::from_millis(10);
 
 /// Asks a hundred times a second, each time over a new connection, whatever has become of the others: a lost packet costs one
@@ -107,82 +106,109 @@ fn page(ip: IpAddr) -> io::Result<String> {
         .ok_or_else(|| io::ErrorKind::InvalidData.into())
 }
 
-/// A file that is read slowly.
+/// Serves without end, a megabyte a second, to everybody who connects. It lives as long as the test program.
+///
+/// # Panics
+/// If it cannot listen.
+pub fn serve_without_end(server: &Node, port: u16) {
+    let any = SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), port);
+    let serve = |mut stream: TcpStream| {
+        let mut at = 0;
+        loop {
+            let piece: Vec<u8> = (at..at + PIECE).map(byte).collect();
+            // Whoever has gone does not want more.
+            if stream.write_all(&piece).is_err() {
+                break;
+            }
+            at += PIECE;
+            thread::sleep(PACE);
+        }
+    };
+    within(server.ns(), || {
+        let listener = TcpListener::bind(any).expect("the port is free");
+        thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                thread::spawn(move || serve(stream));
+            }
+        })
+    });
+}
+
+/// What is sent every [`PACE`].
+const PIECE: u64 = 10_000;
+
+/// What stands at a place of what is sent.
+fn byte(at: u64) -> u8 {
+    (at / PIECE + at) as u8
+}
+
+/// A client of [`serve_without_end`].
 #[derive(Debug)]
 pub struct Download {
-    read: Arc<AtomicU64>,
-    stalls: Arc<Mutex<Vec<(Instant, Duration)>>>,
+    came: Arc<Mutex<Vec<(Instant, u64)>>>,
     stop: Arc<AtomicBool>,
-    reading: JoinHandle<io::Result<Vec<u8>>>,
+    reading: JoinHandle<io::Result<()>>,
 }
 
 impl Download {
-    /// Begins to fetch `/files/NAME`.
-    pub fn start(client: &Node, ip: IpAddr, name: &str) -> Self {
-        let download = (
-            Arc::<AtomicU64>::default(),
+    /// Begins to read.
+    pub fn start(client: &Node, ip: IpAddr, port: u16) -> Self {
+        let (came, stop) = (
             Arc::<Mutex<Vec<_>>>::default(),
             Arc::<AtomicBool>::default(),
         );
-        let (read, stalls, stop) = download.clone();
-        let request = format!("GET /files/{name} HTTP/1.0\r\n\r\n");
-        let fetch = move || -> io::Result<Vec<u8>> {
-            let mut stream = TcpStream::connect(SocketAddr::new(ip, 80))?;
-            stream.set_read_timeout(Some(crate::process::PATIENCE))?;
-            stream.write_all(request.as_bytes())?;
-            let (mut all, mut piece) = (Vec::new(), [0; 8 << 10]);
-            while !download.2.load(Relaxed) {
-                let before = Instant::now();
+        let (theirs, until) = (Arc::clone(&came), Arc::clone(&stop));
+        let read = move || {
+            let mut stream = TcpStream::connect(SocketAddr::new(ip, port))?;
+            stream.set_read_timeout(Some(PATIENCE))?;
+            let (mut at, mut piece) = (0, [0; 64 << 10]);
+            while !until.load(Relaxed) {
                 let n = stream.read(&mut piece)?;
-                let mut stalls = download.1.lock().expect("nobody panics with it");
-                stalls.push((Instant::now(), before.elapsed()));
-                drop(stalls);
-                all.extend_from_slice(&piece[..n]);
-                download.0.store(all.len() as u64, Relaxed);
-                if n == 0 {
-                    break;
+                let right = piece[..n].iter().zip(at..).all(|(b, at)| *b == byte(at));
+                if n == 0 || !right {
+                    return Err(io::ErrorKind::InvalidData.into());
                 }
-                thread::sleep(PACE);
+                at += n as u64;
+                let mut came = theirs.lock().expect("nobody panics with it");
+                came.push((Instant::now(), at));
             }
-            Ok(all)
+            Ok(())
         };
-        let reading = within(client.ns(), || thread::spawn(fetch));
         Self {
-            read,
-            stalls,
+            came,
             stop,
-            reading,
+            reading: within(client.ns(), || thread::spawn(read)),
         }
     }
 
     /// Bytes that have come.
+    ///
+    /// # Panics
+    /// If the download has.
     pub fn read(&self) -> u64 {
-        self.read.load(Relaxed)
+        let came = self.came.lock().expect("nobody panics with it");
+        came.last().map_or(0, |(_, at)| *at)
     }
 
-    /// The longest wait for bytes that ended after `since`.
+    /// The longest time without bytes that ended after `since`.
     ///
     /// # Panics
     /// If the download has.
     pub fn stall(&self, since: Instant) -> Duration {
-        let stalls = self.stalls.lock().expect("nobody panics with it");
-        let late = stalls.iter().filter(|(end, _)| *end >= since);
-        late.map(|(_, stall)| *stall).max().unwrap_or_default()
+        let came = self.came.lock().expect("nobody panics with it");
+        let pairs = came.windows(2).filter(|pair| pair[1].0 >= since);
+        let waits = pairs.map(|pair| pair[1].0.saturating_duration_since(pair[0].0));
+        waits.max().unwrap_or_default()
     }
 
-    /// Ends it, and sees that all that came is what the file begins with.
+    /// Ends it.
     ///
     /// # Panics
-    /// If it is not, or the connection has broken.
+    /// If something else came than was sent, or the connection has broken.
     #[track_caller]
-    pub fn assert_intact(self, file: &Path) {
+    pub fn assert_intact(self) {
         self.stop.store(true, Relaxed);
-        let came = self.reading.join().expect("it does not panic");
-        let came = came.unwrap_or_else(|e| panic!("the download broke: {e}"));
-        let head = came.windows(4).position(|four| four == b"\r\n\r\n");
-        let body = &came[head.expect("an HTTP answer") + 4..];
-        let whole = fs::read(file).expect("the file is there");
-        assert!(whole.starts_with(body), "the download is damaged");
-        assert!(body.len() < whole.len(), "the download was too short a one");
+        let read = self.reading.join().expect("it does not panic");
+        read.unwrap_or_else(|e| panic!("the download broke: {e}"));
     }
 }
