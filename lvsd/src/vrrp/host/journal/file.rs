@@ -3,6 +3,7 @@
 use std::fs::{self, OpenOptions};
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -32,6 +33,8 @@ struct Header {
     version: u32,
     boot: String,
     namespace: u64,
+    /// The namespace's number may have been another's before; this one has not. 0: the kernel has none.
+    cookie: u64,
 }
 
 impl File {
@@ -52,6 +55,7 @@ impl File {
             version: 1,
             boot: boot.trim().to_owned(),
             namespace,
+            cookie: sys::namespace_cookie(&UnixDatagram::unbound()?).unwrap_or(0),
         };
         let path = folder.join(format!("vrrp-{namespace}.journal"));
         let mut file = locked(&path)?;

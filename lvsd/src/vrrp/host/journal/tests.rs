@@ -135,6 +135,7 @@ fn another_boots_and_other_files_say_nothing() {
             "{}\n{rest}",
             header.replace("\"namespace\":", "\"namespace\":1")
         ),
+        format!("{}\n{rest}", header.replace("\"cookie\":", "\"cookie\":1")),
         format!(
             "{}\n{rest}",
             header.replace("\"version\":1", "\"version\":2")
