@@ -14,11 +14,12 @@ use lvs_vrrp::io::address::{self, Address, Outcome};
 use lvs_vrrp::io::link::{HostAddress, Links};
 use lvs_vrrp::io::netlink::Connection;
 
+use super::host::change;
 use super::host::firewall::Firewall;
 use super::host::journal::{Item, Journal};
 use super::host::names::Names;
-use super::host::routes::Routes;
-use super::host::rules::Rules;
+use super::host::routes::{self, Routes};
+use super::host::rules::{self, Rules};
 use super::logger::Logger;
 use super::seat::Seat;
 use crate::keepalived::model::{self, Instance, Route, Rule, Vrrp};
@@ -125,7 +126,10 @@ impl Holdings {
                 rules: filtered(&wanted.rules, |r| r.tracked),
                 closed: false,
             };
-            self.put(&watched, links);
+            for again in self.put(&watched, links) {
+                self.log
+                    .log(format!("{again} was gone: somebody has taken it away, or an interface was down. It is put back"));
+            }
         }
     }
 
@@ -189,7 +193,9 @@ impl Holdings {
         self.journal.forget_where(held);
     }
 
-    fn put(&mut self, new: &Wanted, links: &Links) {
+    /// Returns what was not there before.
+    fn put(&mut self, new: &Wanted, links: &Links) -> Vec<String> {
+        let mut put = Vec::new();
         let items = self.items(new, links);
         self.journal.note(items);
         let mut addresses = Vec::new();
@@ -204,16 +210,28 @@ impl Holdings {
             }
         }
         match address::add(&mut self.addresses, &addresses) {
-            Ok(outcomes) => self.complain("put on an interface", &addresses, outcomes),
+            Ok(outcomes) => {
+                let both = addresses.iter().zip(&outcomes);
+                let done = both.filter(|(_, outcome)| matches!(outcome, Ok(Outcome::Done)));
+                put.extend(done.map(|(a, _)| format!("address {}/{}", a.ip, a.prefix_len)));
+                self.complain("put on an interface", &addresses, outcomes);
+            }
             Err(e) => self
                 .log
                 .log(format!("addresses cannot be put on interfaces: {e}")),
         }
         let routes = self.routes.add(&new.routes);
+        let routes = routes.into_iter().zip(new.routes.iter().map(routes::words));
         let rules = self.rules.add(&new.rules);
-        for refused in routes.into_iter().chain(rules).filter_map(Result::err) {
-            self.log.log(refused.to_string());
+        let rules = rules.into_iter().zip(new.rules.iter().map(rules::words));
+        for (outcome, words) in routes.chain(rules) {
+            match outcome {
+                Ok(change::Change::Made) => put.push(words),
+                Ok(change::Change::Already) => {}
+                Err(refused) => self.log.log(refused.to_string()),
+            }
         }
+        put
     }
 
     fn take_away(&mut self, old: &Wanted, links: &Links) {
