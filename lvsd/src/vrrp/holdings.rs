@@ -42,6 +42,8 @@ pub(super) struct Wanted {
     rules: Vec<Rule>,
     /// Packets for the addresses are kept out.
     closed: bool,
+    /// Addresses that the host has already are its own, and stay: so it is with those of owners.
+    owns: bool,
 }
 
 impl Wanted {
@@ -57,6 +59,7 @@ impl Wanted {
             rules: instance.rules.clone(),
             // An owner's addresses are the host's own.
             closed: !instance.accept && !instance.is_owner(),
+            owns: instance.is_owner(),
         }
     }
 
@@ -72,6 +75,7 @@ impl Wanted {
             routes: vrrp.routes.clone(),
             rules: vrrp.rules.clone(),
             closed: false,
+            owns: false,
         }
     }
 }
@@ -106,8 +110,18 @@ impl Holdings {
     }
 
     /// Makes true what an owner is to have, from what it has had. To give everything up, want nothing.
-    pub(super) fn make(&mut self, owner: &Owner, wanted: Wanted, links: &Links) {
+    pub(super) fn make(&mut self, owner: &Owner, mut wanted: Wanted, links: &Links) {
         let had = self.held.remove(owner).unwrap_or_default();
+        if wanted.owns {
+            let of_host = |(address, interface): &(model::Address, String)| {
+                let link = links.named(interface);
+                let mut there = link.into_iter().flat_map(|l| links.addresses_of(l.ifindex));
+                there.any(|a| a.ip == address.addr.ip)
+            };
+            wanted
+                .addresses
+                .retain(|a| had.addresses.contains(a) || !of_host(a));
+        }
         self.take_away(&without(&had, &wanted), links);
         self.shut(owner, &wanted);
         self.put(&without(&wanted, &had), links);
@@ -124,7 +138,7 @@ impl Holdings {
                 addresses: filtered(&wanted.addresses, |(a, _)| a.tracked),
                 routes: filtered(&wanted.routes, |r| r.tracked),
                 rules: filtered(&wanted.rules, |r| r.tracked),
-                closed: false,
+                ..Wanted::default()
             };
             for again in self.put(&watched, links) {
                 self.log
@@ -324,7 +338,7 @@ fn without(all: &Wanted, but: &Wanted) -> Wanted {
         addresses: rest(&all.addresses, &but.addresses),
         routes: rest(&all.routes, &but.routes),
         rules: rest(&all.rules, &but.rules),
-        closed: all.closed,
+        ..Wanted::default()
     }
 }
 
