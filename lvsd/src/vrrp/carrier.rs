@@ -63,3 +63,77 @@ impl Carriers {
         self.links.values().filter_map(Link::deadline).min()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::super::testing;
+    use super::*;
+    use ObjectState::{Bad, Good, Unknown};
+
+    fn s(seconds: u64) -> Time {
+        Duration::from_secs(seconds)
+    }
+
+    fn carriers(lines: &str) -> Carriers {
+        let text = format!("interface_up_down_delays {{\n {lines}\n}}\n");
+        Carriers::new(&testing::vrrp(&(text + &testing::instance("V", 51, ""))).link_delays)
+    }
+
+    #[test]
+    fn delays_are_an_interface_s_own() {
+        let mut all = carriers("eth0 2 5\n eth1 1");
+        assert_eq!(all.state("eth0"), Unknown);
+        for name in ["eth0", "eth1", "eth2"] {
+            assert_eq!(
+                all.see(name, true, s(0)),
+                Some(Good),
+                "the first look counts"
+            );
+        }
+        assert_eq!(all.next_deadline(), None);
+        let down = ["eth0", "eth1", "eth2"].map(|name| all.see(name, false, s(10)));
+        assert_eq!(down, [None, None, Some(Bad)]);
+        assert_eq!(all.next_deadline(), Some(s(11)));
+        assert_eq!(all.elapsed(s(11)), [("eth1".to_owned(), Bad)]);
+        assert_eq!(all.elapsed(s(12)), [("eth0".to_owned(), Bad)]);
+        assert_eq!(
+            (all.elapsed(s(99)), all.next_deadline()),
+            (Vec::new(), None)
+        );
+        // Without a second number what is up counts at once.
+        assert_eq!(all.see("eth1", true, s(100)), Some(Good));
+        assert_eq!(all.see("eth0", true, s(100)), None);
+        assert_eq!(all.elapsed(s(104)), []);
+        assert_eq!(all.elapsed(s(105)), [("eth0".to_owned(), Good)]);
+    }
+
+    #[test]
+    fn what_is_over_soon_does_not_count() {
+        let mut all = carriers("eth0 2 5");
+        all.see("eth0", true, s(0));
+        all.see("eth0", false, s(10));
+        assert_eq!(all.see("eth0", true, s(11)), None);
+        assert_eq!(all.next_deadline(), None);
+        assert_eq!(all.elapsed(s(99)), []);
+        assert_eq!(all.state("eth0"), Good);
+    }
+
+    #[test]
+    fn a_reload_keeps_what_is_known_and_takes_the_new_delays() {
+        let mut before = carriers("eth0 2 5");
+        before.see("eth0", true, s(0));
+        before.see("eth1", false, s(0));
+        let mut after = carriers("eth1 7 7");
+        after.take_over(&before);
+        assert_eq!((after.state("eth0"), after.state("eth1")), (Good, Bad));
+        assert_eq!(
+            after.see("eth0", false, s(10)),
+            Some(Bad),
+            "it has no delay any more"
+        );
+        assert_eq!(after.see("eth1", true, s(10)), None);
+        assert_eq!(after.next_deadline(), Some(s(17)));
+    }
+}

@@ -169,3 +169,6 @@ fn objects(tracking: &Tracking) -> impl Iterator<Item = (Object, Weight)> {
             .map(move |t| (kind(t.name.value.clone()), t.weight))
     })
 }
+
+#[cfg(test)]
+mod tests;

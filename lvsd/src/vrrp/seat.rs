@@ -14,6 +14,8 @@ use crate::keepalived::model::{Address, Device, Instance, Vrrp};
 /// Where a virtual router sits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Seat {
+    /// The family of its advertisements; addresses of the other one are not on its own virtual interface, as in keepalived.
+    family: Family,
     /// The interface that is named; `None`: it sends from an address, wherever that is.
     pub(super) base: Option<String>,
     /// The interface that advertisements go by.
@@ -39,8 +41,12 @@ impl Seat {
         let named = address.interface.as_ref().map(|i| i.value.as_str());
         let elsewhere = named.filter(|name| Some(*name) != self.base.as_deref());
         let Some(name) = elsewhere else {
+            let base = self.base.as_deref();
             let own = self.own.as_ref().map(|own| own.name.as_str());
-            return Some((own.or(self.base.as_deref())?, Place::Own));
+            if own.is_some() && address.addr.ip.is_ipv4() != (self.family == Family::V4) {
+                return Some((base?, Place::Other));
+            }
+            return Some((own.or(base)?, Place::Own));
         };
         match self.others.iter().find(|other| other.on == name) {
             Some(other) => Some((&other.name, Place::OtherVirtual)),
@@ -91,6 +97,7 @@ fn seat(
 ) -> Seat {
     let base = instance.interface.as_ref().map(|i| i.value.clone());
     let mut seat = Seat {
+        family: instance.family,
         speaks_on: base.clone(),
         base: base.clone(),
         own: None,
@@ -129,3 +136,6 @@ fn seat(
     }
     seat
 }
+
+#[cfg(test)]
+mod tests;

@@ -284,3 +284,6 @@ fn ago(then: Time, now: Time) -> f64 {
 fn millis(time: Duration) -> f64 {
     time.as_secs_f64() * 1e3
 }
+
+#[cfg(test)]
+mod tests;

@@ -353,3 +353,6 @@ fn log(instance: &Instance, what: &str) -> Said {
         alerts: Vec::new(),
     }
 }
+
+#[cfg(test)]
+mod tests;

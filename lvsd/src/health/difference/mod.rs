@@ -3,6 +3,8 @@
 //! Services are told apart by what stands behind `virtual_server`, servers by address and port: what has the same in both is the same and
 //! keeps its state, whatever else about it is different.
 
+#[cfg(test)]
+mod tests;
 mod vrrp;
 
 use std::collections::HashMap;

@@ -6,7 +6,7 @@
 mod data;
 mod health;
 mod table;
-mod vrrp;
+pub(super) mod vrrp;
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

@@ -9,7 +9,7 @@ type Row<'a, T> = (Labels, &'a T);
 const STATES: [&str; 4] = ["INIT", "BACKUP", "MASTER", "FAULT"];
 
 /// How virtual routers are.
-pub(super) fn write(text: &mut Text, status: &Status) {
+pub(in crate::web) fn write(text: &mut Text, status: &Status) {
     let (mut routers, mut watched, mut peers) = (Vec::new(), Vec::new(), Vec::new());
     for router in &status.routers {
         let labels = Labels::new(&[

@@ -166,6 +166,116 @@ fn everything_is_there() {
 }
 
 #[test]
+fn virtual_routers_are_there() {
+    let mut text = Text::default();
+    super::super::metrics::vrrp::write(&mut text, &crate::routers::testing::status());
+    let families = strict::read(&text.finish()).unwrap();
+    let all = families.into_iter().map(|f| (f.name.clone(), f)).collect();
+    for (name, wanted) in [
+        (
+            "lvsd_vrrp_state",
+            vec![
+                "web,INIT,51 0",
+                "web,BACKUP,51 0",
+                "web,MASTER,51 1",
+                "web,FAULT,51 0",
+                "inside,INIT,52 0",
+                "inside,BACKUP,52 0",
+                "inside,MASTER,52 0",
+                "inside,FAULT,52 1",
+                "v6,INIT,53 0",
+                "v6,BACKUP,53 1",
+                "v6,MASTER,53 0",
+                "v6,FAULT,53 0",
+            ],
+        ),
+        (
+            "lvsd_vrrp_group_state",
+            vec!["G,INIT 0", "G,BACKUP 0", "G,MASTER 0", "G,FAULT 1"],
+        ),
+        (
+            "lvsd_vrrp_state_age_seconds",
+            vec!["web,51 7500", "inside,52 4.25", "v6,53 1"],
+        ),
+        ("lvsd_vrrp_mute", vec!["web,51 0", "inside,52 1", "v6,53 0"]),
+        (
+            "lvsd_vrrp_interval_seconds",
+            vec!["web,51 1", "inside,52 1", "v6,53 0.1"],
+        ),
+        (
+            "lvsd_vrrp_effective_priority",
+            vec!["web,51 130", "inside,52 254", "v6,53 100"],
+        ),
+        (
+            "lvsd_vrrp_configured_priority",
+            vec!["web,51 100", "inside,52 250", "v6,53 100"],
+        ),
+        (
+            "lvsd_vrrp_rivals",
+            vec!["web,51 4", "inside,52 0", "v6,53 0"],
+        ),
+        (
+            "lvsd_vrrp_rejected_advertisements",
+            vec!["web,password,51 3", "web,ttl,51 12"],
+        ),
+        ("lvsd_vrrp_odd_advertisements", vec!["web,interval,51 9"]),
+        (
+            "lvsd_vrrp_tracked_fault",
+            vec![
+                "web,script chk_nginx,51 0",
+                "web,script chk_disk,51 0",
+                "web,interface eth1,51 0",
+                "inside,script chk_nginx,52 1",
+                "inside,file load,52 0",
+            ],
+        ),
+        (
+            "lvsd_vrrp_tracked_priority",
+            vec![
+                "web,script chk_nginx,51 50",
+                "web,script chk_disk,51 -20",
+                "web,interface eth1,51 0",
+                "inside,script chk_nginx,52 0",
+                "inside,file load,52 30",
+            ],
+        ),
+        (
+            "lvsd_vrrp_peer_age_seconds",
+            vec!["web,192.0.2.2,51 0.42", "web,192.0.2.3,51 0.42"],
+        ),
+        (
+            "lvsd_vrrp_peer_priority",
+            vec!["web,192.0.2.2,51 100", "web,192.0.2.3,51 90"],
+        ),
+        (
+            "lvsd_vrrp_peer_advertisements",
+            vec!["web,192.0.2.2,51 1", "web,192.0.2.3,51 1"],
+        ),
+        ("lvsd_vrrp_worst_lateness_seconds", vec![" 0.00075"]),
+    ] {
+        assert_eq!(samples(&all, name), wanted, "{name}");
+    }
+    for (name, first, second) in [
+        ("lvsd_vrrp_master_changes", "gained 2", "lost 1"),
+        ("lvsd_vrrp_advertisements", "sent 7512", "received 3"),
+        ("lvsd_vrrp_release_advertisements", "sent 1", "received 2"),
+    ] {
+        let shown = samples(&all, name);
+        let told = shown[..2].iter().map(|sample| {
+            let (labels, count) = sample.rsplit_once(' ').unwrap();
+            let way = labels.split(',').find(|l| !["web", "51"].contains(l));
+            format!("{} {count}", way.unwrap())
+        });
+        assert_eq!(
+            told.collect::<Vec<_>>(),
+            [first, second],
+            "{name}: {shown:?}"
+        );
+        assert_eq!(shown.len(), 6, "{name}");
+    }
+}
+
+#[test]
 fn failures_are_counted_by_reason() {
     let peer = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = peer.local_addr().unwrap().port();
