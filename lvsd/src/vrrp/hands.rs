@@ -21,7 +21,7 @@ use lvs_vrrp::announce::{
 use lvs_vrrp::config::Object;
 use lvs_vrrp::event::{Output, RouterId, State, Why};
 use lvs_vrrp::io::announcer::{Announcer, Station};
-use lvs_vrrp::io::link::{Change, HostAddress, Links};
+use lvs_vrrp::io::link::{Change, Links};
 use lvs_vrrp::status::ObjectState;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token, Waker};
@@ -42,8 +42,6 @@ use crate::keepalived::model::{Garp, Global, Instance, Transport, Vrrp};
 pub(super) enum Deed {
     /// A virtual router says something.
     Happened(Output),
-    /// An address of the host is gone.
-    AddressGone(HostAddress),
     /// The virtual routers' names, by number.
     Numbers(HashMap<RouterId, String>),
     /// These addresses are virtual routers', or will be: the director is not to serve them before they are held.
@@ -200,11 +198,6 @@ impl Hands {
     fn carry_out(&mut self, deed: Deed) {
         match deed {
             Deed::Happened(output) => self.happened(&output),
-            Deed::AddressGone(gone) => {
-                if self.holdings.wants(&gone, &self.links) {
-                    self.mend_soon();
-                }
-            }
             Deed::Numbers(numbers) => self.numbers.extend(numbers),
             Deed::Expect(addresses, done) => {
                 self.expected = addresses;
@@ -461,6 +454,13 @@ impl Hands {
                 };
                 let gone = |c: &Change| match c {
                     Change::AddressGone(gone) => self.holdings.wants(gone, &self.links),
+                    Change::Link {
+                        was: Some(was),
+                        is: None,
+                    } => {
+                        let mut seats = self.settings.seats.values();
+                        seats.any(|seat| seat.virtuals().any(|own| own.name == was.name))
+                    }
                     _ => false,
                 };
                 if changes.iter().any(|c| appeared(c) || gone(c)) {
@@ -507,6 +507,10 @@ impl Hands {
     }
 
     fn repair(&mut self) {
+        self.repair_at = None;
+        let settings = &self.settings;
+        self.devices.make(&settings.vrrp, &settings.seats);
+        self.refresh_links();
         self.repair_at = None;
         self.holdings.repair(&self.links);
         self.refresh_links();

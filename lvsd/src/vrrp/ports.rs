@@ -3,7 +3,8 @@
 //! Problem: interfaces and addresses come and go, and a socket belongs to one that is there.
 //!
 //! Rule: whenever something has changed, what should be open is worked out anew from what there is; what is open already and
-//! should be stays open. Virtual routers that hear at the same place share a socket.
+//! should be stays open. Virtual routers that hear at the same place share a socket. Virtual addresses that come and go are no such
+//! change: there may be thousands.
 
 use std::collections::{HashMap, HashSet};
 use std::io;
@@ -36,7 +37,8 @@ pub(super) struct Stand {
     source: Option<IpAddr>,
     /// It only counts while the host has it.
     track_source: bool,
-    virtuals: HashSet<IpAddr>,
+    /// Addresses that it does not send from.
+    virtuals: Arc<HashSet<IpAddr>>,
     /// The size of the receiving buffer, for a number of routers.
     buffer: Buffer,
 }
@@ -50,27 +52,78 @@ enum Buffer {
     Packets(u32),
 }
 
+/// A virtual router as it stands now.
+#[derive(Clone, Debug)]
+pub(super) struct Standing {
+    pub(super) id: RouterId,
+    pub(super) stand: Arc<Stand>,
+    /// The address that it sends from, if the host has one.
+    pub(super) source: Option<IpAddr>,
+}
+
+/// The addresses that come and go with masters: none that advertisements are sent from. Owners have theirs always, and others may
+/// send from them.
+pub(super) fn virtuals(vrrp: &Vrrp) -> Arc<HashSet<IpAddr>> {
+    let leave = vrrp.instances.iter().filter(|i| !i.is_owner());
+    let addresses = leave.flat_map(Instance::addresses).map(|a| a.addr.ip);
+    let mut virtuals: HashSet<IpAddr> = addresses.collect();
+    let sources = vrrp.instances.iter().filter_map(|i| i.source.as_ref());
+    for source in sources {
+        virtuals.remove(&source.value);
+    }
+    Arc::new(virtuals)
+}
+
+/// Looks for the addresses that virtual routers send from. Those that look for the same look once: there may be hundreds, and
+/// thousands of addresses.
+pub(super) fn stand(
+    stands: impl Iterator<Item = (RouterId, Arc<Stand>)>,
+    links: &Links,
+) -> Vec<Standing> {
+    let stands: Vec<_> = stands.collect();
+    let mut found = HashMap::new();
+    let mut source = |stand: &Arc<Stand>| {
+        let among = (
+            stand.base.clone(),
+            stand.config.family,
+            Arc::as_ptr(&stand.virtuals),
+        );
+        let entry = found.entry((stand.source, stand.track_source, among));
+        *entry.or_insert_with(|| stand.source(links))
+    };
+    let all = stands.into_iter().map(|(id, stand)| Standing {
+        id,
+        source: source(&stand),
+        stand,
+    });
+    all.collect()
+}
+
 impl Stand {
     pub(super) fn new(
         instance: &Instance,
         config: Arc<RouterConfig>,
         seat: &Seat,
         vrrp: &Vrrp,
+        virtuals: &Arc<HashSet<IpAddr>>,
     ) -> Self {
+        let mut virtuals = Arc::clone(virtuals);
+        if instance.is_owner() {
+            Arc::make_mut(&mut virtuals).extend(instance.addresses().map(|a| a.addr.ip));
+        }
         let vrf = instance.vrf.as_ref().map(|v| v.value.clone());
         Self {
             interface: seat.speaks_on.clone().or(vrf),
             base: seat.base.clone(),
             source: instance.source.as_ref().map(|s| s.value),
             track_source: instance.track_source,
-            virtuals: instance.addresses().map(|a| a.addr.ip).collect(),
+            virtuals,
             buffer: buffer(instance, &config, vrrp.common.receive_buffer),
             config,
         }
     }
 
-    /// The address that it sends from, if the host has one.
-    pub(super) fn source(&self, links: &Links) -> Option<IpAddr> {
+    fn source(&self, links: &Links) -> Option<IpAddr> {
         if let Some(source) = self.source {
             return (!self.track_source || links.has(source)).then_some(source);
         }
@@ -83,7 +136,7 @@ impl Stand {
     }
 
     /// The socket that it needs.
-    fn endpoint(&self, links: &Links) -> Result<Endpoint, String> {
+    fn endpoint(&self, source: Option<IpAddr>, links: &Links) -> Result<Endpoint, String> {
         let interface = match &self.interface {
             Some(name) => {
                 let link = links.named(name);
@@ -93,7 +146,6 @@ impl Stand {
             }
             None => None,
         };
-        let source = self.source(links);
         Endpoint::of(&self.config, interface, source)
             .ok_or_else(|| "the host has no address to send from".to_owned())
     }
@@ -193,23 +245,19 @@ impl Ports {
     }
 
     /// Opens what should be open, and closes what should not. Returns what is to be logged.
-    pub(super) fn arrange(
-        &mut self,
-        stands: &[(RouterId, Arc<Stand>)],
-        links: &Links,
-    ) -> Vec<String> {
-        let mut wanted: HashMap<Endpoint, Vec<(RouterId, &Stand)>> = HashMap::new();
+    pub(super) fn arrange(&mut self, all: &[Standing], links: &Links) -> Vec<String> {
+        let mut wanted: HashMap<Endpoint, Vec<&Standing>> = HashMap::new();
         let mut mute = HashMap::new();
-        for (id, stand) in stands {
-            match stand.endpoint(links) {
+        for one in all {
+            match one.stand.endpoint(one.source, links) {
                 Ok(endpoint) => {
-                    wanted.entry(endpoint).or_default().push((*id, stand));
-                    if let Some(other) = stand.other(endpoint) {
-                        wanted.entry(other).or_default().push((*id, stand));
+                    wanted.entry(endpoint).or_default().push(one);
+                    if let Some(other) = one.stand.other(endpoint) {
+                        wanted.entry(other).or_default().push(one);
                     }
                 }
                 Err(why) => {
-                    mute.insert(*id, why);
+                    mute.insert(one.id, why);
                 }
             }
         }
@@ -233,29 +281,29 @@ impl Ports {
             let number = match number {
                 Ok(number) => number,
                 Err(why) => {
-                    let speakers = listeners.iter().filter(|(_, s)| s.speaks_by(endpoint));
-                    mute.extend(speakers.map(|(id, _)| (*id, why.clone())));
+                    let speakers = listeners.iter().filter(|s| s.stand.speaks_by(endpoint));
+                    mute.extend(speakers.map(|one| (one.id, why.clone())));
                     continue;
                 }
             };
             let Some(port) = self.ports.get_mut(&number) else {
                 continue;
             };
-            port.routers = listeners.iter().map(|(id, _)| *id).collect();
+            port.routers = listeners.iter().map(|one| one.id).collect();
             make_room(&port.socket, &listeners, links);
             let speakers = listeners.into_iter();
-            for (id, stand) in speakers.filter(|(_, s)| s.speaks_by(endpoint)) {
-                let header = stand.header(stand.source(links));
+            for one in speakers.filter(|s| s.stand.speaks_by(endpoint)) {
+                let header = one.stand.header(one.source);
                 let port = number;
-                self.voices.insert(id, Voice { port, header });
+                self.voices.insert(one.id, Voice { port, header });
             }
         }
         let news = mute
             .iter()
             .filter(|(id, why)| self.mute.get(id) != Some(why));
-        let named = |id: &RouterId| stands.iter().find(|(known, _)| known == id);
+        let named = |id: &RouterId| all.iter().find(|one| one.id == *id);
         let lines = news.filter_map(|(id, why)| {
-            let name = &named(id)?.1.config.name;
+            let name = &named(id)?.stand.config.name;
             Some(format!("({}) cannot speak: {why}", name.escape_debug()))
         });
         let lines = lines.collect();
@@ -324,16 +372,14 @@ impl Ports {
 }
 
 /// Makes the receiving buffer as large as all who listen want it.
-fn make_room(socket: &AdvertSocket, listeners: &[(RouterId, &Stand)], links: &Links) {
+fn make_room(socket: &AdvertSocket, listeners: &[&Standing], links: &Links) {
     let mtu = socket.endpoint().interface;
     let mtu = mtu.and_then(|i| links.get(i.get())).map_or(1500, |l| l.mtu);
-    let sizes = listeners
-        .iter()
-        .filter_map(|(_, stand)| match stand.buffer {
-            Buffer::System => None,
-            Buffer::Bytes(bytes) => Some(bytes),
-            Buffer::Packets(packets) => Some(mtu.saturating_mul(packets)),
-        });
+    let sizes = listeners.iter().filter_map(|one| match one.stand.buffer {
+        Buffer::System => None,
+        Buffer::Bytes(bytes) => Some(bytes),
+        Buffer::Packets(packets) => Some(mtu.saturating_mul(packets)),
+    });
     let size = sizes.fold(0, u32::saturating_add);
     if size > 0 {
         let _ = socket.set_receive_buffer(size); // it does with what it has

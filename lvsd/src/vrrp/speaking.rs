@@ -19,7 +19,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use lvs_vrrp::Time;
 use lvs_vrrp::config::{Config, Object};
 use lvs_vrrp::event::{Output, RouterId};
-use lvs_vrrp::io::link::{Change, HostAddress, Links};
+use lvs_vrrp::io::link::{Change, Links};
 use lvs_vrrp::speaker::Speaker;
 use lvs_vrrp::status::{ObjectState, RouterStatus};
 use mio::unix::SourceFd;
@@ -29,7 +29,7 @@ use super::carrier::Carriers;
 use super::errand::Errands;
 use super::hands::Deed;
 use super::logger::Logger;
-use super::ports::{Ports, Stand};
+use super::ports::{self, Ports, Stand};
 use crate::pulse::Pulse;
 
 /// What the thread is asked.
@@ -54,6 +54,8 @@ pub(super) struct Orders {
     pub(super) stands: HashMap<String, Arc<Stand>>,
     /// How long interfaces must have been down or up to count as such.
     pub(super) carriers: Carriers,
+    /// Addresses whose coming and going changes nothing here.
+    pub(super) virtuals: Arc<HashSet<IpAddr>>,
     /// Advertisements of foreign virtual routers are logged.
     pub(super) log_foreign: bool,
 }
@@ -79,6 +81,9 @@ pub(super) const FIRST_SOCKET: usize = 2;
 /// Advertisements that are read from a socket before the time is looked at.
 const BURST: usize = 64;
 
+/// Notifications about interfaces and addresses that are read before the time is looked at.
+const NEWS: usize = 128;
+
 /// The longest sleep: the [`Pulse`] must be seen.
 const NAP: Duration = Duration::from_secs(1);
 
@@ -100,6 +105,8 @@ pub(super) struct Speaking {
     pulse: Arc<Pulse>,
     /// Sockets that may hold more than was read.
     unread: BTreeSet<usize>,
+    /// There may be more notifications than were read.
+    unseen: bool,
     /// Sockets or sources may have to be others now.
     stale: bool,
     /// A reload is over, but for telling the hands.
@@ -133,6 +140,7 @@ impl Speaking {
             epoch: Instant::now(),
             lateness: Duration::ZERO,
             unread: BTreeSet::new(),
+            unseen: false,
             pulse: Arc::default(),
             stale: true,
             settled: false,
@@ -154,6 +162,10 @@ impl Speaking {
     /// Speaks until it is asked to stop.
     pub(super) fn run(mut self) {
         let mut out = Vec::new();
+        // Virtual interfaces have been made since this was made.
+        if let Err(e) = self.links.update() {
+            self.log.log(format!("interfaces cannot be followed: {e}"));
+        }
         self.look_at_links(Vec::new(), true, &mut out);
         self.arrange(&mut out);
         self.tell_time();
@@ -162,7 +174,7 @@ impl Speaking {
         let mut events = Events::with_capacity(256);
         loop {
             self.pulse.beat();
-            let wait = match self.unread.is_empty() {
+            let wait = match self.unread.is_empty() && !self.unseen {
                 true => self.deadline().saturating_sub(self.now()).min(NAP),
                 false => Duration::ZERO,
             };
@@ -182,7 +194,7 @@ impl Speaking {
 
     /// One time round. True if that was the last.
     fn turn(&mut self, events: &Events, out: &mut Vec<Output>) -> bool {
-        let mut linked = false;
+        let mut linked = mem::take(&mut self.unseen);
         for event in events {
             match event.token() {
                 LINKS => linked = true,
@@ -198,8 +210,11 @@ impl Speaking {
             }
         }
         if linked {
-            match self.links.update() {
-                Ok(changes) => self.look_at_links(changes, false, out),
+            match self.links.update_some(NEWS) {
+                Ok((changes, more)) => {
+                    self.unseen = more;
+                    self.look_at_links(changes, false, out);
+                }
                 Err(e) => self.log.log(format!("interfaces cannot be followed: {e}")),
             }
         }
@@ -290,10 +305,8 @@ impl Speaking {
                     names.extend([was, is].into_iter().flatten().map(|l| l.name));
                     self.stale = true;
                 }
-                Change::Address(_) => self.stale = true,
-                Change::AddressGone(gone) => {
-                    self.stale = true;
-                    self.tell_of(gone);
+                Change::Address(address) | Change::AddressGone(address) => {
+                    self.stale |= !self.orders.virtuals.contains(&address.ip);
                 }
             }
         }
@@ -320,10 +333,6 @@ impl Speaking {
         }
     }
 
-    fn tell_of(&self, gone: HostAddress) {
-        self.hands.leave(Deed::AddressGone(gone));
-    }
-
     /// Opens and closes sockets, and tells each virtual router its source.
     fn arrange(&mut self, out: &mut Vec<Output>) {
         let now = self.now();
@@ -331,18 +340,14 @@ impl Speaking {
         let stands = ids
             .iter()
             .filter_map(|(id, name)| Some((*id, self.orders.stands.get(name)?.clone())));
-        let stands: Vec<(RouterId, Arc<Stand>)> = stands.collect();
-        for line in self.ports.arrange(&stands, &self.links) {
+        let all = ports::stand(stands, &self.links);
+        for line in self.ports.arrange(&all, &self.links) {
             self.log.log(line);
         }
-        for (id, stand) in stands {
-            let source = self
-                .ports
-                .is_open(id)
-                .then(|| stand.source(&self.links))
-                .flatten();
-            if self.sources.insert(id, source) != Some(source) {
-                self.speaker.source(id, source, now, out);
+        for one in all {
+            let source = one.source.filter(|_| self.ports.is_open(one.id));
+            if self.sources.insert(one.id, source) != Some(source) {
+                self.speaker.source(one.id, source, now, out);
             }
         }
         self.sources.retain(|id, _| ids.contains_key(id));

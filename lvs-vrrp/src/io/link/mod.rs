@@ -138,6 +138,8 @@ pub struct Links {
     events: Connection,
     requests: Connection,
     seen: Seen,
+    /// Notifications have been lost.
+    lost: bool,
 }
 
 impl Links {
@@ -151,6 +153,7 @@ impl Links {
             events,
             requests,
             seen,
+            lost: false,
         })
     }
 
@@ -161,22 +164,34 @@ impl Links {
     ///
     /// The socket's, which mean that it cannot be used any more.
     pub fn update(&mut self) -> io::Result<Vec<Change>> {
+        Ok(self.update_some(usize::MAX)?.0)
+    }
+
+    /// The same for at most so many notifications, since somebody may make thousands of changes at a time. The second half of what is
+    /// returned says whether there may be more.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`Self::update`].
+    pub fn update_some(&mut self, most: usize) -> io::Result<(Vec<Change>, bool)> {
         let mut changes = Vec::new();
-        let mut lost = false;
-        loop {
+        for _ in 0..most {
             let seen = &mut self.seen;
             match self.events.notifications(|m| seen.take(m, &mut changes)) {
                 Ok(true) => {}
-                Ok(false) if lost => {
-                    let now = Seen::read(&mut self.requests)?;
-                    self.seen.replace(now, &mut changes);
-                    return Ok(changes);
+                Ok(false) => {
+                    if self.lost {
+                        let now = Seen::read(&mut self.requests)?;
+                        self.seen.replace(now, &mut changes);
+                        self.lost = false;
+                    }
+                    return Ok((changes, false));
                 }
-                Ok(false) => return Ok(changes),
-                Err(e) if e.raw_os_error() == Some(libc::ENOBUFS) => lost = true,
+                Err(e) if e.raw_os_error() == Some(libc::ENOBUFS) => self.lost = true,
                 Err(e) => return Err(e),
             }
         }
+        Ok((changes, true))
     }
 
     /// All interfaces, by number.
@@ -244,10 +259,14 @@ impl Links {
     }
 
     fn first(&self, ifindex: u32, good: impl Fn(&HostAddress) -> bool) -> Option<IpAddr> {
-        let candidates = self.seen.of(ifindex).filter(|(_, a)| good(a));
-        candidates
-            .min_by_key(|(order, _)| *order)
-            .map(|(_, a)| a.ip)
+        let mut first: Option<&(u64, HostAddress)> = None;
+        for entry in self.seen.of(ifindex) {
+            // There may be thousands, and one that comes later need not be looked at.
+            if first.is_none_or(|first| entry.0 < first.0) && good(&entry.1) {
+                first = Some(entry);
+            }
+        }
+        first.map(|(_, a)| a.ip)
     }
 }
 

@@ -109,6 +109,44 @@ fn changes_are_told_in_order() {
 }
 
 #[test]
+fn some_are_taken_in_at_a_time() {
+    in_new_network(|| {
+        let [a, _] = pair();
+        let mut links = Links::new().unwrap();
+        while !links.iter().all(|l| l.up) {
+            links.update().unwrap();
+        }
+        let all: Vec<_> = (1..=5).map(|n| addr(&format!("10.1.0.{n}"))).collect();
+        for address in &all {
+            ip(&format!("addr add {address}/24 dev va"));
+        }
+        let (mut came, mut looks) = (Vec::new(), 0);
+        loop {
+            let (changes, more) = links.update_some(2).unwrap();
+            assert!(changes.len() <= 2, "{changes:?}");
+            came.extend(changes.into_iter().filter_map(|change| match change {
+                Change::Address(a) if a.ip.is_ipv4() => Some(a.ip),
+                _ => None,
+            }));
+            looks += 1;
+            if !more {
+                break;
+            }
+        }
+        assert_eq!(came, all);
+        assert!(looks >= 3, "{looks}");
+        assert_eq!(
+            links
+                .addresses_of(a)
+                .iter()
+                .filter(|x| x.ip.is_ipv4())
+                .count(),
+            5
+        );
+    });
+}
+
+#[test]
 fn sources_of_advertisements() {
     in_new_network(|| {
         let [a, b] = pair();
