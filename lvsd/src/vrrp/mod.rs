@@ -170,7 +170,7 @@ impl Vrrp {
             _writer: writer,
         };
         vrrp.spawn("lvsd-vrrp-hands", || body.run())?;
-        let urgency = model.common.urgency.clone();
+        let (urgency, watching) = (model.common.urgency.clone(), log_later.clone());
         vrrp.spawn("lvsd-vrrp", move || {
             for line in urgency::claim(&urgency) {
                 log_later.log(line);
@@ -179,6 +179,7 @@ impl Vrrp {
         })?;
         let report = vrrp.speaker.clone();
         let report = Box::new(move |object, state| report.leave(Ask::Observed(object, state)));
+        let log = Box::new(move |line: &str| watching.log(line));
         vrrp.watch = Some(Watch::start(&model, &config.global, report, log)?);
         Ok(vrrp)
     }
@@ -309,10 +310,11 @@ fn virtual_ones<'a>(
 fn orders(model: &Model, seats: &HashMap<String, Seat>) -> Orders {
     let mut config = config::of(model);
     config.startup_delay = config.startup_delay.max(boot_delay(model));
+    let virtuals = ports::virtuals(model);
     let both = model.instances.iter().zip(&config.routers);
     let stands = both.filter_map(|(instance, router)| {
         let name = &instance.name.value;
-        let stand = Stand::new(instance, router.clone(), seats.get(name)?, model);
+        let stand = Stand::new(instance, router.clone(), seats.get(name)?, model, &virtuals);
         Some((name.clone(), Arc::new(stand)))
     });
     let stands = stands.collect();
@@ -320,6 +322,7 @@ fn orders(model: &Model, seats: &HashMap<String, Seat>) -> Orders {
         stands,
         config,
         carriers: Carriers::new(&model.link_delays),
+        virtuals,
         log_foreign: model.common.log_unknown_vrids,
     }
 }
