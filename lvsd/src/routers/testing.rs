@@ -18,10 +18,17 @@ pub(crate) fn status() -> Status {
 }
 
 fn web() -> Router {
-    let mut neighbour = peer("192.0.2.2", 100);
-    neighbour.trouble = Some(Trouble {
+    let mut stranger = peer("192.0.2.2", 0);
+    stranger.advertisements = 0;
+    stranger.trouble = Some(Trouble {
         text: "dropped: its TTL is 64 instead of 255".to_owned(),
         cure: Some("Look for a router in between.".to_owned()),
+        ago: 12.0,
+    });
+    let mut neighbour = peer("192.0.2.3", 90);
+    neighbour.trouble = Some(Trouble {
+        text: "it is master with priority 90, below our 130".to_owned(),
+        cure: None,
         ago: 12.0,
     });
     Router {
@@ -46,7 +53,7 @@ fn web() -> Router {
             ],
         },
         due_in_ms: Some(712.4),
-        peers: vec![neighbour, peer("192.0.2.3", 90)],
+        peers: vec![stranger, neighbour],
         counters: Counted {
             sent: 7_512,
             received: 3,
@@ -95,8 +102,14 @@ fn inside() -> Router {
 
 fn v6() -> Router {
     let ip = |s: &str| -> IpAddr { s.parse().unwrap_or_else(|e| panic!("{s}: {e}")) };
+    let master = Peer {
+        interval_ms: 100.0,
+        advertisements: 1,
+        ..peer("fe80::2", 150)
+    };
     Router {
         group: None,
+        peers: vec![master],
         version: 3,
         source: Some(ip("fe80::1")),
         master: Some(ip("fe80::2")),
@@ -152,7 +165,7 @@ fn peer(address: &str, priority: u8) -> Peer {
         priority,
         interval_ms: 1_000.0,
         heard_ago: 0.42,
-        advertisements: 1,
+        advertisements: 3,
         trouble: None,
     }
 }

@@ -167,23 +167,29 @@ fn watched(page: &mut Page, watched: &Watched) {
 }
 
 fn peer(page: &mut Page, peer: &Peer) {
-    let words = format!(
-        "{} priority {} every {}, heard {} ago, {}",
-        peer.address,
-        peer.priority,
-        milliseconds(peer.interval_ms),
-        span(peer.heard_ago),
-        counted(
-            usize::try_from(peer.advertisements).unwrap_or(usize::MAX),
-            "advertisement"
-        ),
-    );
+    let Peer {
+        address,
+        priority,
+        advertisements,
+        ..
+    } = peer;
+    let every = milliseconds(peer.interval_ms);
+    let ago = span(peer.heard_ago);
+    let words = match advertisements {
+        0 => format!("{address}: nothing of it counts"),
+        1 => format!("{address} priority {priority} every {every}, heard once, {ago} ago"),
+        n => format!("{address} priority {priority} every {every}, heard {n} times, {ago} ago"),
+    };
     page.line("  peer     ", &words);
     if let Some(trouble) = &peer.trouble {
         let words = format!("{} ago: {}", span(trouble.ago), trouble.text);
-        page.line("  TROUBLE  ", &words);
-        if let Some(cure) = &trouble.cure {
-            page.line("  cure     ", cure);
+        // What needs no cure is as it should be.
+        match &trouble.cure {
+            None => page.line("  note     ", &words),
+            Some(cure) => {
+                page.line("  TROUBLE  ", &words);
+                page.line("  cure     ", cure);
+            }
         }
     }
 }
@@ -251,10 +257,11 @@ web MASTER for 2h05m: no advertisement from 192.0.2.2 (priority 150) for 3.61 s
   BAD      script chk_disk weight -20: failed (exit status 1) 3 times in a row
            (\\u{1b}[31m no)
   good     interface eth1
-  peer     192.0.2.2 priority 100 every 1.0s, heard 0.4s ago, 1 advertisement
+  peer     192.0.2.2: nothing of it counts
   TROUBLE  12s ago: dropped: its TTL is 64 instead of 255
   cure     Look for a router in between.
-  peer     192.0.2.3 priority 90 every 1.0s, heard 0.4s ago, 1 advertisement
+  peer     192.0.2.3 priority 90 every 1.0s, heard 3 times, 0.4s ago
+  note     12s ago: it is master with priority 90, below our 130
   counted  7512 sent, 3 received; 2x became master, 1x gave it up; 1 sent and 2
            received to step down
   rivals   4x another MASTER of lower priority
@@ -277,6 +284,7 @@ v6 BACKUP for 1.0s: it has been started
   fe80::2 should hold fe80::10, 2001:db8::10
   follows fe80::2, which speaks every 100ms; takes over in 312ms if nobody
   speaks
+  peer     fe80::2 priority 150 every 100ms, heard once, 0.4s ago
   counted  0 sent, 0 received; 0x became master, 0x gave it up
 
 sync group G FAULT: web, inside
