@@ -1,7 +1,8 @@
 //! The kit itself, with plain routing and nft DNAT in lvsd's place: what the other suites rely on.
 
 use tests::capture::{Capture, duplicates};
-use tests::command::{peer, run};
+use tests::command::{eventually, peer, run};
+use tests::process::PATIENCE;
 use tests::traffic::url;
 use tests::{Family, Lan, Plan, UdpAsk, spread};
 
@@ -97,6 +98,40 @@ fn receivers_count_wrong_checksums() {
     *frame.last_mut().unwrap() ^= 1;
     client.inject([frame.as_slice()]);
     assert_eq!(lan.servers[0].counter("UdpInCsumErrors"), 1);
+}
+
+#[test]
+fn tshark_finds_wrong_sums_in_captures() {
+    // An advert of VRRP version 2: Ethernet, IPv4, the message.
+    let advert = [
+        "01005e000012 020000000001 0800",
+        "45c0002800010000ff70d0870a090002e0000012",
+        "2101c80101016357 0ad2d6fd 3132333435363738",
+    ];
+    let advert: String = advert.concat().split(' ').collect();
+    let bytes = (0..advert.len()).step_by(2);
+    let good: Vec<_> = bytes
+        .map(|i| u8::from_str_radix(&advert[i..i + 2], 16).unwrap())
+        .collect();
+    let lan = Plan::one_arm(0).build();
+    for (place, wrong) in [
+        (None, ""),
+        (Some(24), "Header Checksum"),
+        (Some(36), "Checksum: "),
+    ] {
+        let mut frame = good.clone();
+        if let Some(place) = place {
+            frame[place] ^= 1;
+        }
+        let capture = Capture::start(&lan.director, "eth0", "ip proto 112");
+        lan.client.inject([frame.as_slice()]);
+        assert!(eventually(PATIENCE, || capture.so_far().len() == 1));
+        let faults = capture.faults();
+        assert!(
+            faults.is_empty() == wrong.is_empty() && faults.contains(wrong),
+            "{faults}"
+        );
+    }
 }
 
 #[test]
