@@ -89,6 +89,9 @@ pub struct RouterConfig {
     pub addresses: Vec<IpAddr>,
     /// Whether lists of addresses in advertisements are compared with ours.
     pub check_addresses: CheckAddresses,
+    /// An advertisement with another number of addresses than ours counts all the same. RFC 3768 and keepalived up to 2.2.7 drop it, so that
+    /// two routers are master until both have the same list; later RFCs and keepalived take it.
+    pub any_address_count: bool,
     /// How checksums of version 3 over IPv4 are made.
     pub checksum: Checksum,
     /// What is done when two masters meet.
@@ -129,6 +132,7 @@ impl RouterConfig {
             trailer: None,
             addresses,
             check_addresses: CheckAddresses::Each,
+            any_address_count: false,
             checksum: Checksum::default(),
             rivals: Rivals::default(),
             late: None,

@@ -16,16 +16,8 @@ struct Difference {
     interval: Duration,
     this: &'static str,
     that: &'static str,
-    matters: Matters,
-}
-
-/// Whose adverts are dropped for it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Matters {
-    Always,
-    Never,
-    /// Those that keepalived 2.2.7 hears.
-    ToKeepalived,
+    /// Adverts are dropped for it.
+    matters: bool,
 }
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -45,10 +37,8 @@ const DIFFERENCES: [Difference; 9] = [
     // The master's interval counts.
     Difference::does_not_matter(V3, "advert_int 0.1", "advert_int 0.3"),
     Difference::does_not_matter(V3Ipv6, "advert_int 0.1", "advert_int 0.3"),
-    // lvsd takes such adverts, as newer keepalived do.
     Difference {
         interval: TENTH,
-        matters: Matters::ToKeepalived,
         ..Difference::matters(
             V3,
             "virtual_ipaddress {",
@@ -64,7 +54,7 @@ impl Difference {
             interval: SECOND,
             this,
             that,
-            matters: Matters::Always,
+            matters: true,
         }
     }
 
@@ -74,7 +64,7 @@ impl Difference {
             interval: TENTH,
             this,
             that,
-            matters: Matters::Never,
+            matters: false,
         }
     }
 
@@ -115,12 +105,7 @@ fn files_do_not_agree(sides: [Side; 2]) {
     pair.await_held("the second alone", |_, _| vec![Second]);
     pair.start(First);
     pair.await_held("both", |_, router| {
-        let drops = match DIFFERENCES[usize::from(router.vrid) - 1].matters {
-            Matters::Always => true,
-            Matters::Never => false,
-            Matters::ToKeepalived => sides[Second as usize] == Side::Keepalived,
-        };
-        if drops {
+        if DIFFERENCES[usize::from(router.vrid) - 1].matters {
             Place::BOTH.to_vec()
         } else {
             vec![First]

@@ -64,6 +64,7 @@ impl Codec {
             return Err(Reject::Owner);
         }
         let addresses = came.addresses();
+        check_count(config, addresses.len(), notes)?;
         if self.last != Some(came.from) || config.check_addresses == CheckAddresses::Each {
             check_addresses(config, &addresses, notes);
         }
@@ -409,15 +410,25 @@ impl<'a> Came<'a> {
     }
 }
 
+/// Compares the number of addresses in an advertisement with ours.
+fn check_count(
+    config: &RouterConfig,
+    received: usize,
+    notes: &mut Vec<Note>,
+) -> Result<(), Reject> {
+    let ours = advertised(config).count();
+    if received == ours {
+        return Ok(());
+    }
+    if !config.any_address_count {
+        return Err(Reject::AddressCount { received, ours });
+    }
+    notes.push(Note::AddressCount { received, ours });
+    Ok(())
+}
+
 /// Compares the addresses in an advertisement with ours.
 fn check_addresses(config: &RouterConfig, received: &[IpAddr], notes: &mut Vec<Note>) {
-    let ours = advertised(config).count();
-    if received.len() != ours {
-        notes.push(Note::AddressCount {
-            received: received.len(),
-            ours,
-        });
-    }
     if let Some(missing) = advertised(config).find(|a| !received.contains(a)) {
         notes.push(Note::AddressMissing { address: *missing });
     }

@@ -124,6 +124,13 @@ pub enum Reject {
     Unicast,
     /// An owner of the addresses is to listen to nobody (`owner_ignore_adverts`).
     Owner,
+    /// It has another number of addresses than ours (RFC 3768 section 7.1).
+    AddressCount {
+        /// How many it has.
+        received: usize,
+        /// How many we have.
+        ours: usize,
+    },
     /// It is from none of the peers.
     NotAPeer {
         /// Whom it is from.
@@ -142,7 +149,7 @@ pub enum Reject {
 
 impl Reject {
     /// A short word for each kind, in the order of [`Self::kind`]: what metrics and statistics call it.
-    pub const KINDS: [&'static str; 28] = [
+    pub const KINDS: [&'static str; 29] = [
         "too-short",
         "not-vrrp",
         "vrid",
@@ -169,6 +176,7 @@ impl Reject {
         "multicast",
         "unicast",
         "owner",
+        "address-count",
         "not-a-peer",
         "ttl-range",
     ];
@@ -202,8 +210,9 @@ impl Reject {
             Self::Multicast => 23,
             Self::Unicast => 24,
             Self::Owner => 25,
-            Self::NotAPeer { .. } => 26,
-            Self::TtlRange { .. } => 27,
+            Self::AddressCount { .. } => 26,
+            Self::NotAPeer { .. } => 27,
+            Self::TtlRange { .. } => 28,
         }
     }
 
@@ -273,6 +282,10 @@ impl Reject {
             Self::Unicast => "Give this router a unicast_peer, or take it away at the sender.",
             Self::Owner => {
                 "Give one router only the priority 255, or take owner_ignore_adverts away."
+            }
+            Self::AddressCount { .. } => {
+                "Make virtual_ipaddress the same on both; if the sender is no partner, another cluster uses this \
+                 virtual_router_id: choose another one."
             }
             Self::NotAPeer { .. } => {
                 "Add the sender to unicast_peer, or set its unicast_src_ip to the address that is there."
@@ -374,6 +387,9 @@ impl fmt::Display for Reject {
             Self::Multicast => f.write_str("sent by multicast, and unicast is configured here"),
             Self::Unicast => f.write_str("sent by unicast, and multicast is configured here"),
             Self::Owner => f.write_str("not heeded, since we own the addresses"),
+            Self::AddressCount { received, ours } => {
+                write!(f, "{received} virtual addresses, and we have {ours}")
+            }
             Self::NotAPeer { from } => write!(f, "from {from}, which is no unicast_peer"),
             Self::TtlRange {
                 received,

@@ -56,6 +56,7 @@ fn router(instance: &Instance, vrrp: &Vrrp) -> RouterConfig {
             model::CheckAddresses::Each => CheckAddresses::Each,
             model::CheckAddresses::NewMaster => CheckAddresses::NewMaster,
         },
+        any_address_count: instance.any_vip_count,
         checksum: Checksum {
             plain: instance.plain_checksum,
             unicast: match instance.unicast_checksum {

@@ -256,6 +256,15 @@ fn of_another_kind() -> Vec<Case> {
             Reject::Owner,
             "not heeded, since we own the addresses",
         ),
+        case(
+            differing(config(Version::V3, 51, &["192.0.2.101"]), v3()),
+            same,
+            Reject::AddressCount {
+                received: 1,
+                ours: 2,
+            },
+            "1 virtual addresses, and we have 2",
+        ),
     ]
 }
 

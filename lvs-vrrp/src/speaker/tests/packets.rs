@@ -72,7 +72,10 @@ fn what_is_dropped_changes_nothing_but_is_said_once() {
 
 #[test]
 fn oddities_are_said_and_it_counts_all_the_same() {
-    let mut host = Host::started(config(vec![router("r", 1)]));
+    let mut host = Host::started(config(vec![RouterConfig {
+        any_address_count: true,
+        ..router("r", 1)
+    }]));
     let theirs = RouterConfig {
         addresses: vec![address(201), address(202)],
         ..router("r", 1)

@@ -211,6 +211,7 @@ fn instance(old: &Instance, new: &Instance) -> Vec<String> {
         track_primary: "dont_track_primary",
         check_addresses: "skip_check_adv_addr",
         plain_checksum: "v3_checksum_as_v2",
+        any_vip_count: "lvsd_any_vip_count",
         unicast_checksum: "old_unicast_checksum",
         late: "timer_expired_backup",
         strict: "strict_mode",

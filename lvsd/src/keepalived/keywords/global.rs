@@ -89,6 +89,9 @@ const OURS: &[Keyword] = &[
         .takes(&[must("ADDRESS", Kind::Addr), must("PORT", PORT)])
         .or(&[lead("", &[must("PATH", Kind::Path)]).about("a Unix socket")])
         .default("nowhere"),
+    keyword("lvsd_any_vip_count", "An advertisement with another number of VIPs counts all the same, so that a VIP can be added to one director after the other. lvsd's own; keepalived ignores the line.")
+        .takes(&[BOOL])
+        .default("off"),
     keyword("lvsd_step_timeouts", "`connect_timeout` bounds each step of a check, as in keepalived, and not the whole. lvsd's own; keepalived ignores the line.")
         .takes(&[BOOL])
         .default("off"),

@@ -84,6 +84,8 @@ pub struct Instance {
     pub check_addresses: CheckAddresses,
     /// The checksum of version 3 over IPv4 leaves the pseudo-header out (`v3_checksum_as_v2`; RFC 9568).
     pub plain_checksum: bool,
+    /// Advertisements with another number of VIPs count (`lvsd_any_vip_count`).
+    pub any_vip_count: bool,
     /// How the checksum of version 3 by unicast is made.
     pub unicast_checksum: UnicastChecksum,
     /// It becomes backup when the process ran so late that others may have taken over, with this priority

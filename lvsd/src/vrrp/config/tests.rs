@@ -174,6 +174,7 @@ fn every_field_goes_where_it_belongs() {
             |r| r.check_addresses = CheckAddresses::NewMaster,
         ),
         (|i| i.plain_checksum = true, |r| r.checksum.plain = true),
+        (|i| i.any_vip_count = true, |r| r.any_address_count = true),
         (
             |i| i.unicast_checksum = model::UnicastChecksum::Old,
             |r| r.checksum.unicast = UnicastChecksum::Old,

@@ -28,6 +28,7 @@ pub(super) struct Defaults {
     pub(super) skip_check: bool,
     pub(super) check_unicast: bool,
     pub(super) plain_checksum: bool,
+    pub(super) any_vip_count: bool,
     pub(super) mails: bool,
     pub(super) notify_priority: bool,
 }
@@ -144,6 +145,7 @@ fn for_instances(blocks: &Blocks<'_>, found: &mut Vec<Diagnostic>) -> Defaults {
         skip_check: blocks.is("vrrp_skip_check_adv_addr"),
         check_unicast: blocks.is("vrrp_check_unicast_src"),
         plain_checksum: blocks.is("v3_checksum_as_v2"),
+        any_vip_count: blocks.is("lvsd_any_vip_count"),
         mails: blocks
             .flag("smtp_alert_vrrp")
             .or_else(|| blocks.flag("smtp_alert"))

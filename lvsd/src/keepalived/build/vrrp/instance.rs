@@ -91,6 +91,7 @@ pub(super) fn build(
             false => CheckAddresses::Each,
         },
         plain_checksum: flag("v3_checksum_as_v2", defaults.plain_checksum),
+        any_vip_count: defaults.any_vip_count,
         unicast_checksum: match node.child("old_unicast_checksum").map(|n| n.text()) {
             None => UnicastChecksum::Detect,
             Some(Some("never")) => UnicastChecksum::New,
