@@ -13,7 +13,7 @@ use std::num::NonZeroU32;
 use std::os::fd::AsRawFd as _;
 use std::sync::Arc;
 
-use lvs_vrrp::config::{Authentication, Family, RouterConfig, Transport, Version};
+use lvs_vrrp::config::{Family, RouterConfig, Transport, Version};
 use lvs_vrrp::event::RouterId;
 use lvs_vrrp::io::link::Links;
 use lvs_vrrp::io::socket::{AdvertSocket, Endpoint, HeaderV6, Protocol};
@@ -150,24 +150,27 @@ impl Stand {
             .ok_or_else(|| "the host has no address to send from".to_owned())
     }
 
-    /// Where advertisements come in that are authenticated in the other way (version 2): they do not count, but somebody wants to know
-    /// that they are there.
-    fn other(&self, endpoint: Endpoint) -> Option<Endpoint> {
-        let both = self.config.version == Version::V2 && self.config.family == Family::V4;
-        let protocol = match endpoint.protocol {
-            Protocol::Vrrp => Protocol::Ah,
-            Protocol::Ah => Protocol::Vrrp,
+    /// Where advertisements come in that are authenticated in the other way (version 2), or sent by unicast instead of multicast or the
+    /// other way round: they do not count, but somebody wants to know that they are there.
+    fn others(&self, own: Endpoint, source: Option<IpAddr>) -> Vec<Endpoint> {
+        let mut others = Vec::new();
+        if self.config.version == Version::V2 && self.config.family == Family::V4 {
+            let protocol = match own.protocol {
+                Protocol::Vrrp => Protocol::Ah,
+                Protocol::Ah => Protocol::Vrrp,
+            };
+            others.push(Endpoint { protocol, ..own });
+        }
+        let elsewhere = match (&self.config.transport, own.interface) {
+            (Transport::Multicast { .. }, _) => source,
+            (Transport::Unicast { .. }, Some(_)) => Some(match self.config.family {
+                Family::V4 => Transport::GROUP_V4,
+                Family::V6 => Transport::GROUP_V6,
+            }),
+            (Transport::Unicast { .. }, None) => None,
         };
-        both.then_some(Endpoint {
-            protocol,
-            ..endpoint
-        })
-    }
-
-    /// Whether it sends by this socket, and does not only listen there.
-    fn speaks_by(&self, endpoint: Endpoint) -> bool {
-        let ah = matches!(self.config.authentication, Authentication::Ah(_));
-        ah == (endpoint.protocol == Protocol::Ah)
+        others.extend(elsewhere.map(|local| Endpoint { local, ..own }));
+        others
     }
 
     fn header(&self, source: Option<IpAddr>) -> HeaderV6 {
@@ -247,12 +250,14 @@ impl Ports {
     /// Opens what should be open, and closes what should not. Returns what is to be logged.
     pub(super) fn arrange(&mut self, all: &[Standing], links: &Links) -> Vec<String> {
         let mut wanted: HashMap<Endpoint, Vec<&Standing>> = HashMap::new();
+        let mut own: HashMap<RouterId, Endpoint> = HashMap::new();
         let mut mute = HashMap::new();
         for one in all {
             match one.stand.endpoint(one.source, links) {
                 Ok(endpoint) => {
+                    own.insert(one.id, endpoint);
                     wanted.entry(endpoint).or_default().push(one);
-                    if let Some(other) = one.stand.other(endpoint) {
+                    for other in one.stand.others(endpoint, one.source) {
                         wanted.entry(other).or_default().push(one);
                     }
                 }
@@ -272,6 +277,9 @@ impl Ports {
             stays
         });
         for (endpoint, listeners) in wanted {
+            // The others only listen here.
+            let speakers = listeners.iter().copied();
+            let speakers = speakers.filter(|one| own.get(&one.id) == Some(&endpoint));
             let open = self.ports.iter();
             let mut open = open.filter(|(_, port)| port.socket.endpoint() == endpoint);
             let number = match open.next().map(|(number, _)| *number) {
@@ -281,7 +289,6 @@ impl Ports {
             let number = match number {
                 Ok(number) => number,
                 Err(why) => {
-                    let speakers = listeners.iter().filter(|s| s.stand.speaks_by(endpoint));
                     mute.extend(speakers.map(|one| (one.id, why.clone())));
                     continue;
                 }
@@ -291,8 +298,7 @@ impl Ports {
             };
             port.routers = listeners.iter().map(|one| one.id).collect();
             make_room(&port.socket, &listeners, links);
-            let speakers = listeners.into_iter();
-            for one in speakers.filter(|s| s.stand.speaks_by(endpoint)) {
+            for one in speakers {
                 let header = one.stand.header(one.source);
                 let port = number;
                 self.voices.insert(one.id, Voice { port, header });
