@@ -8,8 +8,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use mio::{Poll, Token, Waker};
 
-use super::{Line, Script};
 use super::queue::{Limits, Queue};
+use super::{Line, Script};
 use crate::keepalived::model::Global;
 
 /// Scripts that run at once and that wait.

@@ -196,7 +196,7 @@ fn buffer(instance: &Instance, config: &RouterConfig, common: ReceiveBuffer) -> 
         Family::V4 => 4,
         Family::V6 => 16,
     };
-    let addresses = u32::try_from(config.addresses.len()).unwrap_or(u32::from(u8::MAX));
+    let addresses = u32::try_from(config.addresses.len()).unwrap_or(255);
     match common.size {
         BufferSize::System => Buffer::System,
         BufferSize::Bytes(bytes) => Buffer::Bytes(bytes),

@@ -433,7 +433,9 @@ fn vip_in_two_instances(s: &Scene<'_>, out: &mut Vec<Diagnostic>) {
             });
             if let Some((other, twin)) = earlier {
                 let message = format!("{ip} is in `{}` already", other.name.value);
-                let found = s.found(address.span.span, message).also(twin.span.span, "first here");
+                let found = s
+                    .found(address.span.span, message)
+                    .also(twin.span.span, "first here");
                 out.push(found.help("keep it in one of the two instances"));
             }
         }

@@ -150,11 +150,7 @@ fn nothing_is_said_about_interfaces_that_are_not_known() {
         + &instance("A", 51, "mcast_src_ip 192.0.2.9\ntrack_interface { eth7 }");
     let host = FakeHost::default().with_file(FILE, &text);
     let loaded = load(Path::new(FILE), &Options::default(), &host);
-    let codes: Vec<_> = loaded
-        .diagnostics
-        .iter()
-        .map(|d| d.code)
-        .collect();
+    let codes: Vec<_> = loaded.diagnostics.iter().map(|d| d.code).collect();
     assert!(codes.is_empty(), "{codes:?}");
 }
 
