@@ -9,7 +9,7 @@ fn seated(text: &str, taken: &[&str]) -> Vec<String> {
     let seats = seats(&vrrp, |name| taken.contains(&name));
     let shown = vrrp.instances.iter().map(|instance| {
         let seat = &seats[&instance.name.value];
-        let mut words = vec![seat.speaks_on.clone().unwrap_or("-".to_owned())];
+        let mut words = vec![seat.speaks_on.clone().unwrap_or_else(|| "-".to_owned())];
         words.extend(seat.virtuals().map(|v| format!("{}@{}", v.name, v.on)));
         words.extend(instance.addresses().map(|address| {
             let host = address.addr.ip.to_string();
