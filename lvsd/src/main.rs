@@ -47,6 +47,8 @@ fn subcommand(program: &str, args: &[String]) -> ExitCode {
     match args.split_first() {
         Some((command, rest)) => match command.as_str() {
             "run" => lvsd::run::run(rest),
+            // What it starts of itself; no command for people.
+            lvsd::vrrp::guardian::COMMAND => lvsd::vrrp::guardian::body::run(),
             "check" => lvsd::check::run(rest),
             "help-config" => lvsd::help_config::run(rest),
             "reload" => lvsd::reload::run(rest),

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::neighbours::Neighbours;
 use crate::Time;
-use crate::config::{Object, RouterConfig, Transport};
+use crate::config::{Authentication, Object, RouterConfig, TrailerMode, Transport};
 use crate::event::{Cause, Output, RouterId, State, Trouble, Why};
 use crate::group::Stand;
 use crate::packet::{Advertisement, Codec, Received, Reject};
@@ -230,6 +230,17 @@ impl Member {
         }
     }
 
+    /// What it would send if it stepped down, if that can be said in advance.
+    pub(super) fn last_words(&mut self) -> Vec<(IpAddr, Vec<u8>)> {
+        let numbered = matches!(self.config.authentication, Authentication::Ah(_));
+        let trailer = self.config.trailer.as_ref();
+        let stamped = trailer.is_some_and(|t| t.mode != TrailerMode::ReceiveOnly);
+        if self.router.state() != State::Master || numbered || stamped {
+            return Vec::new();
+        }
+        self.adverts(RouterConfig::RELEASE, Duration::ZERO)
+    }
+
     fn address(&self) -> Option<IpAddr> {
         match self.source {
             Source::Untold => None,
@@ -239,40 +250,33 @@ impl Member {
     }
 
     fn advertise(&mut self, priority: u8, wall: Duration, out: &mut Vec<Output>) {
-        let Some(source) = self.address() else { return };
-        let config = Arc::clone(&self.config);
-        match &config.transport {
-            Transport::Multicast { group } => self.send(source, *group, priority, wall, out),
-            Transport::Unicast { peers, .. } => {
-                for peer in peers {
-                    self.send(source, peer.addr, priority, wall, out);
-                }
-            }
+        for (to, bytes) in self.adverts(priority, wall) {
+            self.counters.sent += 1;
+            self.counters.zero_sent += u64::from(priority == RouterConfig::RELEASE);
+            out.push(Output::Send {
+                router: self.id,
+                to,
+                bytes,
+            });
         }
     }
 
-    fn send(
-        &mut self,
-        source: IpAddr,
-        to: IpAddr,
-        priority: u8,
-        wall: Duration,
-        out: &mut Vec<Output>,
-    ) {
-        let config = &self.config;
-        let bytes = self
-            .codec
-            .advertise(config, source, to, priority, config.interval, wall);
-        if bytes.is_empty() {
-            return;
-        }
-        self.counters.sent += 1;
-        self.counters.zero_sent += u64::from(priority == RouterConfig::RELEASE);
-        out.push(Output::Send {
-            router: self.id,
-            to,
-            bytes,
+    /// An advertisement for each who is to hear it.
+    fn adverts(&mut self, priority: u8, wall: Duration) -> Vec<(IpAddr, Vec<u8>)> {
+        let Some(source) = self.address() else {
+            return Vec::new();
+        };
+        let config = Arc::clone(&self.config);
+        let everybody: Vec<IpAddr> = match &config.transport {
+            Transport::Multicast { group } => vec![*group],
+            Transport::Unicast { peers, .. } => peers.iter().map(|peer| peer.addr).collect(),
+        };
+        let adverts = everybody.into_iter().map(|to| {
+            let interval = config.interval;
+            let bytes = (self.codec).advertise(&config, source, to, priority, interval, wall);
+            (to, bytes)
         });
+        adverts.filter(|(_, bytes)| !bytes.is_empty()).collect()
     }
 
     fn complain(&mut self, from: IpAddr, trouble: Trouble, now: Time, out: &mut Vec<Output>) {

@@ -174,6 +174,14 @@ impl Speaker {
         self.settle_all(out);
     }
 
+    /// What a master sends if it is to end and nobody is left to say so: made in advance, to be kept where the process does not end. It is
+    /// nothing for routers that are not master, and for those whose packets cannot be made in advance, since they bear a sequence
+    /// number or the time (AH, trailers). It holds until the router's state, source or configuration changes.
+    pub fn last_words(&mut self, id: RouterId) -> Vec<(IpAddr, Vec<u8>)> {
+        let member = self.members.get_mut(&id);
+        member.map(Member::last_words).unwrap_or_default()
+    }
+
     /// A virtual router's number, by its name.
     pub fn id(&self, name: &str) -> Option<RouterId> {
         let member = self.members.values().find(|m| m.config.name == name);

@@ -18,6 +18,7 @@
 //! | `carrier` | interfaces that are up or down for long enough |
 //! | `holdings`, `devices`, `host` | what is done to the host, and undone |
 //! | `routing` | routes and rules that somebody takes away |
+//! | `guardian` | the process that gives everything back if this one is killed |
 //! | `tell` | what is said about events |
 //! | `status` | how everything is |
 //! | `logger`, `errand`, `urgency`, `sys` | threads that do not wait for each other |
@@ -26,6 +27,7 @@ mod carrier;
 mod config;
 mod devices;
 mod errand;
+pub mod guardian;
 mod hands;
 mod holdings;
 mod host;
@@ -60,6 +62,7 @@ use crate::pulse::Pulse;
 use carrier::Carriers;
 use devices::Devices;
 use errand::Errands;
+use guardian::{Guardian, Order};
 use hands::{Deed, Hands, Settings};
 use holdings::Holdings;
 use host::journal::Journal;
@@ -83,6 +86,7 @@ pub(crate) struct Vrrp {
     speaker: Errands<Ask>,
     hands: Errands<Deed>,
     watch: Option<Watch>,
+    guardian: Guardian,
     /// The configuration in force.
     model: Mutex<Kept>,
     pulse: Arc<Pulse>,
@@ -127,13 +131,23 @@ impl Vrrp {
             ));
         }
 
+        let guardian = Guardian::start(log_later.clone())?;
+        if needs_guardian(&model) {
+            guardian.orders().leave(Order::Begin);
+        }
         let (asks, queue) = mpsc::channel();
         let (deeds, errands) = mpsc::channel();
         let poll = Poll::new()?;
         let hands = Errands::new(deeds, Hands::waker(&poll)?);
         let orders = orders(&model, &seats);
-        let (speaking, waker) =
-            Speaking::new(orders, queue, hands.clone(), log_later.clone(), seed)?;
+        let (speaking, waker) = Speaking::new(
+            orders,
+            queue,
+            hands.clone(),
+            guardian.orders(),
+            log_later.clone(),
+            seed,
+        )?;
         let speaker = Errands::new(asks, waker);
         hands.leave(Deed::Numbers(speaking.ids()));
         let holdings = Holdings::new(model.common.firewall.clone(), journal, log_later.clone())?;
@@ -161,6 +175,7 @@ impl Vrrp {
             speaker,
             hands,
             watch: None,
+            guardian,
             model: Mutex::new(Kept {
                 model: model.clone(),
                 seats,
@@ -204,6 +219,9 @@ impl Vrrp {
                 .any(|v| v.name == name)
         };
         let seats = seat::seats(&config.vrrp, |name| !ours(name) && devices::exists(name));
+        if needs_guardian(&config.vrrp) {
+            self.guardian.orders().leave(Order::Begin);
+        }
         let (done, answer) = mpsc::channel();
         let settings = Settings {
             vrrp: config.vrrp.clone(),
@@ -276,7 +294,19 @@ impl Drop for Vrrp {
         if let Some(hands) = hands {
             let _ = hands.join();
         }
+        self.guardian.dismiss();
     }
+}
+
+/// Whether a configuration adds anything to the host.
+fn needs_guardian(model: &Model) -> bool {
+    let items = [
+        model.instances.len(),
+        model.addresses.len(),
+        model.routes.len(),
+        model.rules.len(),
+    ];
+    items.into_iter().any(|items| items > 0)
 }
 
 /// The journal of what is added to the host; its troubles are logged.

@@ -322,6 +322,13 @@ impl Ports {
         self.voices.contains_key(&id)
     }
 
+    /// How a virtual router sends.
+    pub(super) fn way(&self, id: RouterId) -> Option<(Endpoint, HeaderV6)> {
+        let voice = self.voices.get(&id)?;
+        let port = self.ports.get(&voice.port)?;
+        Some((port.socket.endpoint(), voice.header))
+    }
+
     /// Why virtual routers cannot speak that cannot.
     pub(super) fn mute(&self) -> HashMap<RouterId, String> {
         self.mute.clone()

@@ -27,6 +27,7 @@ use mio::{Events, Interest, Poll, Token, Waker};
 
 use super::carrier::Carriers;
 use super::errand::Errands;
+use super::guardian::{Order, Word};
 use super::hands::Deed;
 use super::logger::Logger;
 use super::ports::{self, Ports, Stand};
@@ -99,6 +100,7 @@ pub(super) struct Speaking {
     poll: Poll,
     asks: Receiver<Ask>,
     hands: Errands<Deed>,
+    guardian: Errands<Order>,
     log: Logger,
     epoch: Instant,
     lateness: Duration,
@@ -119,6 +121,7 @@ impl Speaking {
         orders: Orders,
         asks: Receiver<Ask>,
         hands: Errands<Deed>,
+        guardian: Errands<Order>,
         log: Logger,
         seed: u64,
     ) -> io::Result<(Self, Waker)> {
@@ -136,6 +139,7 @@ impl Speaking {
             poll,
             asks,
             hands,
+            guardian,
             log,
             epoch: Instant::now(),
             lateness: Duration::ZERO,
@@ -252,6 +256,9 @@ impl Speaking {
         if mem::take(&mut self.stale) {
             self.arrange(out);
             self.carry_out(out);
+            for id in self.ids().into_keys() {
+                self.leave_last_words(id); // sources, sockets or what is said may have changed
+            }
         }
         if mem::take(&mut self.settled) {
             self.hands.leave(Deed::Settled);
@@ -379,10 +386,23 @@ impl Speaking {
                     }
                 }
                 other => {
+                    if let Output::Entered { router, .. } = other {
+                        self.leave_last_words(router);
+                    }
                     self.hands.leave(Deed::Happened(other));
                 }
             }
         }
+    }
+
+    /// What is to be sent for a virtual router if this process dies.
+    fn leave_last_words(&mut self, id: RouterId) {
+        let words = self.ports.way(id).map(|way| {
+            let words = self.speaker.last_words(id).into_iter();
+            words.map(|(to, bytes)| Word::new(way, to, bytes)).collect()
+        });
+        let words = words.unwrap_or_default();
+        self.guardian.leave(Order::LastWords(id, words));
     }
 
     fn report(&self) -> Report {

@@ -138,3 +138,48 @@ fn nobody_is_asked_for_a_router_that_is_not_there() {
     assert!(host.speaker.config(unknown).is_none());
     assert!(host.speaker.id("other").is_none());
 }
+
+#[test]
+fn last_words_are_those_of_a_stop_made_in_advance() {
+    let named = |name: &str, vrid| router(name, vrid);
+    let ah = RouterConfig {
+        version: Version::V2,
+        authentication: Authentication::Ah(*b"12345678"),
+        ..named("ah", 3)
+    };
+    let backup = named("backup", 2);
+    let mut host = Host::started(config(vec![named("master", 1), backup, ah]));
+    for _ in 0..10 {
+        host.pass(ms(500));
+        host.hear("backup", 7, 150);
+    }
+    assert_eq!(host.states(), [State::Master, State::Backup, State::Master]);
+    let before = host.status("master").counters;
+    let words = |host: &mut Host, name: &str| {
+        let id = host.speaker.id(name).expect("a router");
+        host.speaker.last_words(id)
+    };
+    let prepared = words(&mut host, "master");
+    assert_eq!(host.status("master").counters, before, "nothing was sent");
+    assert_eq!(words(&mut host, "backup"), []);
+    assert_eq!(
+        words(&mut host, "ah"),
+        [],
+        "its sequence number is not known"
+    );
+    assert_eq!(host.speaker.last_words(crate::event::RouterId(99)), []);
+
+    let id = host.speaker.id("master");
+    host.with(|s, now, out| s.stop(now, out));
+    let sent = host.all.iter().find_map(|output| match output {
+        Output::Send { router, to, bytes } if Some(*router) == id => Some((*to, bytes.clone())),
+        _ => None,
+    });
+    let (to, bytes) = sent.expect("it steps down");
+    let (prepared_to, prepared) = prepared.first().expect("one");
+    assert_eq!(*prepared_to, to);
+    // All but the identification of the IP packet, and its checksum.
+    assert_eq!(prepared[20..], bytes[20..]);
+    assert_eq!(prepared[22], RouterConfig::RELEASE);
+    assert_eq!(words(&mut host, "master"), [], "it is master no longer");
+}

@@ -5,6 +5,8 @@ use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +17,9 @@ const SLACK: usize = 1000;
 
 /// The most that is read: far more than any host's notes.
 const LONGEST: u64 = 256 << 20;
+
+/// How long it is waited for another process to let go of the file: one that has just died, or its guardian, which needs moments.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The open file, which no other process has as long as this is there.
 #[derive(Debug)]
@@ -124,15 +129,21 @@ impl File {
 
 /// Opens a file that nobody else has open, and that is still at its place when we have it.
 fn locked(path: &Path) -> io::Result<fs::File> {
+    let begin = Instant::now();
     loop {
         let file = options().create(true).open(path)?;
-        sys::lock(&file).map_err(|e| match e.kind() {
-            ErrorKind::WouldBlock => {
-                let why = "another lvsd has virtual routers in this network namespace";
-                io::Error::new(ErrorKind::ResourceBusy, why)
+        match sys::lock(&file) {
+            Ok(()) => {}
+            Err(e) if e.kind() != ErrorKind::WouldBlock => return Err(e),
+            Err(_) if begin.elapsed() < PATIENCE => {
+                thread::sleep(Duration::from_millis(5));
+                continue;
             }
-            _ => e,
-        })?;
+            Err(_) => {
+                let why = "another lvsd has virtual routers in this network namespace";
+                return Err(io::Error::new(ErrorKind::ResourceBusy, why));
+            }
+        }
         let ours = file.metadata()?;
         match fs::metadata(path) {
             Ok(there) if (there.dev(), there.ino()) == (ours.dev(), ours.ino()) => return Ok(file),
