@@ -42,6 +42,7 @@ pub mod genhash;
 pub mod health;
 pub mod help_config;
 pub mod keepalived;
+mod output;
 mod page;
 mod pulse;
 pub mod reload;

@@ -1,7 +1,6 @@
 //! `lvsd run`: the daemon in the foreground.
 
 use std::fs;
-use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -16,6 +15,7 @@ use crate::exit;
 use crate::health::{Keeper, Source};
 use crate::keepalived::model::Config;
 use crate::keepalived::{Options as LoadOptions, diagnostic};
+use crate::output::{Writer, log, print, show};
 use crate::rules::{self, RuleSet, SystemNames};
 
 const USAGE: &str = "\
@@ -71,6 +71,10 @@ pub fn run(args: &[String]) -> ExitCode {
         Ok(s) => s,
         Err(e) => return fail(&format!("cannot receive signals: {e}")),
     };
+    let _writer = match Writer::start() {
+        Ok(writer) => writer,
+        Err(e) => return fail(&format!("cannot start a thread: {e}")),
+    };
     let global = configuration
         .as_ref()
         .map(|(config, _)| config.global.clone());
@@ -121,13 +125,13 @@ fn configured(source: Source) -> Result<(Config, Source), String> {
             path.escape_debug()
         ));
     }
-    let _ = io::stderr().write_all(text.as_bytes());
+    show(&text);
     Ok((loaded.config, source))
 }
 
 fn reload(keeper: &Keeper) {
     let reload = keeper.reload(false);
-    let _ = io::stderr().write_all(reload.diagnostics.as_bytes());
+    show(&reload.diagnostics);
     match reload.refused {
         Some(why) => log(&format!(
             "the configuration is not taken, the old one stays: {why}"
@@ -146,25 +150,13 @@ fn reload(keeper: &Keeper) {
     }
 }
 
-fn log(line: &str) {
-    // Nobody is left to be told if that fails.
-    let _ = writeln!(io::stderr(), "lvsd: {line}");
-}
-
-fn print(text: &str) {
-    // Whoever closed our output does not want to know.
-    let _ = io::stdout()
-        .write_all(text.as_bytes())
-        .and_then(|()| io::stdout().flush());
-}
-
 fn fail(message: &str) -> ExitCode {
     log(message);
     ExitCode::FAILURE
 }
 
 fn wrong(message: &str) -> ExitCode {
-    let _ = io::stderr().write_all(message.as_bytes());
+    show(message);
     ExitCode::from(exit::WRONG)
 }
 

@@ -80,7 +80,8 @@ pub struct Options {
     pub socket: Option<server::Options>,
     /// A configuration to carry out besides, and where it was read.
     pub configuration: Option<(Config, Source)>,
-    /// Where notes about the start, the guard and the like go, a line each.
+    /// Where notes about the start, the guard and the like go, a line each. Nobody may have to wait for it: virtual routers would be
+    /// taken for dead.
     pub log: fn(&str),
 }
 

@@ -67,7 +67,7 @@ use hands::{Deed, Hands, Settings};
 use holdings::Holdings;
 use host::journal::Journal;
 use host::leftovers;
-use logger::{Logger, Writer};
+use logger::Logger;
 use ports::Stand;
 use seat::Seat;
 use speaking::{Ask, Orders, Report, Speaking};
@@ -91,8 +91,6 @@ pub(crate) struct Vrrp {
     model: Mutex<Kept>,
     pulse: Arc<Pulse>,
     threads: Vec<JoinHandle<()>>,
-    /// Last: others log until they end.
-    _writer: Writer,
 }
 
 #[derive(Debug)]
@@ -103,7 +101,7 @@ struct Kept {
 
 impl Vrrp {
     /// Begins to take part in what a configuration asks for. `follow` is told which virtual addresses there are and which of them
-    /// are held.
+    /// are held. Nobody may have to wait for `log`: the thread that speaks would.
     ///
     /// # Errors
     ///
@@ -115,8 +113,7 @@ impl Vrrp {
         seed: u64,
         log: fn(&str),
     ) -> io::Result<Self> {
-        let writer = Writer::start(log)?;
-        let log_later = writer.logger();
+        let log_later = Logger(log);
         let model = config.vrrp.clone();
         let journal = journal(&log_later);
         let mut connection = Connection::route()?;
@@ -182,10 +179,9 @@ impl Vrrp {
             }),
             pulse,
             threads: Vec::new(),
-            _writer: writer,
         };
         vrrp.spawn("lvsd-vrrp-hands", || body.run())?;
-        let (urgency, watching) = (model.common.urgency.clone(), log_later.clone());
+        let urgency = model.common.urgency.clone();
         vrrp.spawn("lvsd-vrrp", move || {
             for line in urgency::claim(&urgency) {
                 log_later.log(line);
@@ -194,7 +190,6 @@ impl Vrrp {
         })?;
         let report = vrrp.speaker.clone();
         let report = Box::new(move |object, state| report.leave(Ask::Observed(object, state)));
-        let log = Box::new(move |line: &str| watching.log(line));
         vrrp.watch = Some(Watch::start(&model, &config.global, report, log)?);
         Ok(vrrp)
     }

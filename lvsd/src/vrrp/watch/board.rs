@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use lvs_vrrp::config::Object;
 use lvs_vrrp::status::ObjectState;
 
-use super::{Log, Report};
+use super::Report;
 use crate::span;
 
 /// How an object is.
@@ -126,11 +126,11 @@ pub(crate) struct LastRun {
 pub(super) struct Board {
     objects: Mutex<Vec<Watched>>,
     report: Mutex<Report>,
-    log: Log,
+    log: fn(&str),
 }
 
 impl Board {
-    pub(super) fn new(report: Report, log: Log) -> Self {
+    pub(super) fn new(report: Report, log: fn(&str)) -> Self {
         Self {
             objects: Mutex::new(Vec::new()),
             report: Mutex::new(report),

@@ -50,9 +50,6 @@ use worker::Worker;
 /// Who is told how an object is: when that is first known, and at each change.
 pub(crate) type Report = Box<dyn Fn(Object, ObjectState) + Send>;
 
-/// Who is told what is to be logged. Nobody is looked after while that takes its time.
-pub(crate) type Log = Box<dyn Fn(&str) + Send + Sync>;
-
 /// How everything is that is watched.
 pub(crate) type Status = Vec<Watched>;
 
@@ -75,7 +72,7 @@ impl Watch {
         vrrp: &Vrrp,
         global: &Global,
         report: Report,
-        log: Log,
+        log: fn(&str),
     ) -> io::Result<Self> {
         let (orders, inbox) = channel();
         let poll = Poll::new()?;

@@ -108,12 +108,7 @@ impl Scene {
         }
         let reports = self.reports.clone();
         let report = move |object, state| reports.lock().unwrap().push((object, state));
-        let watch = Watch::start(
-            &config.vrrp,
-            &config.global,
-            Box::new(report),
-            Box::new(log),
-        );
+        let watch = Watch::start(&config.vrrp, &config.global, Box::new(report), log);
         self.watch = Some(watch.unwrap());
     }
 
