@@ -356,6 +356,8 @@ pub enum Object {
     Process(String),
     /// A session of BFD.
     Bfd(String),
+    /// The director, on an interface: good while it works there.
+    Director(String),
     /// Addresses, routes and rules that were to be there (keepalived's `track_group`): good while they are.
     Kernel(String),
 }
@@ -368,6 +370,7 @@ impl std::fmt::Display for Object {
             Self::File(name) => ("file", name),
             Self::Process(name) => ("process", name),
             Self::Bfd(name) => ("BFD session", name),
+            Self::Director(name) => ("director on", name),
             Self::Kernel(name) => ("track_group", name),
         };
         write!(f, "{kind} {}", name.escape_debug())

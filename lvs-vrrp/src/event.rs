@@ -276,6 +276,13 @@ impl fmt::Display for Cause {
             Self::Object(Object::Interface(name)) => {
                 write!(f, "interface {} is down", name.escape_debug())
             }
+            Self::Object(Object::Director(name)) => {
+                let name = name.escape_debug();
+                write!(
+                    f,
+                    "the director does not work on interface {name}, which was not there, or not up, when it started: restart it"
+                )
+            }
             Self::Object(object) => write!(f, "{object} is bad"),
             Self::Reversed(object) => write!(f, "{object} is good, and counts in reverse"),
             Self::FileTooLow(object) => write!(f, "{object} leaves nothing of the priority"),

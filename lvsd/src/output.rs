@@ -178,11 +178,13 @@ mod tests {
         thread.end();
 
         let written = WRITTEN.lock().unwrap();
-        let count = |text: &String| text.strip_prefix("lvsd: ")?.split_once(" lines were lost");
+        fn count(text: &str) -> Option<(&str, &str)> {
+            text.strip_prefix("lvsd: ")?.split_once(" lines were lost")
+        }
         let (said, texts): (Vec<_>, Vec<_>) =
             written.iter().partition(|(_, text)| count(text).is_some());
         let (last, texts) = texts.split_last().unwrap();
-        assert_eq!(last, &(Stream::Log, "end".to_owned()));
+        assert_eq!((last.0, last.1.as_str()), (Stream::Log, "end"));
         let first: Vec<_> = (0..texts.len()).map(|i| format!("{i}\n{i}\n")).collect();
         let oldest = texts.iter().map(|(_, text)| text);
         assert!(oldest.eq(&first), "the oldest, in order");

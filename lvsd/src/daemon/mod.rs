@@ -414,6 +414,7 @@ impl Daemon {
                 &config,
                 Box::new(herald),
                 Box::new(follow),
+                devices.iter().map(|d| d.index).collect(),
                 seed[2],
                 options.log,
             );

@@ -1,5 +1,6 @@
 //! From a keepalived.conf's virtual routers to what `lvs-vrrp` is told.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use lvs_core::Family;
@@ -11,13 +12,22 @@ use lvs_vrrp::config::{
 
 use crate::keepalived::model::{self, Instance, SyncGroup, Tracking, Vrrp, Weight};
 
-/// What the state machines are told.
-pub(super) fn of(vrrp: &Vrrp) -> Config {
+/// What the state machines are told. `served` says which interfaces the director must work on for an instance.
+pub(super) fn of(vrrp: &Vrrp, served: impl Fn(&Instance) -> BTreeSet<String>) -> Config {
     let groups = vrrp.groups.iter().map(|group| GroupConfig {
         name: group.name.value.clone(),
         members: group.members.iter().map(|m| m.value.clone()).collect(),
     });
-    let router = |instance| Arc::new(router(instance, vrrp));
+    let router = |instance| {
+        let mut router = router(instance, vrrp);
+        let director = served(instance).into_iter().map(|interface| Tracked {
+            object: Object::Director(interface),
+            weight: 0,
+            reverse: false,
+        });
+        router.tracking.extend(director);
+        Arc::new(router)
+    };
     Config {
         routers: vrrp.instances.iter().map(router).collect(),
         groups: groups.collect(),

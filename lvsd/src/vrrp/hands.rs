@@ -6,7 +6,7 @@
 //! Rule: what the speaker says is done here, in its order: first that the director serves, then addresses, routes and rules, then
 //! announcements, then what people and scripts are told. What is given up goes the other way.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::io;
 use std::os::fd::{AsFd as _, AsRawFd as _};
 use std::sync::Arc;
@@ -32,6 +32,7 @@ use super::holdings::{Holdings, Owner, Wanted};
 use super::logger::Logger;
 use super::routing::Routing;
 use super::seat::Seat;
+use super::served;
 use super::tell::{About, Teller};
 use crate::daemon::VirtualAddresses;
 use crate::health::Herald;
@@ -60,6 +61,8 @@ pub(super) struct Settings {
     pub(super) vrrp: Vrrp,
     pub(super) global: Global,
     pub(super) seats: HashMap<String, Seat>,
+    /// Interfaces that the director must work on.
+    pub(super) served: BTreeSet<String>,
 }
 
 /// A virtual router as the thread knows it.
@@ -108,8 +111,10 @@ pub(super) struct Hands {
     log: Logger,
     epoch: Instant,
     repair_at: Option<Time>,
-    /// `track_group`s whose static items are missing.
-    missing: HashSet<String>,
+    /// The interfaces that the director works on, by number.
+    works_on: Vec<u32>,
+    /// Those that it should work on, are up, and were complained of.
+    unserved: BTreeSet<String>,
 }
 
 impl Hands {
@@ -126,6 +131,7 @@ impl Hands {
         herald: Box<dyn Herald>,
         follow: Follow,
         observe: Box<dyn Fn(Object, ObjectState) + Send>,
+        works_on: Vec<u32>,
         log: Logger,
     ) -> io::Result<Self> {
         let links = Links::new()?;
@@ -151,7 +157,8 @@ impl Hands {
             log,
             epoch: Instant::now(),
             repair_at: None,
-            missing: HashSet::new(),
+            works_on,
+            unserved: BTreeSet::new(),
             settings,
         };
         hands.settle_in();
@@ -245,6 +252,7 @@ impl Hands {
         for post in masters.cloned().collect::<Vec<_>>() {
             self.hold(&post, false);
         }
+        self.check_director();
         self.check_host();
     }
 
@@ -463,7 +471,11 @@ impl Hands {
                     }
                     _ => false,
                 };
-                if changes.iter().any(|c| appeared(c) || gone(c)) {
+                let mends = changes.iter().any(|c| appeared(c) || gone(c));
+                if changes.iter().any(|c| matches!(c, Change::Link { .. })) {
+                    self.check_director();
+                }
+                if mends {
                     self.mend_soon();
                 }
             }
@@ -526,16 +538,32 @@ impl Hands {
         let missing = self.holdings.missing_groups(&self.links);
         for group in &self.settings.vrrp.track_groups {
             let name = &group.name.value;
-            let is_missing = missing.contains(name);
-            if is_missing != self.missing.contains(name) {
-                let state = match is_missing {
-                    true => ObjectState::Bad,
-                    false => ObjectState::Good,
-                };
-                (self.observe)(Object::Kernel(name.clone()), state);
+            let state = match missing.contains(name) {
+                true => ObjectState::Bad,
+                false => ObjectState::Good,
+            };
+            (self.observe)(Object::Kernel(name.clone()), state);
+        }
+    }
+
+    /// Does the director work where it must?
+    fn check_director(&mut self) {
+        let mut unserved = BTreeSet::new();
+        for name in &self.settings.served {
+            let state = served::state(&self.links, name, &self.works_on);
+            (self.observe)(Object::Director(name.clone()), state);
+            if state == ObjectState::Bad && self.links.named(name).is_some_and(|l| l.up) {
+                unserved.insert(name.clone());
             }
         }
-        self.missing = missing;
+        for name in unserved.difference(&self.unserved) {
+            let name = name.escape_debug();
+            self.log.log(format!(
+                "interface {name} was not there, or not up, when lvsd started, and the director does not work on it: virtual \
+                 routers with services there stay in fault until lvsd is restarted"
+            ));
+        }
+        self.unserved = unserved;
     }
 
     /// The end: the host is left as it was.

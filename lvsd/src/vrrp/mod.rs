@@ -16,6 +16,7 @@
 //! | `config`, `seat` | what state machines are told, and on which interfaces virtual routers are |
 //! | `ports` | sockets for advertisements |
 //! | `carrier` | interfaces that are up or down for long enough |
+//! | `served` | interfaces that the director must work on |
 //! | `holdings`, `devices`, `host` | what is done to the host, and undone |
 //! | `routing` | routes and rules that somebody takes away |
 //! | `guardian` | the process that gives everything back if this one is killed |
@@ -35,6 +36,7 @@ mod logger;
 mod ports;
 mod routing;
 mod seat;
+mod served;
 mod speaking;
 pub mod status;
 mod sys;
@@ -44,7 +46,7 @@ mod testing;
 mod urgency;
 mod watch;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::io;
 use std::path::Path;
 use std::sync::mpsc::{self, Receiver};
@@ -110,6 +112,7 @@ impl Vrrp {
         config: &Config,
         herald: Box<dyn Herald>,
         follow: Follow,
+        works_on: Vec<u32>,
         seed: u64,
         log: fn(&str),
     ) -> io::Result<Self> {
@@ -136,7 +139,7 @@ impl Vrrp {
         let (deeds, errands) = mpsc::channel();
         let poll = Poll::new()?;
         let hands = Errands::new(deeds, Hands::waker(&poll)?);
-        let orders = orders(&model, &seats);
+        let orders = orders(config, &seats);
         let (speaking, waker) = Speaking::new(
             orders,
             queue,
@@ -152,6 +155,7 @@ impl Vrrp {
             vrrp: model.clone(),
             global: config.global.clone(),
             seats: seats.clone(),
+            served: served_by(config, &seats),
         };
         let observe = speaker.clone();
         let observe = Box::new(move |object, state| observe.leave(Ask::Observed(object, state)));
@@ -165,6 +169,7 @@ impl Vrrp {
             herald,
             follow,
             observe,
+            works_on,
             log_later.clone(),
         )?;
         let pulse = speaking.pulse();
@@ -222,11 +227,12 @@ impl Vrrp {
             vrrp: config.vrrp.clone(),
             global: config.global.clone(),
             seats: seats.clone(),
+            served: served_by(config, &seats),
         };
         self.hands.leave(Deed::Settings(Box::new(settings), done));
         // Without an answer they go on by what there is.
         let _: Result<(), _> = answer.recv_timeout(PATIENCE);
-        let orders = Box::new(orders(&config.vrrp, &seats));
+        let orders = Box::new(orders(config, &seats));
         self.speaker.leave(Ask::Reload(orders));
         if let Some(watch) = &self.watch {
             watch.reload(&config.vrrp, &config.global);
@@ -331,9 +337,26 @@ fn virtual_ones<'a>(
         })
 }
 
+/// The interfaces that the director must work on.
+fn served_by(config: &Config, seats: &HashMap<String, Seat>) -> BTreeSet<String> {
+    let services = served::services(config);
+    let instances = config.vrrp.instances.iter();
+    let with_seats = instances.filter_map(|i| Some((i, seats.get(&i.name.value)?)));
+    with_seats
+        .flat_map(|(i, seat)| served::interfaces(i, seat, &services))
+        .collect()
+}
+
 /// What the thread that speaks works by.
-fn orders(model: &Model, seats: &HashMap<String, Seat>) -> Orders {
-    let mut config = config::of(model);
+fn orders(config: &Config, seats: &HashMap<String, Seat>) -> Orders {
+    let model = &config.vrrp;
+    let services = served::services(config);
+    let needs = |instance: &Instance| {
+        let seat = seats.get(&instance.name.value);
+        seat.map(|seat| served::interfaces(instance, seat, &services))
+            .unwrap_or_default()
+    };
+    let mut config = config::of(model, needs);
     config.startup_delay = config.startup_delay.max(boot_delay(model));
     let virtuals = ports::virtuals(model);
     let both = model.instances.iter().zip(&config.routers);

@@ -21,7 +21,7 @@ fn plain() -> Vrrp {
 }
 
 fn only(vrrp: &Vrrp) -> RouterConfig {
-    let [router] = &of(vrrp).routers[..] else {
+    let [router] = &of(vrrp, |_| BTreeSet::new()).routers[..] else {
         panic!("not one")
     };
     RouterConfig::clone(router)
@@ -286,7 +286,7 @@ fn groups_and_the_wait_at_the_start_are_told() {
             .to_owned()
             + &testing::instance("V", 51, "")
             + &testing::instance("W", 52, "");
-    let config = of(&testing::vrrp(&text));
+    let config = of(&testing::vrrp(&text), |_| BTreeSet::new());
     assert_eq!(config.startup_delay, Duration::from_millis(2_500));
     let names: Vec<&str> = config.routers.iter().map(|r| &*r.name).collect();
     assert_eq!(names, ["V", "W"]);

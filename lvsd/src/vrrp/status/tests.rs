@@ -38,7 +38,7 @@ fn model(lines: &str) -> Vrrp {
 
 /// A started speaker of a model, whose interfaces and script are good.
 fn speaker(model: &Vrrp, source: [u8; 4], now: Time) -> (Speaker, Vec<Output>) {
-    let config = config::of(model);
+    let config = config::of(model, |_| std::collections::BTreeSet::new());
     let mut speaker = Speaker::new(config.clone(), 1);
     let mut out = Vec::new();
     for router in &config.routers {

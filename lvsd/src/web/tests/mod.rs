@@ -53,7 +53,7 @@ impl Stage {
             path: "/etc/lvsd.conf".into(),
             options: LoadOptions::default(),
         };
-        let vrrp = Vrrp::start(&config, Box::new(Mute), Box::new(|_| {}), 1, |_| {});
+        let vrrp = Vrrp::start(&config, Box::new(Mute), Box::new(|_| {}), vec![], 1, |_| {});
         let keeper = Keeper::new(health.unwrap(), vrrp.unwrap(), source, config);
         let keeper = Arc::new(keeper);
         Arc::new(Self {
