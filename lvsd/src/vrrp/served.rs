@@ -51,3 +51,28 @@ pub(super) fn state(links: &Links, interface: &str, works_on: &[u32]) -> ObjectS
         false => ObjectState::Bad,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{seat, testing};
+    use super::*;
+
+    #[test]
+    fn only_addresses_of_services_need_the_director() {
+        let vrrp = testing::vrrp(
+            "vrrp_instance A {\n interface eth0\n virtual_router_id 1\n virtual_ipaddress {\n 192.0.2.1\n 192.0.2.2 dev eth1\n \
+             192.0.2.3 dev eth2\n }\n}\n\
+             vrrp_instance B {\n interface eth3\n virtual_router_id 2\n use_vmac\n virtual_ipaddress {\n 192.0.2.4\n }\n}\n\
+             vrrp_instance C {\n interface eth4\n virtual_router_id 3\n virtual_ipaddress {\n 192.0.2.5\n }\n}\n",
+        );
+        let seats = seat::seats(&vrrp, |_| false);
+        let served = ["192.0.2.1", "192.0.2.2", "192.0.2.4"];
+        let served = served.iter().map(|ip| ip.parse().unwrap()).collect();
+        let needed = vrrp.instances.iter().map(|instance| {
+            let seat = &seats[&instance.name.value];
+            let needed = interfaces(instance, seat, &served);
+            needed.into_iter().collect::<Vec<_>>().join(" ")
+        });
+        assert_eq!(needed.collect::<Vec<_>>(), ["eth0 eth1", "eth3", ""]);
+    }
+}

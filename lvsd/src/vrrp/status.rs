@@ -103,13 +103,13 @@ pub struct Watched {
 pub struct Peer {
     /// Its address.
     pub address: IpAddr,
-    /// The priority in its last advertisement,
+    /// The priority in its last advertisement that counted,
     pub priority: u8,
     /// and the interval, in milliseconds.
     pub interval_ms: f64,
-    /// How many seconds ago that came.
+    /// How many seconds ago that came; if none has counted, the first that did not.
     pub heard_ago: f64,
-    /// How many came.
+    /// How many counted.
     pub advertisements: u64,
     /// The last trouble with it, how many seconds ago, and what to do about it.
     pub trouble: Option<Trouble>,

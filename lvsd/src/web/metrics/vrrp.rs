@@ -13,7 +13,7 @@ pub(in crate::web) fn write(text: &mut Text, status: &Status) {
     let (mut routers, mut watched, mut peers) = (Vec::new(), Vec::new(), Vec::new());
     for router in &status.routers {
         let labels = Labels::new(&[
-            ("instance", &router.name),
+            ("router", &router.name),
             ("vrid", &router.vrid.to_string()),
         ]);
         let parts = router.priority.parts.iter();
@@ -199,7 +199,10 @@ fn peers(text: &mut Text, peers: &[Row<'_, Peer>]) {
             "lvsd_vrrp_peer_priority",
             "The priority in a neighbour's last advertisement.",
         ),
-        peers.iter().map(|(l, p)| (l, None, u32::from(p.priority))),
+        peers
+            .iter()
+            .filter(|(_, p)| p.advertisements > 0)
+            .map(|(l, p)| (l, None, u32::from(p.priority))),
     );
     text.family(
         counter(

@@ -216,40 +216,48 @@ fn virtual_routers_are_there() {
         ),
         (
             "lvsd_vrrp_rejected_advertisements",
-            vec!["web,password,51 3", "web,ttl,51 12"],
+            vec!["password,web,51 3", "ttl,web,51 12"],
         ),
-        ("lvsd_vrrp_odd_advertisements", vec!["web,interval,51 9"]),
+        ("lvsd_vrrp_odd_advertisements", vec!["interval,web,51 9"]),
         (
             "lvsd_vrrp_tracked_fault",
             vec![
-                "web,script chk_nginx,51 0",
-                "web,script chk_disk,51 0",
-                "web,interface eth1,51 0",
-                "inside,script chk_nginx,52 1",
-                "inside,file load,52 0",
+                "script chk_nginx,web,51 0",
+                "script chk_disk,web,51 0",
+                "interface eth1,web,51 0",
+                "script chk_nginx,inside,52 1",
+                "file load,inside,52 0",
             ],
         ),
         (
             "lvsd_vrrp_tracked_priority",
             vec![
-                "web,script chk_nginx,51 50",
-                "web,script chk_disk,51 -20",
-                "web,interface eth1,51 0",
-                "inside,script chk_nginx,52 0",
-                "inside,file load,52 30",
+                "script chk_nginx,web,51 50",
+                "script chk_disk,web,51 -20",
+                "interface eth1,web,51 0",
+                "script chk_nginx,inside,52 0",
+                "file load,inside,52 30",
             ],
         ),
         (
             "lvsd_vrrp_peer_age_seconds",
-            vec!["web,192.0.2.2,51 0.42", "web,192.0.2.3,51 0.42"],
+            vec![
+                "192.0.2.2,web,51 0.42",
+                "192.0.2.3,web,51 0.42",
+                "fe80::2,v6,53 0.42",
+            ],
         ),
         (
             "lvsd_vrrp_peer_priority",
-            vec!["web,192.0.2.2,51 100", "web,192.0.2.3,51 90"],
+            vec!["192.0.2.3,web,51 90", "fe80::2,v6,53 150"],
         ),
         (
             "lvsd_vrrp_peer_advertisements",
-            vec!["web,192.0.2.2,51 1", "web,192.0.2.3,51 1"],
+            vec![
+                "192.0.2.2,web,51 0",
+                "192.0.2.3,web,51 3",
+                "fe80::2,v6,53 1",
+            ],
         ),
         ("lvsd_vrrp_worst_lateness_seconds", vec![" 0.00075"]),
     ] {
