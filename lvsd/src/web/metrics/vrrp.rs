@@ -12,10 +12,7 @@ const STATES: [&str; 4] = ["INIT", "BACKUP", "MASTER", "FAULT"];
 pub(in crate::web) fn write(text: &mut Text, status: &Status) {
     let (mut routers, mut watched, mut peers) = (Vec::new(), Vec::new(), Vec::new());
     for router in &status.routers {
-        let labels = Labels::new(&[
-            ("router", &router.name),
-            ("vrid", &router.vrid.to_string()),
-        ]);
+        let labels = Labels::new(&[("router", &router.name), ("vrid", &router.vrid.to_string())]);
         let parts = router.priority.parts.iter();
         watched.extend(parts.map(|part| (labels.with("object", &part.object), part)));
         let heard = router.peers.iter();
