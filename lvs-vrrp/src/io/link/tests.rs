@@ -80,11 +80,13 @@ fn changes_are_told_in_order() {
         // Going and coming between two looks is seen; the carrier comes in the kernel's own time.
         ip("link set va down");
         ip("link set va up");
-        let mut seen = told(&mut links);
-        assert!(seen.contains(&"va down".to_owned()), "{seen:?}");
-        while !seen.ends_with(&["va up".to_owned()]) {
-            seen.extend(told(&mut links).into_iter().filter(|w| w.starts_with("va")));
+        let mut seen: Vec<String> = Vec::new();
+        while seen.last().is_none_or(|last| last != "va up") {
+            let words = told(&mut links).into_iter();
+            seen.extend(words.filter(|word| word.starts_with("va")));
+            std::thread::yield_now();
         }
+        assert!(seen.contains(&"va down".to_owned()), "{seen:?}");
 
         ip("addr add 10.1.0.1/24 dev va");
         ip("addr add 10.1.0.2/24 dev va");
