@@ -134,13 +134,17 @@ fn trailer(hmac: &model::Hmac) -> Trailer {
 /// there.
 fn tracking(instance: &Instance, vrrp: &Vrrp) -> Vec<Tracked> {
     let mut all: Vec<Tracked> = Vec::new();
+    // keepalived: of what both name the group's weight counts, unless the member has none, so that it is a fault.
     let mut add = |object: Object, weight: Weight| {
-        if all.iter().all(|t| t.object != object) {
-            all.push(Tracked {
-                object,
-                weight: weight.value,
-                reverse: weight.reverse,
-            });
+        let tracked = Tracked {
+            object,
+            weight: weight.value,
+            reverse: weight.reverse,
+        };
+        match all.iter_mut().find(|t| t.object == tracked.object) {
+            None => all.push(tracked),
+            Some(known) if known.weight != 0 => *known = tracked,
+            Some(_) => {}
         }
     };
     if let Some(interface) = &instance.interface

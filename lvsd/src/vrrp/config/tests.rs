@@ -279,6 +279,26 @@ fn members_watch_what_their_group_does() {
     );
 }
 
+/// keepalived 2.2.7 was asked about each of these.
+#[test]
+fn what_both_name_is_a_fault_if_the_member_says_so_and_weighs_what_the_group_says_otherwise() {
+    for (group, member, wanted) in [
+        ("weight 20", "weight 10", 20),
+        ("weight 0", "weight 10", 0),
+        ("weight 20", "weight 0", 0),
+    ] {
+        let text = format!(
+            "vrrp_sync_group G {{\n group {{\n V\n }}\n sync_group_tracking_weight\n track_interface {{\n eth0 {group}\n eth1 {group}\n }}\n}}\n{}",
+            testing::instance("V", 51, &format!("track_interface {{\n eth1 {member}\n }}"))
+        );
+        let wanted = [
+            "interface eth0 0".to_owned(),
+            format!("interface eth1 {wanted}"),
+        ];
+        assert_eq!(watched(&text), wanted, "{group} {member}");
+    }
+}
+
 #[test]
 fn groups_and_the_wait_at_the_start_are_told() {
     let text =
