@@ -143,9 +143,11 @@ impl Speaker {
 
     /// Does what is due.
     pub fn elapsed(&mut self, now: Time, out: &mut Vec<Output>) {
-        for id in self.ids() {
-            let due = self.members.get(&id).and_then(|m| m.router.next_deadline());
-            if due.is_some_and(|due| due <= now) {
+        let is_due = |m: &Member| m.router.next_deadline().is_some_and(|due| due <= now);
+        let members = self.members.values().filter(|m| is_due(m));
+        for id in members.map(|m| m.id).collect::<Vec<_>>() {
+            // What one does may be for others of its group too.
+            if self.members.get(&id).is_some_and(is_due) {
                 let may_lead = self.may_lead(id);
                 self.act(id, now, out, |router, out| {
                     router.elapsed(may_lead, now, out)
